@@ -1,0 +1,44 @@
+"""Why something was left alone. No error: it is counted, journalled and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word for why; `Declined.detail` has the figures."""
+
+    # what the protocol's state rules out
+    INACTIVE = "inactive"
+    PAUSED = "paused"
+    IN_GRACE = "in grace"
+    SENTINEL = "sentinel"
+    NO_CASH = "no cash"
+    ZERO_PRICE = "zero price"
+    DUST = "dust"
+    UNVERIFIED = "unverified"
+    # what the operator rules out
+    DENIED = "denied"
+    BASE_FEE = "base fee"
+    DIVERGENCE = "divergence"
+    # what the market rules out
+    NO_ROUTE = "no route"
+    NO_FUNDING = "no funding"
+    UNPROFITABLE = "unprofitable"
+    BELOW_MINIMUM = "below minimum"
+    # what the moment rules out
+    IN_FLIGHT = "in flight"
+    SIMULATION = "simulation"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """A reason, with the figures that led to it, in words for a person."""
+
+    reason: Reason
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value

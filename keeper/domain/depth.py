@@ -1,0 +1,86 @@
+"""Depth: what a pool gives for what, exactly, and what it looks like afterwards.
+
+A pool is a value. Selling into it returns the amounts and the pool as the swap leaves it, so that the
+next decision of the same block cannot count on the same depth twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from keeper.domain.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """One swap through one pool: amounts in raw units, fee included, equal to the contract's to the wei."""
+
+    amount_in_raw: int
+    amount_out_raw: int
+    after: Pool
+    exhausted: bool
+    """The pool (or as much of it as was read) ran out before the amount was met; the amounts say how far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A stretch of constant-product depth: for x in [0, `capacity_in`], out(x) = a * x / (b + c * x).
+
+    Real-valued: it guides the choice of a size; amounts always come from :class:`Swap`. `a`, `b`, `c` are
+    positive ints on a common scale, so that segments of two pools compose (a Möbius map of a Möbius map
+    is one) and the marginal price a * b / (b + c * x)^2 is compared without a float.
+    """
+
+    a: int
+    b: int
+    c: int
+    capacity_in: int
+
+
+class Pool(Protocol):
+    """One pool at one state. Tokens are named by address; which of the two is sold gives the direction."""
+
+    @property
+    def address(self) -> Address: ...
+
+    @property
+    def tokens(self) -> tuple[Address, Address]: ...
+
+    @property
+    def fee_ppm(self) -> int:
+        """Return the pool's fee in millionths of the amount in."""
+        ...
+
+    def sell(self, token_in: Address, amount_in_raw: int) -> Swap:
+        """Return the exact-input swap of `amount_in_raw`."""
+        ...
+
+    def buy(self, token_out: Address, amount_out_raw: int) -> Swap:
+        """Return the exact-output swap for `amount_out_raw`."""
+        ...
+
+    def segments(self, token_in: Address) -> Iterator[Segment]:
+        """Yield the depth for selling `token_in`, best price first, fee included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One pool of a route, and the token that is sold into it."""
+
+    pool: Address
+    token_in: Address
+    token_out: Address
+    fee_ppm: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The pools that a sale passes through, first to last, never the same one twice.
+
+    Empty where the token sold already is the one wanted.
+    """
+
+    hops: tuple[Hop, ...]

@@ -1,0 +1,118 @@
+"""Plans: what is to be closed, through what, for how much; first without its gas, then with it.
+
+A *draft* is everything that local arithmetic can tell. Only the simulation of its very transaction knows
+the gas; with it a draft becomes a *plan*, or is declined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined
+from keeper.domain.depth import Route
+from keeper.domain.token import TokenAmount
+
+
+class Objective(StrEnum):
+    """Which of the three sizes is sent."""
+
+    MAX_PROFIT = "max_profit"
+    MAX_CLOSE = "max_close"
+    RESTORE_HEALTH = "restore_health"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waterfall:
+    """How a liquidation's profit comes about, in wei of the wrapped native token.
+
+    bonus - price impact - flash fee - gas = net, exactly. The bonus is what was seized less what was repaid,
+    both at the pools' prices before the sale; price impact holds the pools' fees too.
+    """
+
+    bonus_wei: int
+    price_impact_wei: int
+    flash_fee_wei: int
+    gas_wei: int
+
+    @property
+    def gross_wei(self) -> int:
+        """Return what reaches the vault: everything but the gas."""
+        return self.bonus_wei - self.price_impact_wei - self.flash_fee_wei
+
+    @property
+    def net_wei(self) -> int:
+        return self.gross_wei - self.gas_wei
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """One size of one pair, through its best routes: amounts predicted to the wei."""
+
+    repaid: TokenAmount
+    seized: TokenAmount
+    owed: TokenAmount
+    """All that the borrower owes of this debt."""
+    buy_route: Route
+    """Collateral to debt token: buys exactly what must be paid back."""
+    surplus_route: Route
+    """What is left, into the wrapped native token. Empty where it is that already."""
+    flash_fee: TokenAmount
+    waterfall: Waterfall
+    health_factor_after_wad: int
+
+    @property
+    def close_factor_bps(self) -> int:
+        """Return the share of this debt that is closed, in bps, floored."""
+        return self.repaid.raw * 10_000 // self.owed.raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """What the operator's key is asked to sign, but for nonce and fees."""
+
+    to: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A close that is worth simulating: its transaction, its floor, and what it counts on."""
+
+    market: str
+    borrower: Address
+    health_factor_wad: int
+    objective: Objective
+    close: Close
+    funding: str
+    """The flash source's name."""
+    pools: frozenset[Address]
+    """The pools whose depth it uses up."""
+    floor_wei: int
+    deadline_s: int
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fees:
+    """EIP-1559 fees and the gas limit of one transaction."""
+
+    gas_limit: int
+    max_fee_per_gas_wei: int
+    max_priority_fee_per_gas_wei: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A draft whose gas is known and whose profit clears every minimum: ready to be signed."""
+
+    draft: Draft
+    gas_used: int
+    """What the simulation used."""
+    waterfall: Waterfall
+    fees: Fees
+
+
+Decision: TypeAlias = Plan | Declined

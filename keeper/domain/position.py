@@ -1,0 +1,119 @@
+"""Positions: what a borrower has and owes, and what may be closed of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from keeper.domain.address import Address
+from keeper.domain.calls import ContractCall, Guard
+from keeper.domain.declined import Declined
+from keeper.domain.token import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """A position's health at a block's time, to the last digit as the protocol's own view gives it."""
+
+    health_factor_wad: int
+    """Below 1e18 the position may be liquidated. 2**256 - 1 where there is no debt."""
+    collateral_base: int
+    debt_base: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """The repay amounts from `least_raw` to `most_raw`, both included, in raw units of the debt token."""
+
+    least_raw: int
+    most_raw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What one liquidation moves, exactly, at the block time the terms were computed for."""
+
+    repaid_raw: int
+    """Debt token that leaves the liquidator."""
+    seized_raw: int
+    """Collateral token that reaches the liquidator, after the protocol's fee."""
+    protocol_fee_raw: int
+    """Collateral token that the protocol keeps of what was seized."""
+    repaid_limit_raw: int
+    """The most that may be pulled where inclusion is as late as the deadline: what must be at hand."""
+    seized_least_raw: int
+    """The least that reaches the liquidator up to the deadline."""
+    clears_debt: bool
+    """Nothing of this debt is left."""
+    bad_debt_base: int
+    """Debt that no collateral is left for, in the oracle's currency."""
+
+
+class Terms(Protocol):
+    """One collateral against one debt of one borrower: one shape for every protocol."""
+
+    @property
+    def collateral(self) -> Token: ...
+
+    @property
+    def debt(self) -> Token: ...
+
+    @property
+    def collateral_price_base(self) -> int:
+        """Return the oracle's price of one whole collateral token."""
+        ...
+
+    @property
+    def debt_price_base(self) -> int:
+        """Return the oracle's price of one whole debt token."""
+        ...
+
+    @property
+    def feasible(self) -> tuple[Interval, ...]:
+        """Return the amounts that may be repaid, ascending and disjoint; the dust rules make holes.
+
+        An amount in it is what is really repaid. The last one clears the debt, takes all the collateral,
+        or meets the close factor.
+        """
+        ...
+
+    def settle(self, repay_raw: int) -> Settlement:
+        """Return what repaying `repay_raw` moves. Raises ValueError outside the feasible set."""
+        ...
+
+    def health_after_wad(self, repay_raw: int) -> int:
+        """Return the position's health factor after repaying `repay_raw`, at the same prices and time."""
+        ...
+
+    def repay_for_health(self, target_wad: int) -> int | None:
+        """Return the smallest feasible repay that leaves a health factor of at least `target_wad`, or None."""
+        ...
+
+    def call(self, repay_raw: int) -> ContractCall:
+        """Return the liquidation call. It is made by the executor, which then holds what is seized."""
+        ...
+
+    def guards(self, repay_raw: int) -> tuple[Guard, ...]:
+        """Return the cheap reads by which a lost race is noticed first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclinedPair:
+    """A pair that cannot be liquidated now, and why."""
+
+    collateral: Token
+    debt: Token
+    why: Declined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opportunity:
+    """A borrower who may be liquidated at this state, with the terms of every pair."""
+
+    market: str
+    borrower: Address
+    health: Health
+    terms: tuple[Terms, ...]
+    declined: tuple[DeclinedPair, ...]
+    """Pairs that the protocol's state rules out (paused, no cash, in grace), each with its reason."""

@@ -1,0 +1,184 @@
+"""What the rooms need from outside, each a ``typing.Protocol``. Nothing here is implemented here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.calls import ContractCall
+from keeper.domain.depth import Pool, Route
+from keeper.domain.head import Head, NextBlock
+from keeper.domain.position import Health, Opportunity
+from keeper.domain.state import StateRef
+from keeper.domain.token import Token
+from keeper.query import Answer, Ask, Log, Query
+
+# --- the world ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHead:
+    """A block was mined; `seen_at_s` is the keeper's own time, so that nothing else needs a clock."""
+
+    head: Head
+    seen_at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time passed without a new head."""
+
+    seen_at_s: float
+
+
+Signal: TypeAlias = NewHead | Tick
+
+
+class World(Protocol):
+    """The chain, as the keeper meets it: live, forked, or on tape."""
+
+    def signals(self) -> AsyncIterator[Signal]:
+        """Yield what happens, as it happens."""
+        ...
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        """Return the answer to each ask, all at one state, in as few requests as they fit in.
+
+        Raises Unavailable where the world does not answer, Inconsistent where it no longer knows the state.
+        """
+        ...
+
+
+# --- sources ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which logs concern a source: these emitters, these first topics."""
+
+    emitters: tuple[Address, ...]
+    topics: tuple[Hash32, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """What a block's logs say has changed: not to what; that is read from the chain."""
+
+    borrowers: frozenset[Address]
+    configuration: bool
+    """The market itself: reserves, thresholds, e-modes, the oracle's address."""
+
+
+Market = TypeVar("Market")
+Row = TypeVar("Row")
+
+
+class LendingProtocol(Protocol[Market, Row]):
+    """One lending market by its protocol's own rules. Pure: it asks, it computes, it never fetches.
+
+    `Market` is what is common to all its borrowers at one state (reserves, indices, prices); `Row` is what
+    is a borrower's own (scaled balances, flags), as the chain stores it. Both are immutable values, and
+    nobody else looks inside.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the market's name, such as ``aave-v3:0x8787…``."""
+        ...
+
+    def open(self) -> Query[Market]:
+        """Return the market, read whole. Raises Broken where it is none, or of an unknown revision."""
+        ...
+
+    def refresh(self, market: Market, *, configuration: bool) -> Query[Market]:
+        """Return the market at the state asked about: indices and prices, and the rest if `configuration`."""
+        ...
+
+    def concerns(self, market: Market) -> Filter:
+        """Return which logs concern this market."""
+        ...
+
+    def touched(self, market: Market, logs: Iterable[Log]) -> Touched:
+        """Return whom these logs name. Logs of a kind it does not know are passed over."""
+        ...
+
+    def rows(self, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
+        """Return each borrower's row."""
+        ...
+
+    def owes(self, row: Row) -> bool:
+        """Return whether the row has any debt."""
+        ...
+
+    def health(self, market: Market, row: Row, *, at_s: int) -> Health:
+        """Return the health at a block of time `at_s`, to the last digit of the protocol's own view."""
+        ...
+
+    def opportunity(
+        self, market: Market, borrower: Address, row: Row, *, block: NextBlock, deadline_s: int
+    ) -> Opportunity:
+        """Return every pair's terms for a liquidation in `block`, or as late as `deadline_s`."""
+        ...
+
+    def tokens(self, market: Market) -> tuple[Token, ...]:
+        """Return the tokens that can be collateral or debt here."""
+        ...
+
+
+class Venue(Protocol):
+    """Where collateral is sold: pools found for pairs, read at each head, and how to call them."""
+
+    @property
+    def name(self) -> str: ...
+
+    def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
+        """Return the pools there are for these pairs, in any fee tier, however deep."""
+        ...
+
+    def load(self, pools: Sequence[Address]) -> Query[Mapping[Address, Pool]]:
+        """Return each pool with its depth at the state asked about. Pools that can't be read are left out."""
+        ...
+
+    def sell(
+        self, route: Route, *, amount_in_raw: int, least_out_raw: int, recipient: Address
+    ) -> ContractCall:
+        """Return the call that sells the executor's whole balance of the route's first token.
+
+        `amount_in_raw` is what the balance is predicted to be, and the least it may be.
+        """
+        ...
+
+    def buy(self, route: Route, *, amount_out_raw: int, most_in_raw: int, recipient: Address) -> ContractCall:
+        """Return the call that buys exactly `amount_out_raw` of the route's last token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lendable:
+    """What a flash source lends at one state: its fee's terms, and how much there is of each token."""
+
+    premium_bps: int
+    available_raw: Mapping[Address, int]
+
+
+class FlashSource(Protocol):
+    """Who lends the debt token for the length of the transaction."""
+
+    @property
+    def name(self) -> str: ...
+
+    def load(self, tokens: Sequence[Address]) -> Query[Lendable]:
+        """Return what it lends at the state asked about."""
+        ...
+
+    def fee_raw(self, lendable: Lendable, amount_raw: int) -> int:
+        """Return the fee on a loan, rounded as the lender rounds it."""
+        ...
+
+    def call(
+        self, token: Address, *, amount_raw: int, fee_raw: int, program: bytes, executor: Address
+    ) -> ContractCall:
+        """Return the call that borrows, runs `program` in its callback, and pays back amount and fee."""
+        ...

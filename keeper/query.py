@@ -1,0 +1,259 @@
+"""The seam of the house: sources ask, a World answers. The first file to read.
+
+What a protocol, a venue or a flash lender must know of the chain it does not fetch. It is a generator that
+yields tuples of *asks* and is resumed with their *answers*; what it returns is its result. `settle` runs
+many such queries side by side and joins their asks into one batch a round; `run` drives the whole against a
+World, at one state, and asks each thing once. So however many sources there are, a block's reads are one
+batch a round; a test needs no node; and what was answered can be recorded and replayed.
+
+Sources write their questions with the typed leaves `read`, `attempt`, `logs`, `log_range`, `accounts` and
+`simulate`, and never see a raw answer. A source whose assumption fails raises :class:`Broken`: it is
+skipped at this state, with its reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from itertools import chain
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.errors import Broken, Invariant
+from keeper.domain.head import NextBlock
+from keeper.domain.state import StateRef
+
+T = TypeVar("T")
+
+# Asks are NamedTuples: they are hashed and compared in C, some hundreds of them at every head.
+
+
+class Call(NamedTuple):
+    """What `to` answers to `data`."""
+
+    to: Address
+    data: bytes
+
+
+class Logs(NamedTuple):
+    """The logs of the very block asked about, by these emitters; all topics where `topics` is empty."""
+
+    emitters: tuple[Address, ...]
+    topics: tuple[Hash32, ...] = ()
+
+
+class LogRange(NamedTuple):
+    """The logs of blocks `first` to `last`, both included, by these emitters with these first topics."""
+
+    emitters: tuple[Address, ...]
+    topics: tuple[Hash32, ...]
+    first: int
+    last: int
+
+
+class Account(NamedTuple):
+    """Nonce, balance and code of an account."""
+
+    address: Address
+
+
+class SimulatedCall(NamedTuple):
+    """One transaction of a simulation."""
+
+    sender: Address
+    to: Address
+    data: bytes
+
+
+class Simulate(NamedTuple):
+    """These transactions in this order, alone in the block `block`, upon the state asked about."""
+
+    calls: tuple[SimulatedCall, ...]
+    block: NextBlock
+
+
+Ask: TypeAlias = Call | Logs | LogRange | Account | Simulate
+
+
+class Reverted(NamedTuple):
+    """A call that reverted, with what it returned."""
+
+    data: bytes
+
+
+class Log(NamedTuple):
+    """One event, where it stands in the chain."""
+
+    emitter: Address
+    topics: tuple[Hash32, ...]
+    data: bytes
+    block_number: int
+    log_index: int
+    transaction: Hash32
+
+
+class AccountState(NamedTuple):
+    """An account as it stands."""
+
+    nonce: int
+    balance_wei: int
+    code: bytes
+
+
+class Simulated(NamedTuple):
+    """What became of one simulated transaction; `returned` is the revert's data where it `reverted`."""
+
+    reverted: bool
+    gas_used: int
+    returned: bytes
+
+
+Answer: TypeAlias = bytes | Reverted | tuple[Log, ...] | AccountState | tuple[Simulated, ...]
+Query: TypeAlias = Generator[tuple[Ask, ...], tuple[Answer, ...], T]
+
+
+class Answering(Protocol):
+    """The part of a World that a query needs."""
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]: ...
+
+
+# --- leaves -------------------------------------------------------------------------------------------------
+
+
+def attempt(calls: Sequence[Call], decode: Callable[[bytes], T]) -> Query[tuple[T | Reverted, ...]]:
+    """Return each call's decoded answer, or how it reverted. An answer that does not decode raises Broken."""
+    if not calls:
+        return ()
+    answers = yield tuple(calls)
+    return tuple(
+        answer if isinstance(answer, Reverted) else _decoded(call, _bytes(answer), decode)
+        for call, answer in zip(calls, answers, strict=True)
+    )
+
+
+def read(calls: Sequence[Call], decode: Callable[[bytes], T]) -> Query[tuple[T, ...]]:
+    """Return each call's decoded answer. Raises Broken where one reverts or does not decode."""
+    values = yield from attempt(calls, decode)
+    for call, value in zip(calls, values, strict=True):
+        if isinstance(value, Reverted):
+            raise Broken(f"{_named(call)} reverted with 0x{value.data.hex()}")
+    return tuple(value for value in values if not isinstance(value, Reverted))
+
+
+def read_one(call: Call, decode: Callable[[bytes], T]) -> Query[T]:
+    """Return one call's decoded answer. Raises Broken where it reverts or does not decode."""
+    (value,) = yield from read((call,), decode)
+    return value
+
+
+def logs(emitters: Sequence[Address], topics: Sequence[Hash32] = ()) -> Query[tuple[Log, ...]]:
+    """Return the logs of the block asked about, in their order."""
+    (answer,) = yield (Logs(tuple(emitters), tuple(topics)),)
+    return _logs(answer)
+
+
+def log_range(
+    emitters: Sequence[Address], topics: Sequence[Hash32], *, first: int, last: int
+) -> Query[tuple[Log, ...]]:
+    """Return the logs of blocks `first` to `last`, both included, in their order."""
+    (answer,) = yield (LogRange(tuple(emitters), tuple(topics), first, last),)
+    return _logs(answer)
+
+
+def accounts(addresses: Sequence[Address]) -> Query[tuple[AccountState, ...]]:
+    """Return each account as it stands."""
+    answers = yield tuple(Account(address) for address in addresses)
+    if not all(isinstance(answer, AccountState) for answer in answers):
+        raise Invariant("an Account was not answered by an AccountState")
+    return tuple(answer for answer in answers if isinstance(answer, AccountState))
+
+
+def simulate(calls: Sequence[SimulatedCall], block: NextBlock) -> Query[tuple[Simulated, ...]]:
+    """Return what becomes of each transaction, run in order in `block`."""
+    (answer,) = yield (Simulate(tuple(calls), block),)
+    if not isinstance(answer, tuple) or not all(isinstance(one, Simulated) for one in answer):
+        raise Invariant("a Simulate was not answered by Simulated")
+    return tuple(one for one in answer if isinstance(one, Simulated))
+
+
+def _bytes(answer: Answer) -> bytes:
+    if not isinstance(answer, bytes):
+        raise Invariant(f"a Call was answered by {type(answer).__name__}")
+    return answer
+
+
+def _decoded(call: Call, answer: bytes, decode: Callable[[bytes], T]) -> T:
+    try:
+        return decode(answer)
+    except (ValueError, IndexError, OverflowError) as error:
+        raise Broken(f"{_named(call)} gave {len(answer)} bytes that do not decode: {error}") from error
+
+
+def _named(call: Call) -> str:
+    return f"call 0x{call.data[:4].hex()} to 0x{call.to.hex()}"
+
+
+def _logs(answer: Answer) -> tuple[Log, ...]:
+    if not isinstance(answer, tuple) or not all(isinstance(one, Log) for one in answer):
+        raise Invariant("a question for logs was not answered by logs")
+    return tuple(one for one in answer if isinstance(one, Log))
+
+
+# --- queries side by side -----------------------------------------------------------------------------------
+
+
+class _Waiting(NamedTuple):
+    place: int
+    query: Query[object]
+    asks: tuple[Ask, ...]
+
+
+def settle(queries: Sequence[Query[T]]) -> Query[tuple[T | Broken, ...]]:
+    """Run queries side by side, each round of all as one batch; one that breaks does not stop the others."""
+    results: dict[int, T | Broken] = {}
+
+    def resume(place: int, query: Query[T], answers: tuple[Answer, ...] | None) -> list[_Waiting]:
+        try:
+            asks = next(query) if answers is None else query.send(answers)
+        except StopIteration as stop:
+            results[place] = stop.value
+            return []
+        except Broken as why:
+            results[place] = why
+            return []
+        return [_Waiting(place, query, asks)]
+
+    waiting = [w for place, query in enumerate(queries) for w in resume(place, query, None)]
+    while waiting:
+        answers = yield tuple(chain.from_iterable(w.asks for w in waiting))
+        resumed: list[_Waiting] = []
+        at = 0
+        for w in waiting:
+            share = answers[at : at + len(w.asks)]
+            at += len(w.asks)
+            resumed += resume(w.place, queries[w.place], share)
+        waiting = resumed
+    return tuple(results[place] for place in range(len(queries)))
+
+
+def gather(queries: Sequence[Query[T]]) -> Query[tuple[T, ...]]:
+    """Run queries side by side and return their results; the first that broke raises once all have ended."""
+    results = yield from settle(queries)
+    for result in results:
+        if isinstance(result, Broken):
+            raise result
+    return tuple(result for result in results if not isinstance(result, Broken))
+
+
+async def run(query: Query[T], at: StateRef, world: Answering) -> T:
+    """Drive a query to its end at one state. Each thing is asked once, however many sources ask it."""
+    known: dict[Ask, Answer] = {}
+    try:
+        asks = next(query)
+        while True:
+            if new := [ask for ask in dict.fromkeys(asks) if ask not in known]:
+                known.update(zip(new, await world.answer(new, at), strict=True))
+            asks = query.send(tuple([known[ask] for ask in asks]))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
