@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
+from keeper.domain.funding import Lendable
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.position import Health, Opportunity
 from keeper.domain.state import StateRef
@@ -153,14 +154,6 @@ class Venue(Protocol):
     def buy(self, route: Route, *, amount_out_raw: int, most_in_raw: int, recipient: Address) -> ContractCall:
         """Return the call that buys exactly `amount_out_raw` of the route's last token."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lendable:
-    """What a flash source lends at one state: its fee's terms, and how much there is of each token."""
-
-    premium_bps: int
-    available_raw: Mapping[Address, int]
 
 
 class FlashSource(Protocol):

@@ -23,6 +23,8 @@ from keeper.domain.head import NextBlock
 from keeper.domain.state import StateRef
 
 T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
 
 # Asks are NamedTuples: they are hashed and compared in C, some hundreds of them at every head.
 
@@ -57,10 +59,10 @@ class Account(NamedTuple):
 
 
 class SimulatedCall(NamedTuple):
-    """One transaction of a simulation."""
+    """One transaction of a simulation; `to` is None where it creates a contract."""
 
     sender: Address
-    to: Address
+    to: Address | None
     data: bytes
 
 
@@ -148,6 +150,8 @@ def read_one(call: Call, decode: Callable[[bytes], T]) -> Query[T]:
 
 def logs(emitters: Sequence[Address], topics: Sequence[Hash32] = ()) -> Query[tuple[Log, ...]]:
     """Return the logs of the block asked about, in their order."""
+    if not emitters:
+        return ()
     (answer,) = yield (Logs(tuple(emitters), tuple(topics)),)
     return _logs(answer)
 
@@ -243,6 +247,18 @@ def gather(queries: Sequence[Query[T]]) -> Query[tuple[T, ...]]:
         if isinstance(result, Broken):
             raise result
     return tuple(result for result in results if not isinstance(result, Broken))
+
+
+def both(left: Query[T], right: Query[U]) -> Query[tuple[T, U]]:
+    """Run two queries of different kinds side by side and return both results."""
+    lefts: list[T] = []
+    rights: list[U] = []
+
+    def keep(query: Query[V], kept: list[V]) -> Query[None]:
+        kept.append((yield from query))
+
+    yield from gather((keep(left, lefts), keep(right, rights)))
+    return lefts[0], rights[0]
 
 
 async def run(query: Query[T], at: StateRef, world: Answering) -> T:

@@ -86,7 +86,7 @@ class Terms(Protocol):
         ...
 
     def repay_for_health(self, target_wad: int) -> int | None:
-        """Return the smallest feasible repay that leaves a health factor of at least `target_wad`, or None."""
+        """Return the smallest feasible repay that leaves at least `target_wad` of health, or None."""
         ...
 
     def call(self, repay_raw: int) -> ContractCall:

@@ -1,0 +1,16 @@
+"""What a flash source lends at one state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.domain.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lendable:
+    """A flash source's fee, and how much it has of each token, in raw units."""
+
+    premium_bps: int
+    available_raw: Mapping[Address, int]

@@ -1,0 +1,37 @@
+"""What the watcher hands to the planner: one state, and all that a decision upon it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.domain.address import Address
+from keeper.domain.depth import Pool
+from keeper.domain.funding import Lendable
+from keeper.domain.head import Head, NextBlock
+from keeper.domain.position import Opportunity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A source that could not be read at this state, and why; the others were."""
+
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The state after `head`, and the block that a transaction decided upon it is meant for."""
+
+    head: Head
+    block: NextBlock
+    deadline_s: int
+    """The last block time at which such a transaction may still run."""
+    opportunities: tuple[Opportunity, ...]
+    pools: Mapping[Address, Pool]
+    lendable: Mapping[str, Lendable]
+    """By the flash source's name."""
+    borrowers: int
+    """How many positions with debt were looked at."""
+    skipped: tuple[Skipped, ...]

@@ -1,0 +1,126 @@
+"""The watcher: from one head to the next, and from a head to what may be done about it.
+
+It joins the questions of every source into one query, isolates a source that breaks (its market is skipped
+at that head and catches up at the next), and applies what came back whole. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keeper.domain.address import Address
+from keeper.domain.errors import Broken
+from keeper.domain.funding import Lendable
+from keeper.domain.head import Head, NextBlock
+from keeper.domain.observation import Observation, Skipped
+from keeper.ports import FlashSource
+from keeper.query import Query, both, settle
+from keeper.watcher.book import AnyBook, AnyChange
+from keeper.watcher.depths import DepthChange, Depths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """All that changed up to `head`, of every source that could be read."""
+
+    head: Head
+    books: Mapping[int, AnyChange]
+    """By the book's place."""
+    depths: DepthChange | None
+    lendable: Mapping[str, Lendable]
+    skipped: tuple[Skipped, ...]
+
+
+class Watcher:
+    """Every market, pool and lender that the keeper knows, at one head."""
+
+    def __init__(self, *, books: Sequence[AnyBook], depths: Depths, lenders: Sequence[FlashSource]) -> None:
+        self.books = tuple(books)
+        self.depths = depths
+        self._lenders = tuple(lenders)
+        self._last: Advance | None = None
+
+    @property
+    def head(self) -> Head | None:
+        """Return the last head applied."""
+        return self._last.head if self._last else None
+
+    def advance(self, head: Head) -> Query[Advance]:
+        """Return what changed up to `head`. The first time, everything is read."""
+        tokens = self._tokens(())
+        changes, (depths, lent) = yield from both(
+            settle([book.advance(head) for book in self.books]), self._unwinding(head, tokens)
+        )
+        grown = self._tokens(changes)
+        if grown != tokens:  # the first time, and when a reserve was listed
+            depths, lent = yield from self._unwinding(head, grown)
+        sources = [*(book.protocol.name for book in self.books), self.depths.venue.name]
+        sources += [lender.name for lender in self._lenders]
+        return Advance(
+            head=head,
+            books={n: change for n, change in enumerate(changes) if not isinstance(change, Broken)},
+            depths=None if isinstance(depths, Broken) else depths,
+            lendable={
+                lender.name: lendable
+                for lender, lendable in zip(self._lenders, lent, strict=True)
+                if not isinstance(lendable, Broken)
+            },
+            skipped=tuple(
+                Skipped(source=source, why=str(result))
+                for source, result in zip(sources, (*changes, depths, *lent), strict=True)
+                if isinstance(result, Broken)
+            ),
+        )
+
+    def apply(self, advance: Advance) -> None:
+        """Make what changed the watcher's state."""
+        for place, change in advance.books.items():
+            self.books[place].apply(change)
+        if advance.depths is not None:
+            self.depths.apply(advance.depths)
+        self._last = advance
+
+    def observe(self, *, block: NextBlock, deadline_s: int) -> Observation:
+        """Return the last head's state, and who may be liquidated in the block that follows it.
+
+        A market that could not be read at that head is left out: what is known of it is older.
+        """
+        if self._last is None:
+            raise LookupError("nothing has been read yet")
+        current = [book for place, book in enumerate(self.books) if place in self._last.books]
+        return Observation(
+            head=self._last.head,
+            block=block,
+            deadline_s=deadline_s,
+            opportunities=tuple(
+                opportunity
+                for book in current
+                for opportunity in book.opportunities(block=block, deadline_s=deadline_s)
+            ),
+            # pools of an older head would misprice every sale: without them there is no route
+            pools=self.depths.pools if self._last.depths is not None else {},
+            lendable=self._last.lendable,
+            borrowers=sum(len(book.rows) for book in current),
+            skipped=self._last.skipped,
+        )
+
+    def _tokens(self, changes: Sequence[AnyChange | Broken]) -> frozenset[Address]:
+        """Return the tokens of every market, as it is and as it just became."""
+        markets = [(book.protocol, book.market) for book in self.books if book.head is not None]
+        markets += [
+            (book.protocol, change.market)
+            for book, change in zip(self.books, changes, strict=False)
+            if not isinstance(change, Broken)
+        ]
+        return frozenset(token.address for protocol, market in markets for token in protocol.tokens(market))
+
+    def _unwinding(
+        self, head: Head, tokens: frozenset[Address]
+    ) -> Query[tuple[DepthChange | Broken, tuple[Lendable | Broken, ...]]]:
+        """Return what it takes to unwind these tokens: the depths to sell into, and who lends."""
+        (depths,), lent = yield from both(
+            settle((self.depths.advance(head, tokens),)),
+            settle([lender.load(sorted(tokens)) for lender in self._lenders]),
+        )
+        return depths, lent
