@@ -1,0 +1,82 @@
+"""What a transaction costs, and what it must earn to be worth it."""
+
+from __future__ import annotations
+
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.fixed_point import BPS, mul_div_up
+from keeper.domain.head import NextBlock
+from keeper.domain.plan import Fees
+from keeper.planner.options import PlannerOptions
+
+_GAS_LIMIT_OVER_USED_BPS = 15_000
+# A transaction needs more than it is charged for: up to a fifth comes back as refunds (EIP-3529), and each
+# nested call keeps a 64th behind.
+
+_BASE_FEE_ROOM = 2
+# The base fee doubles in six full blocks: a plan is dropped long before.
+
+
+def gas_price_wei(block: NextBlock, options: PlannerOptions) -> int:
+    """Return what a unit of gas costs in that block: its base fee and the priority fee."""
+    return block.base_fee_wei + options.priority_fee_wei
+
+
+def fees(*, gas_used: int, block: NextBlock, options: PlannerOptions) -> Fees | Declined:
+    """Return gas limit and fees for a transaction that used `gas_used`, or why it may not be sent."""
+    price_wei = gas_price_wei(block, options)
+    if price_wei > options.max_fee_per_gas_wei:
+        return Declined(
+            reason=Reason.BASE_FEE,
+            detail=f"gas at {price_wei / 1e9:.2f} gwei is over the cap of "
+            f"{options.max_fee_per_gas_wei / 1e9:.2f} gwei",
+        )
+    return Fees(
+        gas_limit=mul_div_up(gas_used, _GAS_LIMIT_OVER_USED_BPS, BPS),
+        max_fee_per_gas_wei=min(
+            _BASE_FEE_ROOM * block.base_fee_wei + options.priority_fee_wei, options.max_fee_per_gas_wei
+        ),
+        max_priority_fee_per_gas_wei=options.priority_fee_wei,
+    )
+
+
+def least_gross_wei(*, gas_wei: int, repaid_wei: int, options: PlannerOptions) -> int:
+    """Return what must reach the vault: the gas, and the largest of the three minimums after it.
+
+    `repaid_wei` is the repay's value. Each minimum rounds up.
+    """
+    return gas_wei + max(
+        options.min_profit_wei,
+        mul_div_up(gas_wei, options.min_profit_gas_ratio_bps, BPS),
+        mul_div_up(repaid_wei, options.min_profit_bps, BPS),
+    )
+
+
+def below_minimum(
+    *, gross_wei: int, gas_wei: int, repaid_wei: int, options: PlannerOptions
+) -> Declined | None:
+    """Return why a liquidation that brings `gross_wei` to the vault is not worth its gas, or None."""
+    least_wei = least_gross_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=options)
+    if gross_wei >= least_wei:
+        return None
+    net_wei = gross_wei - gas_wei
+    reason = Reason.UNPROFITABLE if net_wei <= 0 else Reason.BELOW_MINIMUM
+    return Declined(
+        reason=reason,
+        detail=f"{net_wei / 1e18:.6f} after {gas_wei / 1e18:.6f} of gas, where "
+        f"{(least_wei - gas_wei) / 1e18:.6f} is the least",
+    )
+
+
+def floor_wei(*, gross_wei: int, options: PlannerOptions) -> int:
+    """Return what the executor must see arrive in the vault, tip deducted, or revert.
+
+    The larger of the minimum and the predicted profit less the tolerance, rounded up.
+    """
+    after_tip_wei = gross_wei - tip_wei(gross_wei=gross_wei, options=options)
+    tolerated_wei = mul_div_up(after_tip_wei, BPS - options.floor_tolerance_bps, BPS)
+    return max(options.min_profit_wei, tolerated_wei)
+
+
+def tip_wei(*, gross_wei: int, options: PlannerOptions) -> int:
+    """Return the builder's share of a measured profit, floored, as the executor pays it."""
+    return min(gross_wei * options.tip_bps // BPS, options.max_tip_wei)

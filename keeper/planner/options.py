@@ -1,0 +1,42 @@
+"""What the operator asks of the planner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keeper.domain.address import Address
+from keeper.domain.plan import Objective
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannerOptions:
+    """Sizes, minimums and limits. A ratio is in bps of what it is a ratio of."""
+
+    objective: Objective = Objective.MAX_PROFIT
+    max_close_keep_bps: int = 9_000
+    """Of the maximal profit, for the largest close."""
+    target_health_factor_wad: int = 1_020_000_000_000_000_000
+
+    min_profit_wei: int = 1_000_000_000_000_000
+    min_profit_gas_ratio_bps: int = 2_000
+    """Of the gas at risk."""
+    min_profit_bps: int = 0
+    """Of the repay, valued at the pools' prices."""
+
+    max_slippage_bps: int = 50
+    """How much dearer than predicted a purchase may become before it reverts."""
+    floor_tolerance_bps: int = 500
+    """How much of the predicted profit may be missing before the executor reverts."""
+    max_oracle_divergence_bps: int = 500
+    """Between the oracle's and the pools' price of a pair."""
+
+    max_fee_per_gas_wei: int = 300_000_000_000
+    priority_fee_wei: int = 1_000_000_000
+    tip_bps: int = 0
+    """Of the measured profit, to the block's builder."""
+    max_tip_wei: int = 0
+
+    deny_borrowers: frozenset[Address] = frozenset()
+    deny_tokens: frozenset[Address] = frozenset()
+    intermediates: tuple[Address, ...] = ()
+    """Tokens that a sale may hop through."""
