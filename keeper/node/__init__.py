@@ -1,0 +1,1 @@
+"""Endpoints: JSON-RPC, and the local Anvil."""
