@@ -1,0 +1,1 @@
+"""A local chain with the real contracts."""
