@@ -1,0 +1,144 @@
+"""Settings from the environment and an ``.env`` file, with every mistake found at once.
+
+The only place where the keeper reads its environment. What the environment says overrides the file, also
+where it says that a variable is empty: so a key in the file can be left out for one run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv.parser import parse_stream
+
+from keeper.config.settings import Settings
+from keeper.config.variable import PREFIX, variables
+from keeper.domain.errors import ConfigError
+
+DEFAULT_ENV_FILE = Path(".env")
+
+_FOR_TESTS = PREFIX + "TEST_"
+"""Variables of the test suite, which may be set where a keeper is started by a test."""
+
+
+def load(
+    *,
+    env_file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    needs: Collection[str] = (),
+) -> Settings:
+    """Return the settings. `needs` are the variables that the command can't do without.
+
+    `env_file` must be there if it is given; else ``.env`` is read where there is one. Raises ConfigError
+    with every mistake, each beginning with its variable's name.
+    """
+    environ = os.environ if environ is None else environ
+    file = _read(env_file)
+    texts = {**file.texts, **{name: text for name, text in environ.items() if name.startswith(PREFIX)}}
+    known = {each.name: (field, each) for field, each in variables(Settings).items()}
+    mistakes = [*file.mistakes, *_unknown(texts, known)]
+    values: dict[str, Any] = {}
+    wrong: set[str] = set()
+    for name, (field, each) in known.items():
+        text = texts.get(name, "").strip()
+        if not text:
+            continue
+        try:
+            values[field] = each.parse(text)
+        except ValueError as error:
+            mistakes.append(f"{name}: {error}")
+            wrong.add(name)
+    settings = Settings(**values)
+    mistakes += [
+        f"{name}: is needed here; expected {known[name][1].unit}"
+        for name in known
+        if name in needs and name not in wrong and known[name][0] not in values
+    ]
+    mistakes += [
+        contradiction.says for contradiction in _contradictions(settings) if not wrong & contradiction.between
+    ]
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    texts: Mapping[str, str]
+    mistakes: tuple[str, ...]
+
+
+def _read(env_file: Path | None) -> _File:
+    """Return what the file says, taken literally: ``$`` in a password is a ``$``."""
+    path = env_file or DEFAULT_ENV_FILE
+    if env_file is None and not path.is_file():
+        return _File(texts={}, mistakes=())
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        return _File(texts={}, mistakes=(f"{path}: can't be read as an .env file: {type(error).__name__}",))
+    mistakes = [
+        f"{path}: line {binding.original.line} can't be read; expected NAME=value"
+        for binding in bindings
+        if binding.error
+    ]
+    texts: dict[str, str] = {}
+    for binding in bindings:
+        if binding.error or binding.key is None or not binding.key.startswith(PREFIX):
+            continue
+        if binding.key in texts:
+            mistakes.append(f"{binding.key}: stands twice in {path}")
+        texts[binding.key] = binding.value or ""
+    return _File(texts=texts, mistakes=tuple(mistakes))
+
+
+def _unknown(texts: Collection[str], known: Collection[str]) -> Iterator[str]:
+    for name in sorted(texts):
+        if name not in known and not name.startswith(_FOR_TESTS):
+            near = difflib.get_close_matches(name, known, n=1)
+            yield f"{name}: is no variable of the keeper" + (f"; did you mean {near[0]}?" if near else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contradiction:
+    says: str
+    between: frozenset[str]
+    """The variables that disagree. Where one of them is a mistake in itself, this one is not mentioned."""
+
+
+def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
+    """Yield what is wrong with variables that are each right on their own."""
+
+    def wrong(first: str, says: str, *others: str) -> _Contradiction:
+        return _Contradiction(says=f"{first}: {says}", between=frozenset((first, *others)))
+
+    if settings.private_key is not None and settings.keystore is not None:
+        yield wrong(
+            "KEEPER_KEYSTORE", "and KEEPER_PRIVATE_KEY are both set; expected one", "KEEPER_PRIVATE_KEY"
+        )
+    passwords = (settings.keystore_password, settings.keystore_password_file)
+    names = ("KEEPER_KEYSTORE_PASSWORD", "KEEPER_KEYSTORE_PASSWORD_FILE")
+    if settings.keystore is not None and passwords == (None, None):
+        yield wrong("KEEPER_KEYSTORE", f"needs {names[0]} or {names[1]}", *names)
+    if None not in passwords:
+        yield wrong(names[1], f"and {names[0]} are both set; expected one", names[0])
+    if settings.executor is not None and settings.executor == settings.vault:
+        yield wrong(
+            "KEEPER_VAULT", "is the same as KEEPER_EXECUTOR; expected two contracts", "KEEPER_EXECUTOR"
+        )
+    if settings.priority_fee_wei > settings.max_fee_per_gas_wei:
+        yield wrong(
+            "KEEPER_PRIORITY_FEE_WEI",
+            "is more than KEEPER_MAX_FEE_PER_GAS_WEI; expected at most as much",
+            "KEEPER_MAX_FEE_PER_GAS_WEI",
+        )
+    if settings.tip_bps and not settings.max_tip_wei:
+        yield wrong("KEEPER_MAX_TIP_WEI", "is 0; expected more where KEEPER_TIP_BPS is set", "KEEPER_TIP_BPS")
+    if settings.chain_id is not None:
+        for mistake in settings.chain_mistakes(settings.chain_id):
+            yield wrong("KEEPER_MARKETS", mistake.removeprefix("KEEPER_MARKETS: "), "KEEPER_CHAIN_ID")

@@ -1,0 +1,453 @@
+"""What the operator decides: every variable with its unit, default and effect, and what follows from them."""
+
+# ruff: noqa: RUF009 - `variable` returns a dataclass field, as `dataclasses.field` does
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, MARKETS, TRADING, Chain, Trading, chain_name
+from keeper.config import parse
+from keeper.config.market import MarketSetting
+from keeper.config.variable import variable
+from keeper.domain.address import Address
+from keeper.domain.errors import ConfigError
+from keeper.domain.fixed_point import BPS, WAD
+from keeper.domain.plan import Objective
+from keeper.domain.secret import Secret
+from keeper.planner.options import PlannerOptions
+
+_ETHEREUM = 1
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawKey:
+    """The operator's private key itself."""
+
+    private_key: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keystore:
+    """An encrypted key file, and what opens it."""
+
+    path: Path
+    password: Secret
+
+
+KeySource: TypeAlias = RawKey | Keystore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every variable by its name, in lower case and without the prefix. Unset ones hold their default."""
+
+    # --- the chain ------------------------------------------------------------------------------------------
+    rpc_urls: tuple[Secret, ...] = variable(
+        parse.listed(parse.endpoint),
+        unset=(),
+        section="The chain",
+        unit="URLs (http, https, ws, wss), comma separated",
+        effect="JSON-RPC endpoints of one chain, the preferred one first; the others are for when it fails. "
+        "Heads are followed over a WebSocket where one is given, else by polling.",
+    )
+    chain_id: int | None = variable(
+        parse.whole(least=1),
+        unit="chain id",
+        without="whatever chain the endpoint is on",
+        effect="The chain that the endpoints are expected to be on. With it, more mistakes are found before "
+        "an endpoint is asked.",
+    )
+    markets: tuple[MarketSetting, ...] = variable(
+        parse.listed(parse.market),
+        unset=(),
+        unit="protocol:address, comma separated, each with @block or without",
+        effect="Lending markets to watch, such as aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2 (an "
+        "Aave V3 Pool). Borrowers are looked for from the block after @: where none is given, from the "
+        "market's deployment if the keeper knows it, else from the chain's first block.",
+    )
+    block_time_s: int | None = variable(
+        parse.whole(least=1),
+        unit="seconds",
+        without=f"the chain's own; {DEFAULT_BLOCK_TIME_S} on a chain that the keeper does not know",
+        effect="Expected between two blocks' timestamps: transactions are simulated that much later.",
+    )
+    max_head_age_s: int = variable(
+        parse.whole(least=1),
+        default="120",
+        unit="seconds",
+        effect="An endpoint whose newest block is older is behind: nothing is decided upon it.",
+    )
+    poll_interval_s: float = variable(
+        parse.seconds,
+        default="1",
+        unit="seconds",
+        effect="How often a new head is asked for where the endpoint has no WebSocket.",
+    )
+
+    # --- contracts and key ----------------------------------------------------------------------------------
+    executor: Address | None = variable(
+        parse.address,
+        section="Your contracts and your key",
+        unit="address",
+        effect="Your executor. `keeper deploy` deploys it and prints this line.",
+    )
+    vault: Address | None = variable(
+        parse.address,
+        unit="address",
+        effect="Your vault, where profit arrives. `keeper deploy` deploys it and prints this line.",
+    )
+    private_key: Secret | None = variable(
+        parse.private_key,
+        unit="0x and 64 hex digits",
+        effect="The operator's key, which pays for gas. Without a key, `keeper run` plans and simulates, and "
+        "sends nothing. Give either this or a keystore.",
+    )
+    keystore: Path | None = variable(
+        parse.file,
+        unit="path of an encrypted key file (Web3 Secret Storage)",
+        effect="The operator's key, encrypted.",
+    )
+    keystore_password: Secret | None = variable(
+        parse.password,
+        unit="text",
+        effect="Opens the keystore.",
+    )
+    keystore_password_file: Path | None = variable(
+        parse.file,
+        unit="path",
+        effect="A file whose first line opens the keystore; instead of the password itself.",
+    )
+    dry_run: bool = variable(
+        parse.boolean,
+        default="false",
+        unit="true or false",
+        effect="With true, everything is planned and simulated and nothing is ever sent.",
+    )
+    allow_public: bool = variable(
+        parse.boolean,
+        default="false",
+        unit="true or false",
+        effect="With true, transactions may go through the public mempool of Ethereum mainnet, where others "
+        "copy a profitable call. Other chains do not ask for it.",
+    )
+
+    # --- how much to close ----------------------------------------------------------------------------------
+    objective: Objective = variable(
+        parse.choice(Objective),
+        default="max_profit",
+        section="How much to close",
+        unit="max_profit, max_close or restore_health",
+        effect="Which size is sent. max_profit: the last unit repaid still pays for itself. max_close: the "
+        "largest close that keeps most of that profit. restore_health: the smallest repay that brings the "
+        "position to the target.",
+    )
+    max_close_keep_bps: int = variable(
+        parse.whole(most=BPS),
+        default="9000",
+        unit="bps (1/100 of a percent)",
+        effect="The share of the maximal profit that max_close must keep.",
+    )
+    target_health_factor: int = variable(
+        parse.scaled(WAD, least="1"),
+        default="1.02",
+        unit="health factor, decimal",
+        effect="The health that restore_health brings a position to.",
+    )
+
+    # --- what it must earn ----------------------------------------------------------------------------------
+    min_profit_wei: int = variable(
+        parse.whole(),
+        default="1000000000000000",
+        section="What a liquidation must earn: all three, after gas and tip",
+        unit="wei of the wrapped native token",
+        effect="The least profit. The default is a thousandth of a coin.",
+    )
+    min_profit_gas_ratio: int = variable(
+        parse.scaled(BPS),
+        default="0.2",
+        unit="decimal, of the gas at risk",
+        effect="The least profit for each wei of gas: 0.2 asks for a fifth of what the gas costs.",
+    )
+    min_profit_bps: int = variable(
+        parse.whole(most=BPS),
+        default="0",
+        unit="bps of the repay",
+        effect="The least profit for what is repaid.",
+    )
+
+    # --- limits ---------------------------------------------------------------------------------------------
+    max_slippage_bps: int = variable(
+        parse.whole(most=BPS),
+        default="50",
+        section="Limits",
+        unit="bps of the predicted amount",
+        effect="How much dearer than predicted a swap may become before it reverts.",
+    )
+    floor_tolerance_bps: int = variable(
+        parse.whole(most=BPS),
+        default="500",
+        unit="bps of the predicted profit",
+        effect="How much of the predicted profit may be missing before the executor reverts everything.",
+    )
+    max_oracle_divergence_bps: int = variable(
+        parse.whole(most=BPS),
+        default="500",
+        unit="bps",
+        effect="Where the oracle's and the pools' price of a pair differ by more, the pair is declined.",
+    )
+    deadline_s: int = variable(
+        parse.whole(),
+        default="24",
+        unit="seconds",
+        effect="How long after the block that it is meant for a transaction may still run.",
+    )
+    deny_borrowers: frozenset[Address] = variable(
+        lambda text: frozenset(parse.listed(parse.address)(text)),
+        unset=frozenset[Address](),
+        unit="addresses, comma separated",
+        effect="Borrowers that are never liquidated.",
+    )
+    deny_tokens: frozenset[Address] = variable(
+        lambda text: frozenset(parse.listed(parse.address)(text)),
+        unset=frozenset[Address](),
+        unit="addresses, comma separated",
+        effect="Tokens that are neither repaid nor seized nor hopped through.",
+    )
+
+    # --- fees -----------------------------------------------------------------------------------------------
+    max_fee_per_gas_wei: int = variable(
+        parse.whole(least=1),
+        default="300000000000",
+        section="Fees",
+        unit="wei per unit of gas",
+        effect="Nothing is signed that could pay more. The default is 300 gwei.",
+    )
+    priority_fee_wei: int = variable(
+        parse.whole(),
+        default="1000000000",
+        unit="wei per unit of gas",
+        effect="Paid to the block's producer over the base fee. The default is 1 gwei, which is much on most "
+        "rollups.",
+    )
+    tip_bps: int = variable(
+        parse.whole(most=BPS),
+        default="0",
+        unit="bps of the measured profit",
+        effect="The share of the profit that the executor pays to the block's builder.",
+    )
+    max_tip_wei: int = variable(
+        parse.whole(),
+        default="0",
+        unit="wei",
+        effect="The largest such tip.",
+    )
+
+    # --- where to trade -------------------------------------------------------------------------------------
+    wrapped_native: Address | None = variable(
+        parse.address,
+        section="Where to trade",
+        unit="address",
+        without=f"known for {', '.join(chain.name for chain in CHAINS.values())}",
+        effect="The wrapped native token, in which profit is counted.",
+    )
+    intermediates: tuple[Address, ...] = variable(
+        parse.listed(parse.address),
+        unset=(),
+        unit="addresses, comma separated",
+        without="the wrapped native token, and USDC where the chain is known",
+        effect="Tokens that a sale may hop through.",
+    )
+    uniswap_v3_factory: Address | None = variable(
+        parse.address,
+        unit="address",
+        without=f"known for {', '.join(chain.name for chain in CHAINS.values())}",
+        effect="Where Uniswap V3's pools are found.",
+    )
+    uniswap_v3_router: Address | None = variable(
+        parse.address,
+        unit="address",
+        without=f"known for {', '.join(chain.name for chain in CHAINS.values())}",
+        effect="Uniswap's SwapRouter02.",
+    )
+
+    # --- this machine ---------------------------------------------------------------------------------------
+    state_dir: Path = variable(
+        parse.path,
+        default="~/.local/state/keeper",
+        section="This machine",
+        unit="path of a directory",
+        effect="Holds the journal, its lock and the heartbeat. Made where it is not there.",
+    )
+    heartbeat_file: Path | None = variable(
+        parse.path,
+        unit="path",
+        without="`heartbeat` in the state directory",
+        effect="Touched at each head that was handled, for a supervisor to look at.",
+    )
+    log_format: LogFormat = variable(
+        parse.choice(LogFormat),
+        default="text",
+        unit="text or json",
+        effect="One readable line, or one JSON object, for each event.",
+    )
+    log_level: LogLevel = variable(
+        parse.choice(LogLevel),
+        default="info",
+        unit="debug, info, warning or error",
+        effect="The least that is logged.",
+    )
+
+    # --- what follows ---------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> KeySource | None:
+        """Return where the operator's key comes from, or None. A password file is read now.
+
+        Raises ConfigError where that file can't be read.
+        """
+        if self.private_key is not None:
+            return RawKey(private_key=self.private_key)
+        if self.keystore is None:
+            return None
+        if self.keystore_password is not None:
+            return Keystore(path=self.keystore, password=self.keystore_password)
+        if self.keystore_password_file is None:
+            raise ConfigError(
+                "KEEPER_KEYSTORE: needs KEEPER_KEYSTORE_PASSWORD or KEEPER_KEYSTORE_PASSWORD_FILE"
+            )
+        try:
+            lines = self.keystore_password_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = type(error).__name__
+            raise ConfigError(f"KEEPER_KEYSTORE_PASSWORD_FILE: can't be read: {why}") from None
+        return Keystore(path=self.keystore, password=Secret(lines[0] if lines else ""))
+
+    @property
+    def has_key(self) -> bool:
+        """Return whether a key is configured, without reading it."""
+        return self.private_key is not None or self.keystore is not None
+
+    @property
+    def sends(self) -> bool:
+        """Return whether anything may be sent: there is a key, and it is no dry run."""
+        return self.has_key and not self.dry_run
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return everything that must not be shown."""
+        own = (self.private_key, self.keystore_password)
+        return (*self.rpc_urls, *(secret for secret in own if secret is not None))
+
+    @property
+    def heartbeat(self) -> Path:
+        """Return the heartbeat's path."""
+        return self.heartbeat_file or self.state_dir / "heartbeat"
+
+    def public_allowed_on(self, chain_id: int) -> bool:
+        """Return whether a transaction may go through the public mempool of that chain."""
+        return self.allow_public or chain_id != _ETHEREUM
+
+    def start_block(self, market: MarketSetting, chain_id: int) -> int:
+        """Return the block from which a market's borrowers are looked for."""
+        if market.from_block is not None:
+            return market.from_block
+        return MARKETS.get((market.protocol, market.address), {}).get(chain_id, 0)
+
+    def chain(self, chain_id: int) -> Chain:
+        """Return the chain that the endpoint says it is on.
+
+        Raises ConfigError where another one was expected, or a market is known to be on another one.
+        """
+        if mistakes := self.chain_mistakes(chain_id):
+            raise ConfigError(*mistakes)
+        known = CHAINS.get(chain_id)
+        return Chain(
+            chain_id=chain_id,
+            name=known.name if known else f"chain {chain_id}",
+            block_time_s=self.block_time_s or (known.block_time_s if known else DEFAULT_BLOCK_TIME_S),
+        )
+
+    def chain_mistakes(self, chain_id: int) -> tuple[str, ...]:
+        """Return what contradicts being on that chain, each beginning with its variable's name."""
+        mistakes = []
+        if self.chain_id not in (None, chain_id):
+            assert self.chain_id is not None
+            mistakes.append(
+                f"KEEPER_CHAIN_ID: expected {chain_name(self.chain_id)}, "
+                f"but the endpoint is on {chain_name(chain_id)}"
+            )
+        for market in self.markets:
+            deployed = MARKETS.get((market.protocol, market.address), {})
+            if deployed and chain_id not in deployed:
+                mistakes.append(
+                    f"KEEPER_MARKETS: {market} is a market of {' and '.join(map(chain_name, deployed))}, "
+                    f"not of {chain_name(chain_id)}"
+                )
+        return tuple(mistakes)
+
+    def trading(self, chain_id: int) -> Trading:
+        """Return what a sale on that chain goes through: what is configured, else what is known.
+
+        Raises ConfigError naming every variable that is needed on a chain that is not known.
+        """
+        known = TRADING.get(chain_id)
+        wrapped_native = self.wrapped_native or (known.wrapped_native if known else None)
+        factory = self.uniswap_v3_factory or (known.uniswap_v3_factory if known else None)
+        router = self.uniswap_v3_router or (known.uniswap_v3_router if known else None)
+        if wrapped_native is None or factory is None or router is None:
+            needed = {
+                "KEEPER_WRAPPED_NATIVE": wrapped_native,
+                "KEEPER_UNISWAP_V3_FACTORY": factory,
+                "KEEPER_UNISWAP_V3_ROUTER": router,
+            }
+            raise ConfigError(
+                *(
+                    f"{name}: expected an address, as {chain_name(chain_id)} is not one that the keeper knows"
+                    for name, value in needed.items()
+                    if value is None
+                )
+            )
+        return Trading(
+            wrapped_native=wrapped_native,
+            intermediates=self.intermediates or (known.intermediates if known else (wrapped_native,)),
+            uniswap_v3_factory=factory,
+            uniswap_v3_router=router,
+        )
+
+    def planner_options(self, trading: Trading) -> PlannerOptions:
+        """Return the planner's own options."""
+        return PlannerOptions(
+            objective=self.objective,
+            max_close_keep_bps=self.max_close_keep_bps,
+            target_health_factor_wad=self.target_health_factor,
+            min_profit_wei=self.min_profit_wei,
+            min_profit_gas_ratio_bps=self.min_profit_gas_ratio,
+            min_profit_bps=self.min_profit_bps,
+            max_slippage_bps=self.max_slippage_bps,
+            floor_tolerance_bps=self.floor_tolerance_bps,
+            max_oracle_divergence_bps=self.max_oracle_divergence_bps,
+            max_fee_per_gas_wei=self.max_fee_per_gas_wei,
+            priority_fee_wei=self.priority_fee_wei,
+            tip_bps=self.tip_bps,
+            max_tip_wei=self.max_tip_wei,
+            deny_borrowers=self.deny_borrowers,
+            deny_tokens=self.deny_tokens,
+            intermediates=trading.intermediates,
+        )
