@@ -6,6 +6,7 @@ Mirrors @uniswap/v3-core 1.0.1 and SwapRouter02 of @uniswap/swap-router-contract
 """
 
 from keeper.venues.uniswap_v3.pool import PoolKey, V3Pool
+from keeper.venues.uniswap_v3.venue import UniswapV3
 from keeper.venues.uniswap_v3.walk import State, Ticks, Walk
 
-__all__ = ["PoolKey", "State", "Ticks", "V3Pool", "Walk"]
+__all__ = ["PoolKey", "State", "Ticks", "UniswapV3", "V3Pool", "Walk"]
