@@ -170,8 +170,10 @@ class FlashSource(Protocol):
         """Return the fee on a loan, rounded as the lender rounds it."""
         ...
 
-    def call(
-        self, token: Address, *, amount_raw: int, fee_raw: int, program: bytes, executor: Address
-    ) -> ContractCall:
-        """Return the call that borrows, runs `program` in its callback, and pays back amount and fee."""
+    def call(self, token: Address, *, amount_raw: int, fee_raw: int, executor: Address) -> ContractCall:
+        """Return the call that borrows, makes its callback, and takes back amount and fee.
+
+        Its data ends in the callback's bytes argument, empty: what runs inside is put there when the
+        program is packed.
+        """
         ...
