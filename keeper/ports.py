@@ -8,11 +8,14 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
+from keeper.domain.declined import Reason
 from keeper.domain.depth import Pool, Route
 from keeper.domain.funding import Lendable
 from keeper.domain.head import Head, NextBlock
+from keeper.domain.plan import Draft
 from keeper.domain.position import Health, Opportunity
 from keeper.domain.state import StateRef
+from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
 from keeper.domain.token import Token
 from keeper.query import Answer, Ask, Log, Query
 
@@ -176,4 +179,76 @@ class FlashSource(Protocol):
         Its data ends in the callback's bytes argument, empty: what runs inside is put there when the
         program is packed.
         """
+        ...
+
+
+# --- landing ------------------------------------------------------------------------------------------------
+
+
+class Signer(Protocol):
+    """The operator's key, and what a signature may be given for."""
+
+    @property
+    def address(self) -> Address: ...
+
+    def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        """Return the signed transaction. Raises Invariant where it is none that may be signed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRequest:
+    """One JSON-RPC request, as a channel wants it."""
+
+    method: str
+    params: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelError:
+    """The error that a channel answered with."""
+
+    code: int
+    message: str
+
+
+class Channel(Protocol):
+    """One way into a block: pure requests, parsed replies. Who calls it does the I/O, once."""
+
+    @property
+    def name(self) -> str: ...
+
+    def request(self, transaction: SignedTransaction) -> ChannelRequest:
+        """Return the request that submits a transaction."""
+        ...
+
+    def parse(self, transaction: SignedTransaction, reply: object | ChannelError) -> Acceptance:
+        """Return what a reply means: a result decoded from JSON, or an error."""
+        ...
+
+
+class Journal(Protocol):
+    """What was predicted, intended and concluded: append-only, on disk when a method returns.
+
+    Every method raises Unavailable where it can't be written.
+    """
+
+    def predicted(self, head: Head, drafts: Sequence[Draft]) -> None:
+        """Keep the amounts predicted, before a simulation has spoken."""
+        ...
+
+    def declined(self, head: Head, counts: Mapping[Reason, int]) -> None:
+        """Keep how many borrowers were left alone for which reason."""
+        ...
+
+    def intended(self, submission: Submission) -> None:
+        """Keep what is about to be sent. Nothing may be sent before this has returned."""
+        ...
+
+    def concluded(self, submission: Submission, outcome: Outcome) -> None:
+        """Keep the one outcome of what was intended. Raises Invariant where there is another already."""
+        ...
+
+    def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
+        """Return what this key was intended to send and has no outcome yet, oldest first."""
         ...
