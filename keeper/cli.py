@@ -1,0 +1,407 @@
+"""The commands: what is typed, what is printed, and the exit code. What they do is in :mod:`keeper.app`.
+
+Exit codes: 0 done, 1 the job failed, 2 wrong configuration or usage, 130 interrupted. What a command prints
+for machines goes to stdout alone; everything else, errors included, to stderr. Each command imports what it
+needs when it runs, so that ``keeper --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keeper import __version__
+from keeper.domain.errors import ConfigError, KeeperError
+from keeper.domain.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from keeper.config import Settings
+    from keeper.domain.address import Address
+    from keeper.domain.events import Event, Listener
+DONE, FAILED, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 130
+
+_CHAIN = ("KEEPER_RPC_URLS",)
+_MARKETS = (*_CHAIN, "KEEPER_MARKETS")
+_CONTRACTS = (*_MARKETS, "KEEPER_EXECUTOR", "KEEPER_VAULT")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` names, and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        command: Callable[[argparse.Namespace], int] = arguments.command
+        return guarded(lambda: command(arguments))
+    finally:
+        _close_stdout()
+
+
+def guarded(job: Callable[[], int], secrets: Iterable[Secret] = ()) -> int:
+    """Return the job's exit code, or that of the error it raises, told on stderr without a secret."""
+    secrets = tuple(secrets)
+    try:
+        return job()
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            _complain(redact(mistake, secrets))
+        return MISCONFIGURED
+    except KeeperError as error:
+        _complain(redact(str(error) or type(error).__name__, secrets))
+        return FAILED
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read stdout has seen enough
+        return FAILED
+    except Exception:  # noqa: BLE001 - the last one to hear of it: shown whole, but for the secrets
+        print(redact(traceback.format_exc(), secrets), file=sys.stderr)
+        _complain("this is a bug of the keeper: please report it with the lines above")
+        return FAILED
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask_to_stop(received: signal.Signals) -> None:
+            stop.set()
+            loop.remove_signal_handler(received)  # the second one ends it at once
+
+        for received in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(received, ask_to_stop, received)
+        await app.run(settings, listener=_listener(settings), stop=stop)
+
+    asyncio.run(until_stopped())
+    return DONE
+
+
+def _scan(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+    from keeper.render.scan import scan_view
+
+    below_wad = _health_factor(arguments.below)
+    report = asyncio.run(app.scan(settings, below_wad=below_wad, listener=_warnings(settings)))
+    _show(arguments, report, lambda: scan_view(report))
+    return DONE
+
+
+def _plan(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+    from keeper.render.plan import plan_view
+
+    borrower = _address("BORROWER", arguments.borrower)
+    report = asyncio.run(app.plan(settings, borrower=borrower, listener=_warnings(settings)))
+    _show(arguments, report, lambda: plan_view(report))
+    return DONE
+
+
+def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+    from keeper.domain.plan import Plan
+    from keeper.domain.submission import Included
+    from keeper.render.plan import plan_view
+
+    borrower = _address("BORROWER", arguments.borrower)
+    _must_send(settings, "liquidate")
+    report = asyncio.run(app.plan(settings, borrower=borrower, listener=_warnings(settings)))
+    _print(plan_view(report))
+    if not isinstance(report.decision, Plan):
+        _complain("nothing was sent")
+        return FAILED
+    if not arguments.yes and not _answered_yes("Send it? It is decided anew on the newest head."):
+        _complain("nothing was sent")
+        return FAILED
+    result = asyncio.run(app.liquidate(settings, borrower=borrower, listener=_listener(settings)))
+    return DONE if isinstance(result, Included) else FAILED
+
+
+def _deploy(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+    from keeper.render.check import deploy_env, deploy_view
+
+    owner = _address("--owner", arguments.owner)
+    _must_send(settings, "deploy")
+    report = asyncio.run(app.deploy(settings, owner=owner, listener=_warnings(settings)))
+    _print(deploy_view(report))
+    print(f"\nFor your .env:\n\n{deploy_env(report)}")
+    return DONE
+
+
+def _check(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+    from keeper.render.check import check_view
+
+    lines = asyncio.run(app.check(settings))
+    ok = all(line.ok for line in lines)
+    _show(arguments, {"ok": ok, "lines": lines}, lambda: check_view(lines))
+    return DONE if ok else FAILED
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from keeper.devnet import demo
+
+    return demo.run(seed=arguments.seed, as_json=arguments.json)
+
+
+def _devnet(arguments: argparse.Namespace) -> int:
+    from keeper.devnet import command
+
+    return command.run(
+        port=arguments.port, seed=arguments.seed, borrowers=arguments.borrowers, prices=arguments.prices
+    )
+
+
+# --- what is typed ------------------------------------------------------------------------------------------
+
+_DESCRIPTION = """\
+A keeper of lending protocols: it finds positions that fell below health 1, decides how much of each is worth
+closing, and lands that in a block with a flash loan.
+"""
+
+_EPILOG = """\
+Configuration is read from the environment and from .env; .env.example explains every variable.
+To see it work with nothing configured: keeper demo
+
+exit code: 0 done, 1 the job failed, 2 wrong configuration
+"""
+
+_RUN = """\
+Follows the chain from head to head: reads every position that changed, plans what pays, simulates it, and
+sends it. Without a key, or with KEEPER_DRY_RUN=true, nothing is ever sent: it plans and simulates only.
+Ctrl-C or SIGTERM ends it cleanly; what was in flight is taken up again at the next start.
+
+example: KEEPER_DRY_RUN=true keeper run
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS, KEEPER_EXECUTOR, KEEPER_VAULT; a key to send"""
+
+_SCAN = """\
+Lists every position under a health factor, the worst first: its collateral, its debt, and what may be
+closed of it now, in tokens and in US dollars. Reads only: no key, no contract of yours.
+
+example: keeper scan --below 1.02 --json
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
+
+_PLAN = """\
+Explains one decision: every pair of collateral and debt, what may be repaid of it (the dust rules make
+holes), the three sizes side by side with bonus, price impact, flash fee and gas, and what was chosen, or
+why nothing was. Sends nothing.
+
+example: keeper plan 0x1234567890abcdef1234567890abcdef12345678
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS, KEEPER_EXECUTOR, KEEPER_VAULT"""
+
+_LIQUIDATE = """\
+Shows the plan for one borrower, asks, and sends it. The decision is made anew on the newest head once you
+have said yes. Exit code 0 means that it was included and succeeded.
+
+example: keeper liquidate 0x1234567890abcdef1234567890abcdef12345678 --yes
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS, KEEPER_EXECUTOR, KEEPER_VAULT, and a key"""
+
+_DEPLOY = """\
+Deploys the two contracts that the keeper works through, and prints the lines for your .env. The key that is
+configured becomes the operator: it runs the executor and can't touch the vault. The owner can, and replaces
+the executor should the operator's key leak, so it must be another address, best kept off this machine.
+
+example: keeper deploy --owner 0x1234567890abcdef1234567890abcdef12345678
+needs:   KEEPER_RPC_URLS, and a key that has gas"""
+
+_CHECK = """\
+Looks at everything that `keeper run` relies on: chain id, age of the head, the pool's revision, executor and
+vault with their owner and operator, balances, and where to trade. One line each, and what to do about it.
+
+example: keeper check
+needs:   KEEPER_RPC_URLS"""
+
+_DEMO = """\
+Starts a local chain that carries the real contracts of Aave V3.6 and Uniswap V3, lets the market crash, and
+shows the keeper liquidate against a rival, a sandwich and three attacks on its executor. Needs no
+configuration and reads none. With --json the last line is one JSON object.
+
+example: keeper demo"""
+
+_DEVNET = """\
+Starts the demo's chain alone and prints how to connect: for this keeper, or any other bot. Ctrl-C ends it
+and leaves nothing behind. Needs no configuration and reads none.
+
+example: keeper devnet --port 8545 --prices crash.csv"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keeper",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"keeper {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(
+        name: str, command: Callable[[argparse.Namespace], int], summary: str, description: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=summary,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(command=command)
+        return added
+
+    run = add("run", configured(_run, needs=_CONTRACTS), "watch the chain and liquidate, until stopped", _RUN)
+    scan = add(
+        "scan", configured(_scan, needs=_MARKETS), "list the positions that are unhealthy, or nearly", _SCAN
+    )
+    plan = add(
+        "plan", configured(_plan, needs=_CONTRACTS), "explain what would be done about one borrower", _PLAN
+    )
+    liquidate = add(
+        "liquidate", configured(_liquidate, needs=_CONTRACTS), "liquidate one borrower, once", _LIQUIDATE
+    )
+    deploy = add("deploy", configured(_deploy, needs=_CHAIN), "deploy your executor and your vault", _DEPLOY)
+    check = add("check", configured(_check, needs=_CHAIN), "tell whether everything is in place", _CHECK)
+    demo = add("demo", _demo, "see it all work on a chain of its own", _DEMO)
+    devnet = add("devnet", _devnet, "start that chain alone, to point a keeper at", _DEVNET)
+
+    scan.add_argument(
+        "--below", default="1.05", metavar="HEALTH", help="the health factor to list below (default: 1.05)"
+    )
+    for about_a_borrower in (plan, liquidate):
+        about_a_borrower.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
+    liquidate.add_argument("--yes", action="store_true", help="send without asking")
+    deploy.add_argument("--owner", required=True, metavar="ADDRESS", help="who shall own executor and vault")
+    for for_machines in (scan, plan, check, demo):
+        for_machines.add_argument(
+            "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
+        )
+    for reads_settings in (run, scan, plan, liquidate, deploy, check):
+        reads_settings.add_argument(
+            "--env-file", type=Path, metavar="PATH", help="read this file instead of ./.env"
+        )
+    _devnet_arguments(demo, devnet)
+    return parser
+
+
+def _devnet_arguments(demo: argparse.ArgumentParser, devnet: argparse.ArgumentParser) -> None:
+    for on_a_devnet in (demo, devnet):
+        on_a_devnet.add_argument(
+            "--seed", type=int, default=1, metavar="N", help="draws borrowers and prices (default: 1)"
+        )
+    devnet.add_argument(
+        "--port", type=int, default=8545, metavar="N", help="where it listens (default: 8545)"
+    )
+    devnet.add_argument(
+        "--borrowers", type=int, default=48, metavar="N", help="how many there are (default: 48)"
+    )
+    devnet.add_argument(
+        "--prices", type=Path, metavar="CSV", help="the path of prices, lines of time and price; else by seed"
+    )
+
+
+def configured(
+    command: Callable[[argparse.Namespace, Settings], int], *, needs: Sequence[str]
+) -> Callable[[argparse.Namespace], int]:
+    """Return the command with its settings read first, and its errors kept clear of their secrets."""
+
+    def with_settings(arguments: argparse.Namespace) -> int:
+        from keeper.config import load
+
+        settings = load(env_file=arguments.env_file, needs=needs)
+        return guarded(lambda: command(arguments, settings), settings.secrets)
+
+    return with_settings
+
+
+def _address(name: str, text: str) -> Address:
+    from keeper.config.parse import address
+
+    try:
+        return address(text)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def _health_factor(text: str) -> int:
+    from keeper.config.parse import scaled
+    from keeper.domain.fixed_point import WAD
+
+    try:
+        return scaled(WAD)(text)
+    except ValueError as error:
+        raise ConfigError(f"--below: {error}") from None
+
+
+def _must_send(settings: Settings, command: str) -> None:
+    mistakes = []
+    if settings.dry_run:
+        mistakes.append(f"KEEPER_DRY_RUN: is true; expected false, as `keeper {command}` sends")
+    if not settings.has_key:
+        mistakes.append("KEEPER_PRIVATE_KEY: is needed here, or KEEPER_KEYSTORE")
+    if mistakes:
+        raise ConfigError(*mistakes)
+
+
+def _answered_yes(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        raise ConfigError("--yes: is needed where nobody can be asked") from None
+
+
+# --- what is printed ----------------------------------------------------------------------------------------
+
+
+def _show(arguments: argparse.Namespace, value: object, view: Callable[[], RenderableType]) -> None:
+    if arguments.json:
+        from keeper.render.as_json import as_json
+
+        print(json.dumps(as_json(value), ensure_ascii=False))
+    else:
+        _print(view())
+
+
+def _print(view: RenderableType) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(view)
+
+
+def _listener(settings: Settings) -> Listener:
+    """Return what writes the run's events to stdout."""
+    return _event_log(settings, sys.stdout.write)
+
+
+def _warnings(settings: Settings) -> Listener:
+    """Return what writes warnings to stderr, for commands whose stdout is their result."""
+    return _event_log(settings, sys.stderr.write, at_least_warning=True)
+
+
+def _event_log(
+    settings: Settings, write: Callable[[str], object], *, at_least_warning: bool = False
+) -> Callable[[Event], None]:
+    raise NotImplementedError
+
+
+def _complain(line: str) -> None:
+    print(f"keeper: {line}", file=sys.stderr)
+
+
+def _close_stdout() -> None:
+    """Flush stdout; where its reader is gone, keep the interpreter from complaining about it at exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,144 @@
+"""What the commands tell a person or a machine: values, for :mod:`keeper.render` to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.declined import Declined
+from keeper.domain.head import Head, NextBlock
+from keeper.domain.observation import Skipped
+from keeper.domain.plan import Close, Decision, Objective
+from keeper.domain.position import DeclinedPair, Health, Interval
+from keeper.domain.token import Token, TokenAmount
+
+# --- scan ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Valued:
+    """An amount of a token, and its worth by the market's oracle."""
+
+    amount: TokenAmount
+    value_base: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closable:
+    """The most that may be closed of one pair now, whether or not it pays."""
+
+    repaid: Valued
+    seized: Valued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRow:
+    """One position, as its market sees it."""
+
+    market: str
+    borrower: Address
+    health: Health
+    base_unit: int
+    """How many `_base` are one US dollar (or one of whatever the market's oracle counts in)."""
+    collateral: tuple[Valued, ...]
+    debt: tuple[Valued, ...]
+    closable: tuple[Closable, ...]
+    """By pair, the largest repay first. Empty where the position is healthy, or nothing may be closed."""
+    declined: tuple[DeclinedPair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanReport:
+    """Every position under a health factor, the worst first."""
+
+    head: Head
+    below_wad: int
+    borrowers: int
+    """How many positions with debt were looked at."""
+    rows: tuple[ScanRow, ...]
+    skipped: tuple[Skipped, ...]
+
+
+# --- plan ---------------------------------------------------------------------------------------------------
+
+Size: TypeAlias = Close | Declined
+"""What an objective makes of a pair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairReport:
+    """One collateral against one debt: what may be repaid, and what each objective would."""
+
+    collateral: Token
+    debt: Token
+    feasible: tuple[Interval, ...]
+    max_profit: Size
+    max_close: Size
+    restore_health: Size
+
+    def size(self, objective: Objective) -> Size:
+        """Return what an objective makes of this pair."""
+        sizes: Mapping[Objective, Size] = {
+            Objective.MAX_PROFIT: self.max_profit,
+            Objective.MAX_CLOSE: self.max_close,
+            Objective.RESTORE_HEALTH: self.restore_health,
+        }
+        return sizes[objective]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReport:
+    """One borrower's decision, with everything that led to it."""
+
+    head: Head
+    block: NextBlock
+    market: str
+    borrower: Address
+    health: Health
+    base_unit: int
+    """How many `_base` are one US dollar (or one of whatever the market's oracle counts in)."""
+    native: Token
+    """The wrapped native token, which waterfalls are counted in."""
+    objective: Objective
+    pairs: tuple[PairReport, ...]
+    declined: tuple[DeclinedPair, ...]
+    """Pairs that the protocol's state rules out."""
+    symbols: Mapping[Address, str]
+    """Of every token that a route touches."""
+    decision: Decision | None
+    """None where the position is healthy: there is nothing to decide."""
+
+
+# --- deploy -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployReport:
+    """The executor and the vault, deployed."""
+
+    chain_id: int
+    chain_name: str
+    owner: Address
+    operator: Address
+    executor: Address
+    vault: Address
+    transactions: tuple[Hash32, ...]
+    cost_wei: int
+    """What the deployment paid for gas."""
+
+
+# --- check --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckLine:
+    """One thing that must hold before the keeper can work."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What was found."""
+    advice: str = ""
+    """What to do about it, where it is not ok."""

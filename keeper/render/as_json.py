@@ -1,0 +1,65 @@
+"""Any value of the domain as JSON: its fields by name, in full.
+
+An amount (a field whose name ends in its unit: ``_raw _wei _wad _ray _base``, or a token amount's ``raw``) is
+a decimal string, since it may exceed 2**53; counts, times and bps are numbers. Addresses and hashes are
+full; an enumeration is its value; a value of a union that is told apart by its kind says it in ``kind``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from keeper.domain.address import Address, checksum
+from keeper.domain.declined import Declined
+from keeper.domain.plan import Close, Plan, Waterfall
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+_AMOUNTS = ("_raw", "_wei", "_wad", "_ray", "_base", "base_unit")
+_ADDRESS_BYTES = 20
+
+_DERIVED: Mapping[type, tuple[str, ...]] = {
+    Waterfall: ("gross_wei", "net_wei"),
+    Close: ("close_factor_bps",),
+}
+"""Properties that belong to what a value tells, besides its fields."""
+
+_KINDS: Mapping[type, str] = {Declined: "declined", Plan: "plan", Close: "close"}
+
+
+def as_json(value: object) -> Json:
+    """Return `value` as what ``json.dumps`` takes. Raises TypeError for what no value of the domain holds."""
+    match value:
+        case Enum():
+            return as_json(value.value)
+        case None | bool() | int() | float() | str():
+            return value
+        case bytes():
+            return checksum(Address(value)) if len(value) == _ADDRESS_BYTES else "0x" + value.hex()
+        case Mapping():
+            return {_key(key): as_json(held) for key, held in value.items()}
+        case tuple() | list():
+            return [as_json(held) for held in value]
+        case Set():
+            return sorted((as_json(held) for held in value), key=str)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            names = [field.name for field in fields(value)] + list(_DERIVED.get(type(value), ()))
+            kind = _KINDS.get(type(value))
+            known: dict[str, Json] = {"kind": kind} if kind else {}
+            return known | {name: _field(name, getattr(value, name)) for name in names}
+        case _:
+            raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def _field(name: str, value: object) -> Json:
+    if type(value) is int and (name == "raw" or name.endswith(_AMOUNTS)):
+        return str(value)
+    return as_json(value)
+
+
+def _key(key: object) -> str:
+    shown = as_json(key)
+    return shown if isinstance(shown, str) else str(shown)

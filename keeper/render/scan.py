@@ -1,0 +1,83 @@
+"""The table of `keeper scan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from keeper.domain.fixed_point import WAD
+from keeper.domain.report import ScanReport, ScanRow, Valued
+from keeper.render.figures import amount, health, short, short_market, usd
+
+
+def scan_view(report: ScanReport) -> RenderableType:
+    """Return the positions, the worst first, and what could not be read."""
+    below, number = health(report.below_wad), report.head.number
+    if report.rows:
+        found = (
+            f"{len(report.rows):,} of {report.borrowers:,} positions are below {below} at block {number:,}"
+        )
+    else:
+        found = f"None of {report.borrowers:,} positions is below {below} at block {number:,}"
+    notes = [
+        Text(f"! {skipped.source} could not be read: {skipped.why}", "yellow") for skipped in report.skipped
+    ]
+    parts: list[RenderableType] = [Text(found, "bold"), *notes]
+    for market in dict.fromkeys(row.market for row in report.rows):
+        parts += [Text(), _table(market, (row for row in report.rows if row.market == market))]
+    return Group(*parts)
+
+
+def _table(market: str, rows: Iterable[ScanRow]) -> Table:
+    table = Table(
+        title=short_market(market),
+        title_justify="left",
+        title_style="dim",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Health", justify="right", no_wrap=True)
+    table.add_column("Borrower", no_wrap=True)
+    table.add_column("Collateral", justify="right")
+    table.add_column("Debt", justify="right")
+    table.add_column("May be closed", justify="right")
+    for row in rows:
+        table.add_row(
+            Text(health(row.health.health_factor_wad), _style(row.health.health_factor_wad)),
+            short(row.borrower),
+            _holdings(row.collateral, row.base_unit),
+            _holdings(row.debt, row.base_unit),
+            _closable(row),
+        )
+    return table
+
+
+def _style(health_factor_wad: int) -> str:
+    return "bold red" if health_factor_wad < WAD else "yellow"
+
+
+def _holdings(holdings: Iterable[Valued], base_unit: int) -> Text:
+    return Text("\n").join(_valued(holding, base_unit) for holding in holdings)
+
+
+def _valued(value: Valued, base_unit: int) -> Text:
+    return Text.assemble(amount(value.amount), "\n", (usd(value.value_base, base_unit), "dim"))
+
+
+def _closable(row: ScanRow) -> Text:
+    """Return the largest close, and how many other pairs there are; or why there is none."""
+    if row.closable:
+        first, *others = row.closable
+        text = _valued(first.repaid, row.base_unit)
+        text.append(f"\nfor {amount(first.seized.amount)}\n")
+        text.append(usd(first.seized.value_base, row.base_unit), "dim")
+        if others:
+            text.append(f"\n+ {len(others)} more pair{'s' if len(others) > 1 else ''}", "dim")
+        return text
+    if row.declined:
+        return Text(", ".join(dict.fromkeys(pair.why.reason.value for pair in row.declined)), "yellow")
+    return Text("–", "dim")
