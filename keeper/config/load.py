@@ -98,10 +98,12 @@ def _read(env_file: Path | None) -> _File:
 
 
 def _unknown(texts: Collection[str], known: Collection[str]) -> Iterator[str]:
+    bare = [name.removeprefix(PREFIX) for name in known]  # the common prefix would make all look alike
     for name in sorted(texts):
         if name not in known and not name.startswith(_FOR_TESTS):
-            near = difflib.get_close_matches(name, known, n=1)
-            yield f"{name}: is no variable of the keeper" + (f"; did you mean {near[0]}?" if near else "")
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+            guess = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+            yield f"{name}: is no variable of the keeper{guess}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

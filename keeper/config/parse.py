@@ -116,8 +116,8 @@ def choice(options: type[Choice]) -> Callable[[str], Choice]:
 
 def address(text: str) -> Address:
     """Return an address."""
-    if _KEY_LIKE.search(text):
-        raise ValueError("expected an address: 0x and 40 hex digits, got more, perhaps a private key")
+    if _may_be_secret(text):
+        raise ValueError("expected an address: 0x and 40 hex digits, got something else that may be secret")
     return parse_address(text)
 
 
@@ -190,8 +190,12 @@ def _masked(parts: SplitResult) -> str:
     return f"{parts.scheme}://{_host(parts)}{hidden}"
 
 
+def _may_be_secret(text: str) -> bool:
+    return _KEY_LIKE.search(text) is not None or "://" in text
+
+
 def _quoted(text: str) -> str:
-    if _KEY_LIKE.search(text) or "://" in text:
+    if _may_be_secret(text):
         return "something that may be secret (not shown)"
     return repr(text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…")
 

@@ -1,0 +1,25 @@
+"""The tables of chains and markets agree with each other."""
+
+from __future__ import annotations
+
+from keeper.chains import CHAINS, MARKETS, PROTOCOLS, TRADING, chain_name
+
+
+def test_tables__every_chain__is_in_both() -> None:
+    assert CHAINS.keys() == TRADING.keys()
+
+
+def test_markets__every_chain_and_protocol_named__is_known() -> None:
+    assert {chain_id for chains in MARKETS.values() for chain_id in chains} <= CHAINS.keys()
+    assert {protocol for protocol, _ in MARKETS} <= set(PROTOCOLS)
+
+
+def test_trading__intermediates__begin_with_the_wrapped_native_token_and_name_none_twice() -> None:
+    for trading in TRADING.values():
+        assert trading.intermediates[0] == trading.wrapped_native
+        assert len(set(trading.intermediates)) == len(trading.intermediates) >= 2
+
+
+def test_chain_name__known_and_unknown__as_spoken() -> None:
+    assert chain_name(1) == "chain 1 (Ethereum)"
+    assert chain_name(31337) == "chain 31337"
