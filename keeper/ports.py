@@ -10,9 +10,10 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
 from keeper.domain.declined import Reason
 from keeper.domain.depth import Pool, Route
+from keeper.domain.events import Concluded
 from keeper.domain.funding import Lendable
 from keeper.domain.head import Head, NextBlock
-from keeper.domain.plan import Draft
+from keeper.domain.plan import Draft, Plan
 from keeper.domain.position import Health, Opportunity
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
@@ -251,4 +252,20 @@ class Journal(Protocol):
 
     def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
         """Return what this key was intended to send and has no outcome yet, oldest first."""
+        ...
+
+
+class Landing(Protocol):
+    """The submitter, as the engine drives it: from a plan to its one outcome."""
+
+    def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
+        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
+        ...
+
+    async def submit(self, plan: Plan, head: Head) -> Submission:
+        """Journal the intent, sign, send. Raises Rejected where no channel took it and none may have."""
+        ...
+
+    async def settle(self, head: Head) -> tuple[Concluded, ...]:
+        """Return those in flight that have come to their outcome by `head`, journalled."""
         ...

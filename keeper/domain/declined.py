@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NO_FUNDING = "no funding"
     UNPROFITABLE = "unprofitable"
     BELOW_MINIMUM = "below minimum"
+    OUT_OF_REACH = "out of reach"
     # what the moment rules out
     IN_FLIGHT = "in flight"
     SIMULATION = "simulation"

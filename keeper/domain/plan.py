@@ -28,23 +28,26 @@ class Objective(StrEnum):
 class Waterfall:
     """How a liquidation's profit comes about, in wei of the wrapped native token.
 
-    bonus - price impact - flash fee - gas = net, exactly. The bonus is what was seized less what was repaid,
-    both at the pools' prices before the sale; price impact holds the pools' fees too.
+    bonus - price impact - flash fee - tip - gas = net, exactly. The bonus is what was seized less what was
+    repaid, both at the pools' prices before the sale; price impact holds the pools' fees too.
     """
 
     bonus_wei: int
     price_impact_wei: int
     flash_fee_wei: int
     gas_wei: int
+    tip_wei: int = 0
+    """To the block's builder, out of the measured profit."""
 
     @property
-    def gross_wei(self) -> int:
-        """Return what reaches the vault: everything but the gas."""
-        return self.bonus_wei - self.price_impact_wei - self.flash_fee_wei
+    def vault_wei(self) -> int:
+        """Return what reaches the vault: everything but the gas, which the operator pays."""
+        return self.bonus_wei - self.price_impact_wei - self.flash_fee_wei - self.tip_wei
 
     @property
     def net_wei(self) -> int:
-        return self.gross_wei - self.gas_wei
+        """Return what is earned in the end."""
+        return self.vault_wei - self.gas_wei
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

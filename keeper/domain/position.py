@@ -69,6 +69,11 @@ class Terms(Protocol):
         ...
 
     @property
+    def owed_raw(self) -> int:
+        """Return all that the borrower owes of this debt, at the block's time."""
+        ...
+
+    @property
     def feasible(self) -> tuple[Interval, ...]:
         """Return the amounts that may be repaid, ascending and disjoint; the dust rules make holes.
 

@@ -39,7 +39,7 @@ def fees(*, gas_used: int, block: NextBlock, options: PlannerOptions) -> Fees | 
     )
 
 
-def least_gross_wei(*, gas_wei: int, repaid_wei: int, options: PlannerOptions) -> int:
+def least_vault_wei(*, gas_wei: int, repaid_wei: int, options: PlannerOptions) -> int:
     """Return what must reach the vault: the gas, and the largest of the three minimums after it.
 
     `repaid_wei` is the repay's value. Each minimum rounds up.
@@ -52,13 +52,13 @@ def least_gross_wei(*, gas_wei: int, repaid_wei: int, options: PlannerOptions) -
 
 
 def below_minimum(
-    *, gross_wei: int, gas_wei: int, repaid_wei: int, options: PlannerOptions
+    *, vault_wei: int, gas_wei: int, repaid_wei: int, options: PlannerOptions
 ) -> Declined | None:
-    """Return why a liquidation that brings `gross_wei` to the vault is not worth its gas, or None."""
-    least_wei = least_gross_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=options)
-    if gross_wei >= least_wei:
+    """Return why a liquidation that brings `vault_wei` to the vault is not worth its gas, or None."""
+    least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=options)
+    if vault_wei >= least_wei:
         return None
-    net_wei = gross_wei - gas_wei
+    net_wei = vault_wei - gas_wei
     reason = Reason.UNPROFITABLE if net_wei <= 0 else Reason.BELOW_MINIMUM
     return Declined(
         reason=reason,
@@ -67,16 +67,16 @@ def below_minimum(
     )
 
 
-def floor_wei(*, gross_wei: int, options: PlannerOptions) -> int:
+def floor_wei(*, profit_wei: int, options: PlannerOptions) -> int:
     """Return what the executor must see arrive in the vault, tip deducted, or revert.
 
     The larger of the minimum and the predicted profit less the tolerance, rounded up.
     """
-    after_tip_wei = gross_wei - tip_wei(gross_wei=gross_wei, options=options)
+    after_tip_wei = profit_wei - tip_wei(profit_wei=profit_wei, options=options)
     tolerated_wei = mul_div_up(after_tip_wei, BPS - options.floor_tolerance_bps, BPS)
     return max(options.min_profit_wei, tolerated_wei)
 
 
-def tip_wei(*, gross_wei: int, options: PlannerOptions) -> int:
+def tip_wei(*, profit_wei: int, options: PlannerOptions) -> int:
     """Return the builder's share of a measured profit, floored, as the executor pays it."""
-    return min(gross_wei * options.tip_bps // BPS, options.max_tip_wei)
+    return min(profit_wei * options.tip_bps // BPS, options.max_tip_wei)

@@ -12,7 +12,7 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.head import NextBlock
 from keeper.domain.plan import Fees
-from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, least_gross_wei, tip_wei
+from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, least_vault_wei, tip_wei
 from keeper.planner.options import PlannerOptions
 
 GWEI = 10**9
@@ -55,35 +55,35 @@ def test_fees__over_the_cap__declined_with_both_figures() -> None:
         (5_001, 1, 6_002),  # rounded up: 1000.2 -> 1001
     ],
 )
-def test_least_gross_wei__each_minimum_in_turn__the_largest_counts(
+def test_least_vault_wei__each_minimum_in_turn__the_largest_counts(
     gas_wei: int, repaid_wei: int, least_wei: int
 ) -> None:
-    assert least_gross_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=OPTIONS) == least_wei
+    assert least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=OPTIONS) == least_wei
 
 
 @given(st.integers(0, 10**21), st.integers(0, 10**19), st.integers(0, 10**22))
 def test_below_minimum__any_profit__declined_exactly_below_the_least(
-    gross_wei: int, gas_wei: int, repaid_wei: int
+    vault_wei: int, gas_wei: int, repaid_wei: int
 ) -> None:
-    least_wei = least_gross_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=OPTIONS)
-    why = below_minimum(gross_wei=gross_wei, gas_wei=gas_wei, repaid_wei=repaid_wei, options=OPTIONS)
-    assert (why is None) == (gross_wei >= least_wei)
+    least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=OPTIONS)
+    why = below_minimum(vault_wei=vault_wei, gas_wei=gas_wei, repaid_wei=repaid_wei, options=OPTIONS)
+    assert (why is None) == (vault_wei >= least_wei)
     if why is not None:
-        expected = Reason.UNPROFITABLE if gross_wei <= gas_wei else Reason.BELOW_MINIMUM
+        expected = Reason.UNPROFITABLE if vault_wei <= gas_wei else Reason.BELOW_MINIMUM
         assert why.reason is expected
 
 
 def test_floor_wei__tolerance_and_tip__off_what_is_predicted() -> None:
     tipping = replace(OPTIONS, tip_bps=5_000, max_tip_wei=10**30, floor_tolerance_bps=100)
-    assert floor_wei(gross_wei=10**18, options=tipping) == 495 * 10**15
-    assert floor_wei(gross_wei=1_001, options=OPTIONS) == 1_000  # never below the minimum
+    assert floor_wei(profit_wei=10**18, options=tipping) == 495 * 10**15
+    assert floor_wei(profit_wei=1_001, options=OPTIONS) == 1_000  # never below the minimum
 
 
 def test_tip_wei__a_large_profit__capped() -> None:
     tipping = replace(OPTIONS, tip_bps=9_000, max_tip_wei=500)
-    assert tip_wei(gross_wei=100, options=tipping) == 90
-    assert tip_wei(gross_wei=10**18, options=tipping) == 500
-    assert tip_wei(gross_wei=10**18, options=OPTIONS) == 0
+    assert tip_wei(profit_wei=100, options=tipping) == 90
+    assert tip_wei(profit_wei=10**18, options=tipping) == 500
+    assert tip_wei(profit_wei=10**18, options=OPTIONS) == 0
 
 
 def test_gas_price_wei__next_block__base_and_priority() -> None:

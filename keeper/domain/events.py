@@ -1,0 +1,133 @@
+"""What the engine tells whoever listens: one value for each thing that happened, never a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined
+from keeper.domain.head import Head
+from keeper.domain.observation import Skipped
+from keeper.domain.plan import Plan
+from keeper.domain.submission import Outcome, Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The keeper has read everything and follows heads from here."""
+
+    head: Head
+    markets: tuple[str, ...]
+    borrowers: int
+    pools: int
+    operator: Address | None
+    """None where nothing will be sent."""
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """An earlier run left this submission open; the chain said what became of it, or it goes on."""
+
+    submission: Submission
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A head was read whole."""
+
+    head: Head
+    borrowers: int
+    unhealthy: int
+    skipped: tuple[Skipped, ...]
+    milliseconds: float
+    """From the head's arrival to the book's being at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A borrower below health 1 was left alone at this head."""
+
+    head: Head
+    market: str
+    borrower: Address
+    health_factor_wad: int
+    why: Declined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan clears every minimum. Where nothing is sent, it ends here."""
+
+    head: Head
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A channel took a submission, or may have."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """A submission came to its one outcome."""
+
+    submission: Submission
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """All that was to be done upon this head is done."""
+
+    head: Head
+    sent: int
+    milliseconds: float
+    """From the head's arrival to here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overtaken:
+    """A newer head came before the decision upon this one was ready: the decision was dropped."""
+
+    head: Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degraded:
+    """Something outside does not answer as it should; the keeper goes on, and says so."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The keeper ended on purpose."""
+
+    why: str
+
+
+Event: TypeAlias = (
+    Started
+    | Recovered
+    | Observed
+    | Left
+    | Planned
+    | Sent
+    | Concluded
+    | Decided
+    | Overtaken
+    | Degraded
+    | Stopped
+)
+
+
+class Listener(Protocol):
+    """Hears every event, in order. Must not raise and must not wait."""
+
+    def __call__(self, event: Event, /) -> None: ...

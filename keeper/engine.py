@@ -1,0 +1,299 @@
+"""The engine: one state after another, observe → plan → submit → settle.
+
+It joins the rooms and decides nothing. A state is always taken in; a decision that a newer state overtakes
+is dropped. What it cannot read it says, and goes on at the next head: the books find the gap themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.errors import Inconsistent, Rejected, Unavailable
+from keeper.domain.events import (
+    Decided,
+    Degraded,
+    Left,
+    Listener,
+    Observed,
+    Overtaken,
+    Planned,
+    Sent,
+    Stopped,
+)
+from keeper.domain.head import Head
+from keeper.domain.observation import Observation
+from keeper.domain.plan import Decision, Draft, Plan
+from keeper.domain.position import Opportunity
+from keeper.domain.state import Mined
+from keeper.planner.planner import Drafted, Planner, Proposal
+from keeper.ports import Journal, Landing, NewHead, World
+from keeper.query import Simulated, SimulatedCall, run, settle, simulate
+from keeper.watcher import Watcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Times of the chain and of the operator's patience, in seconds."""
+
+    block_time_s: int
+    deadline_s: int
+    """How long after the next block a transaction may still run."""
+    max_head_age_s: int
+    """An older head is not decided upon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """One borrower, and what was decided: with everything that led to it."""
+
+    opportunity: Opportunity
+    proposal: Proposal | None
+    decision: Decision
+
+
+class Engine:
+    """Drives one chain's keeper. Without `landing` nothing is sent, without `journal` nothing is kept."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        watcher: Watcher,
+        planner: Planner,
+        journal: Journal | None,
+        landing: Landing | None,
+        listen: Listener,
+        clock: Callable[[], float],
+        pace: Pace,
+        preamble: Sequence[SimulatedCall] = (),
+    ) -> None:
+        """`preamble` comes before each simulation: it deploys an executor where there is none yet."""
+        self._world = world
+        self._watcher = watcher
+        self._planner = planner
+        self._journal = journal
+        self._landing = landing
+        self._listen = listen
+        self._clock = clock
+        self._pace = pace
+        self._preamble = tuple(preamble)
+
+    # --- following the chain --------------------------------------------------------------------------------
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Handle every head until `stop` is set; the head in hand is finished first."""
+        heads: asyncio.Queue[NewHead] = asyncio.Queue()
+
+        async def receive() -> None:
+            async for signal in self._world.signals():
+                if isinstance(signal, NewHead):
+                    heads.put_nowait(signal)
+
+        receiving = asyncio.create_task(receive())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                next_head = asyncio.create_task(heads.get())
+                await asyncio.wait((next_head, stopping, receiving), return_when=asyncio.FIRST_COMPLETED)
+                if next_head.done():
+                    await self.step(next_head.result(), overtaken=lambda: not heads.empty())
+                    continue
+                next_head.cancel()
+                if receiving.done():
+                    receiving.result()  # raises what ended it
+                    raise Unavailable("the stream of heads ended")
+        finally:
+            for task in (receiving, stopping):
+                task.cancel()
+                with suppress(asyncio.CancelledError, Unavailable):
+                    await task
+        self._listen(Stopped(why="asked to"))
+
+    async def step(self, seen: NewHead, *, overtaken: Callable[[], bool] = lambda: False) -> None:
+        """Take in one head, settle what is in flight, decide, and send."""
+        head = seen.head
+        try:
+            observation = await self.observe(head)
+        except (Unavailable, Inconsistent) as error:
+            self._listen(Degraded(what=f"head {head.number} could not be read", why=str(error)))
+            return
+        self._listen(
+            Observed(
+                head=head,
+                borrowers=observation.borrowers,
+                unhealthy=len(observation.opportunities),
+                skipped=observation.skipped,
+                milliseconds=self._since(seen),
+            )
+        )
+        sent = 0
+        try:
+            if self._landing is not None:
+                for concluded in await self._landing.settle(head):
+                    self._listen(concluded)
+            if overtaken():
+                self._listen(Overtaken(head=head))
+                return
+            if (age_s := seen.seen_at_s - head.timestamp_s) > self._pace.max_head_age_s:
+                self._listen(
+                    Degraded(what=f"head {head.number} is not decided upon", why=f"it is {age_s:.0f} s old")
+                )
+                return
+            considered = await self.decide(observation)
+            if overtaken():
+                self._listen(Overtaken(head=head))
+                return
+            sent = await self._send(head, considered)
+        except (Unavailable, Inconsistent) as error:
+            self._listen(Degraded(what=f"head {head.number} was not decided upon", why=str(error)))
+        self._listen(Decided(head=head, sent=sent, milliseconds=self._since(seen)))
+
+    async def observe(self, head: Head) -> Observation:
+        """Return the state after `head`. Raises Unavailable or Inconsistent; nothing is half taken in."""
+        advance = await run(self._watcher.advance(head), Mined(hash=head.hash), self._world)
+        self._watcher.apply(advance)
+        block = head.next_block(block_time_s=self._pace.block_time_s)
+        return self._watcher.observe(block=block, deadline_s=block.timestamp_s + self._pace.deadline_s)
+
+    # --- deciding -------------------------------------------------------------------------------------------
+
+    async def decide(self, seen: Observation) -> tuple[Considered, ...]:
+        """Return what is to be done about each unhealthy borrower: the plans first, in the order they run."""
+        flying = self._landing.in_flight() if self._landing is not None else {}
+        waiting: list[Opportunity] = []
+        free: list[Opportunity] = []
+        for opportunity in seen.opportunities:
+            in_flight = (opportunity.market, opportunity.borrower) in flying
+            (waiting if in_flight else free).append(opportunity)
+        considered = [
+            Considered(
+                opportunity=opportunity,
+                proposal=None,
+                decision=Declined(reason=Reason.IN_FLIGHT, detail="a transaction is on its way"),
+            )
+            for opportunity in waiting
+        ]
+        busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
+
+        proposals = self._planner.propose(seen, free)
+        alone = await self._simulate_alone(seen, proposals)
+        gas_used = {draft: _gas(simulated) for draft, simulated in alone.items()}
+        while True:
+            chosen = self._planner.choose(seen, proposals, gas_used, busy_pools=busy_pools)
+            run_in_order = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
+            simulated = await self._simulate_in_order(seen, run_in_order, alone)
+            decided = iter(
+                [
+                    self._planner.conclude(seen, drafted, result)
+                    for drafted, result in zip(run_in_order, simulated, strict=True)
+                ]
+            )
+            by_borrower = {(one.opportunity.market, one.opportunity.borrower): one for one in proposals}
+            round_: list[Considered] = [
+                Considered(
+                    opportunity=one.opportunity,
+                    proposal=by_borrower[one.opportunity.market, one.opportunity.borrower],
+                    decision=one.drafted if isinstance(one.drafted, Declined) else next(decided),
+                )
+                for one in chosen
+            ]
+            failed = [
+                one
+                for one, was in zip(round_, chosen, strict=True)
+                if isinstance(one.decision, Declined) and isinstance(was.drafted, Drafted)
+            ]
+            if not failed or len(run_in_order) == len(failed) == 1:
+                return (*round_, *considered)
+            # the others counted on the depth that these would have left: choose again without them
+            considered += failed
+            dropped = {(one.opportunity.market, one.opportunity.borrower) for one in failed}
+            proposals = tuple(
+                one for one in proposals if (one.opportunity.market, one.opportunity.borrower) not in dropped
+            )
+
+    async def _simulate_alone(
+        self, seen: Observation, proposals: Sequence[Proposal]
+    ) -> Mapping[Draft, Simulated]:
+        """Return what became of each proposed draft, each by itself in the next block."""
+        drafts = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
+        self._predict(seen, drafts)
+        queries = [simulate(self._calls([draft]), seen.block) for draft in drafts]
+        results = await run(settle(queries), Mined(hash=seen.head.hash), self._world)
+        return {
+            draft: result[-1]
+            for draft, result in zip(drafts, results, strict=True)
+            if isinstance(result, tuple)
+        }
+
+    async def _simulate_in_order(
+        self, seen: Observation, chosen: Sequence[Drafted], alone: Mapping[Draft, Simulated]
+    ) -> tuple[Simulated, ...]:
+        """Return what became of each chosen draft, after those before it in the same block."""
+        drafts = [drafted.draft for drafted in chosen]
+        if len(drafts) <= 1 and all(draft in alone for draft in drafts):
+            return tuple(alone[draft] for draft in drafts)
+        self._predict(seen, [draft for draft in drafts if draft not in alone])
+        result = await run(simulate(self._calls(drafts), seen.block), Mined(hash=seen.head.hash), self._world)
+        return result[len(self._preamble) :]
+
+    def _predict(self, seen: Observation, drafts: Sequence[Draft]) -> None:
+        """Journal what is predicted, before a simulation has spoken."""
+        if self._journal is not None and drafts:
+            self._journal.predicted(seen.head, drafts)
+
+    def _calls(self, drafts: Sequence[Draft]) -> tuple[SimulatedCall, ...]:
+        operator = self._planner.desk.operator
+        return (
+            *self._preamble,
+            *(SimulatedCall(operator, draft.transaction.to, draft.transaction.data) for draft in drafts),
+        )
+
+    # --- sending --------------------------------------------------------------------------------------------
+
+    async def _send(self, head: Head, considered: Sequence[Considered]) -> int:
+        reasons = Counter(one.decision.reason for one in considered if isinstance(one.decision, Declined))
+        if self._journal is not None and reasons:
+            self._journal.declined(head, reasons)
+        sent = 0
+        for one in considered:
+            match one.decision:
+                case Declined() as why:
+                    self._listen(
+                        Left(
+                            head=head,
+                            market=one.opportunity.market,
+                            borrower=one.opportunity.borrower,
+                            health_factor_wad=one.opportunity.health.health_factor_wad,
+                            why=why,
+                        )
+                    )
+                case Plan() as plan:
+                    self._listen(Planned(head=head, plan=plan))
+                    sent += await self._submit(plan, head)
+        return sent
+
+    async def _submit(self, plan: Plan, head: Head) -> int:
+        if self._landing is None:
+            return 0
+        try:
+            submission = await self._landing.submit(plan, head)
+        except Rejected as error:
+            self._listen(Degraded(what=f"a plan for 0x{plan.draft.borrower.hex()}", why=str(error)))
+            return 0
+        self._listen(Sent(submission=submission))
+        return 1
+
+    def _since(self, seen: NewHead) -> float:
+        return (self._clock() - seen.seen_at_s) * 1e3
+
+
+def _gas(simulated: Simulated) -> int | Declined:
+    """Return what a draft used by itself, or why its simulation counts for nothing."""
+    if simulated.reverted:
+        return Declined(reason=Reason.SIMULATION, detail=f"reverted with 0x{simulated.returned[:68].hex()}")
+    return simulated.gas_used

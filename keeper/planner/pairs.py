@@ -1,0 +1,170 @@
+"""One pair of one borrower: which routes, which sizes, or why none.
+
+The routes are chosen where they matter: for the whole close and for parts of it, since a pool that is best
+for a small sale is not for a large one. Each candidate is sized exactly, and the most profitable wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.depth import Pool, Route
+from keeper.domain.fixed_point import BPS
+from keeper.domain.funding import Lendable
+from keeper.domain.plan import Objective
+from keeper.domain.position import Terms
+from keeper.planner.assembly import Desk
+from keeper.planner.options import PlannerOptions
+from keeper.planner.routing import best_purchase, best_sale, buy_through, mid_price, routes
+from keeper.planner.sizing import Evaluation, Trade, max_close, max_profit, restore_health
+
+_PROBED_PARTS = (1, 4, 16)
+"""Routes are looked for at the whole of the largest close, and at these parts of it."""
+
+_NOWHERE = Route(hops=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A pair that can be traded: through which routes, and its most profitable size before gas."""
+
+    terms: Terms
+    trade: Trade
+    best: Evaluation
+
+    def size(self, objective: Objective, *, least_wei: int, options: PlannerOptions) -> Evaluation | Declined:
+        """Return what an objective makes of the pair, where `least_wei` must reach the vault."""
+        match objective:
+            case Objective.MAX_PROFIT:
+                return self.best
+            case Objective.MAX_CLOSE:
+                return max_close(
+                    self.trade, self.best, minimum_wei=least_wei, keep_bps=options.max_close_keep_bps
+                )
+            case Objective.RESTORE_HEALTH:
+                restored = restore_health(self.trade, target_wad=options.target_health_factor_wad)
+                return restored or Declined(
+                    reason=Reason.OUT_OF_REACH,
+                    detail=f"no repay of this pair restores a health of "
+                    f"{options.target_health_factor_wad / 1e18:.4f}",
+                )
+
+
+def consider(
+    terms: Terms,
+    *,
+    desk: Desk,
+    pools: Mapping[Address, Pool],
+    lendable: Lendable | None,
+    options: PlannerOptions,
+) -> Pair | Declined:
+    """Return the pair with its best routes and size on these pools, or why it can't be traded."""
+    for token in (terms.collateral, terms.debt):
+        if token.address in options.deny_tokens:
+            return Declined(reason=Reason.DENIED, detail=f"{token.symbol} is on the list of denied tokens")
+    if not terms.feasible:
+        return Declined(reason=Reason.DUST, detail="no repay amount would be accepted")
+    if lendable is None:
+        return Declined(reason=Reason.NO_FUNDING, detail=f"{desk.lender.name} could not be read")
+
+    allowed = {address: pool for address, pool in pools.items() if not options.deny_tokens & {*pool.tokens}}
+    candidates = _candidates(terms, desk=desk, pools=allowed, lendable=lendable, options=options)
+    if not candidates:
+        return Declined(
+            reason=Reason.NO_ROUTE,
+            detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",
+        )
+    best: Pair | None = None
+    refused: Declined | None = None
+    for trade in candidates:
+        if diverging := _divergence(trade, options):
+            refused = diverging
+            continue
+        evaluation = max_profit(trade)
+        if isinstance(evaluation, Declined):
+            refused = evaluation
+        elif best is None or evaluation.profit_wei > best.best.profit_wei:
+            best = Pair(terms=terms, trade=trade, best=evaluation)
+    if best is not None:
+        return best
+    assert refused is not None, "every candidate was either sized or refused"
+    return refused
+
+
+def _candidates(
+    terms: Terms,
+    *,
+    desk: Desk,
+    pools: Mapping[Address, Pool],
+    lendable: Lendable,
+    options: PlannerOptions,
+) -> tuple[Trade, ...]:
+    """Return the trades through the best routes at each probed part, without repetition."""
+    collateral, debt, native = terms.collateral.address, terms.debt.address, desk.wrapped_native
+
+    def between(token_in: Address, token_out: Address) -> tuple[Route, ...]:
+        hops = tuple(token for token in options.intermediates if token not in (token_in, token_out))
+        return routes(pools, token_in, token_out, intermediates=hops)
+
+    buys = (_NOWHERE,) if debt in (native, collateral) else between(collateral, debt)
+    sales = (_NOWHERE,) if collateral == native else between(collateral, native)
+    chosen: dict[tuple[Route, Route], None] = {}
+    for part in _PROBED_PARTS:
+        settlement = terms.settle(_within(terms, terms.feasible[-1].most_raw // part))
+        owed_raw = settlement.repaid_limit_raw + desk.lender.fee_raw(lendable, settlement.repaid_limit_raw)
+        left, left_raw = pools, settlement.seized_raw
+        buy = best_purchase(pools, buys, owed_raw)
+        if buy is None:
+            continue
+        if buy.hops:
+            purchase = buy_through(pools, buy, owed_raw)
+            left, left_raw = purchase.pools, settlement.seized_raw - purchase.amount_in_raw
+        sale = best_sale(left, sales, max(left_raw, 1))
+        if sale is not None:
+            chosen[buy, sale] = None
+    return tuple(
+        Trade(
+            terms=terms,
+            pools=pools,
+            buy_route=buy,
+            surplus_route=sale,
+            wrapped_native=native,
+            fee_raw=lambda amount_raw: desk.lender.fee_raw(lendable, amount_raw),
+            available_raw=lendable.available_raw.get(debt, 0),
+        )
+        for buy, sale in chosen
+    )
+
+
+def _within(terms: Terms, repay_raw: int) -> int:
+    """Return the feasible repay nearest below `repay_raw`, or the least there is."""
+    for interval in reversed(terms.feasible):
+        if interval.least_raw <= repay_raw:
+            return min(repay_raw, interval.most_raw)
+    return terms.feasible[0].least_raw
+
+
+def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:
+    """Return why the oracle's price of the pair is not to be believed on these pools, or None.
+
+    The oracle is a check and never a conversion. Where both tokens are the same there is nothing to check.
+    """
+    terms = trade.terms
+    if terms.collateral == terms.debt:
+        return None
+    pools_price = mid_price(trade.pools, trade.buy_route if trade.buy_route.hops else trade.surplus_route)
+    if pools_price is None or not terms.debt_price_base or not terms.collateral_price_base:
+        return Declined(reason=Reason.ZERO_PRICE, detail="the oracle or the pools give no price")
+    # debt raw per collateral raw, cross-multiplied so that no division rounds
+    oracle = terms.collateral_price_base * terms.debt.unit_raw * pools_price.denominator
+    market = terms.debt_price_base * terms.collateral.unit_raw * pools_price.numerator
+    if abs(market - oracle) * BPS <= options.max_oracle_divergence_bps * oracle:
+        return None
+    return Declined(
+        reason=Reason.DIVERGENCE,
+        detail=f"the pools pay {market / oracle:.2%} of the oracle's price of {terms.collateral.symbol} in "
+        f"{terms.debt.symbol}",
+    )

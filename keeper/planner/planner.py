@@ -1,0 +1,360 @@
+"""The planner: from an observation to what is to be sent. Pure, in three steps, since gas is not local.
+
+1. `propose`: each borrower's pairs are sized on the state's own depth, and the best become drafts.
+2. `choose`: with the gas that their simulations used, each borrower gets one draft, of the size that the
+   objective asks for; the most profitable first, each on the pools as the ones before leave them.
+3. `conclude`: the chosen drafts were simulated one after the other as they would run; what does not agree
+   with its prediction, or does not clear the minimums at its own gas, is declined.
+
+Between the steps whoever drives it simulates. Amounts always come from local arithmetic; the simulation
+gives the gas, and must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.depth import Pool
+from keeper.domain.fixed_point import BPS
+from keeper.domain.observation import Observation
+from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Waterfall
+from keeper.domain.position import Opportunity, Terms
+from keeper.domain.report import PairReport
+from keeper.domain.token import TokenAmount
+from keeper.planner.assembly import Desk, transaction
+from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, least_vault_wei, tip_wei
+from keeper.planner.options import PlannerOptions
+from keeper.planner.pairs import Pair, consider
+from keeper.planner.sizing import Evaluation, value_wei, waterfall
+from keeper.query import Simulated
+
+_AGREEMENT_BPS = 1
+"""How far the simulation's profit may be from the prediction. It is equal to the wei, or a fact is missing."""
+
+_SIMULATED_PAIRS = 3
+"""How many of a borrower's pairs are simulated to learn their gas: the best before gas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafted:
+    """A draft, and what it was made from."""
+
+    pair: Pair
+    evaluation: Evaluation
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """One borrower: the pairs by their places in the opportunity's terms, and the drafts worth simulating."""
+
+    opportunity: Opportunity
+    pairs: tuple[Pair | Declined, ...]
+    drafts: tuple[Drafted, ...]
+
+    @property
+    def why_not(self) -> Declined:
+        """Return why there is no draft: what stopped the pair that came nearest to one."""
+        reasons = [pair for pair in self.pairs if isinstance(pair, Declined)]
+        reasons += [one.why for one in self.opportunity.declined]
+        unprofitable = Declined(reason=Reason.UNPROFITABLE, detail="no pair earns more than its sale costs")
+        if len(reasons) < len(self.pairs) or not reasons:
+            return unprofitable
+        return reasons[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """One borrower's draft, or why there is none."""
+
+    opportunity: Opportunity
+    drafted: Drafted | Declined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """What the operator wants, and through whom it is done."""
+
+    desk: Desk
+    options: PlannerOptions
+
+    # --- 1. propose -----------------------------------------------------------------------------------------
+
+    def propose(self, seen: Observation, opportunities: Iterable[Opportunity]) -> tuple[Proposal, ...]:
+        """Return each borrower's pairs, sized before gas, and the drafts to simulate, the best first."""
+        return tuple(self._propose(seen, opportunity, seen.pools) for opportunity in opportunities)
+
+    def _propose(
+        self, seen: Observation, opportunity: Opportunity, pools: Mapping[Address, Pool]
+    ) -> Proposal:
+        if opportunity.borrower in self.options.deny_borrowers:
+            denied = Declined(reason=Reason.DENIED, detail="the borrower is on the list of denied ones")
+            return Proposal(opportunity=opportunity, pairs=(denied,) * len(opportunity.terms), drafts=())
+        pairs = tuple(
+            consider(
+                terms,
+                desk=self.desk,
+                pools=pools,
+                lendable=seen.lendable.get(self.desk.lender.name),
+                options=self.options,
+            )
+            for terms in opportunity.terms
+        )
+        paying = sorted(
+            (pair for pair in pairs if isinstance(pair, Pair) and pair.best.profit_wei > 0),
+            key=lambda pair: pair.best.profit_wei,
+            reverse=True,
+        )
+        return Proposal(
+            opportunity=opportunity,
+            pairs=pairs,
+            drafts=tuple(
+                self._draft(seen, opportunity, pair, pair.best, Objective.MAX_PROFIT)
+                for pair in paying[:_SIMULATED_PAIRS]
+            ),
+        )
+
+    # --- 2. choose ------------------------------------------------------------------------------------------
+
+    def choose(
+        self,
+        seen: Observation,
+        proposals: Sequence[Proposal],
+        gas_used: Mapping[Draft, int | Declined],
+        *,
+        busy_pools: Collection[Address] = (),
+    ) -> tuple[Chosen, ...]:
+        """Return one draft a borrower, in the order they are to run, then those who are left alone.
+
+        `gas_used` is what each proposed draft used, or why its simulation failed. A draft that would pass
+        through one of `busy_pools` waits: a transaction in flight counts on that depth already.
+        """
+        ranked: list[tuple[int, Proposal]] = []
+        left: list[Chosen] = []
+        for proposal in proposals:
+            outcome = self._best(seen, proposal, gas_used)
+            if isinstance(outcome, Declined):
+                left.append(Chosen(opportunity=proposal.opportunity, drafted=outcome))
+            else:
+                net_wei, _ = outcome
+                ranked.append((net_wei, proposal))
+        ranked.sort(key=lambda entry: entry[0], reverse=True)
+
+        pools = dict(seen.pools)
+        changed: set[Address] = set(busy_pools)
+        chosen: list[Chosen] = []
+        for _, first in ranked:
+            proposal = first
+            if any(drafted.draft.pools & changed for drafted in first.drafts):
+                proposal = self._propose(seen, first.opportunity, pools)
+            outcome = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
+            if isinstance(outcome, Declined):
+                left.append(Chosen(opportunity=proposal.opportunity, drafted=outcome))
+                continue
+            _, drafted = outcome
+            if busy := drafted.draft.pools & set(busy_pools):
+                why = f"a transaction in flight counts on {len(busy)} of its pools"
+                declined = Declined(reason=Reason.IN_FLIGHT, detail=why)
+                left.append(Chosen(opportunity=proposal.opportunity, drafted=declined))
+                continue
+            pools.update(drafted.evaluation.pools_after)
+            changed |= drafted.draft.pools
+            chosen.append(Chosen(opportunity=proposal.opportunity, drafted=drafted))
+        return (*chosen, *left)
+
+    def _best(
+        self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
+    ) -> tuple[int, Drafted] | Declined:
+        """Return the draft with the highest profit after gas, of the size that the objective asks for."""
+        best: tuple[int, Drafted] | None = None
+        why_not = proposal.why_not
+        for drafted in proposal.drafts:
+            gas = gas_used.get(drafted.draft)
+            if gas is None or isinstance(gas, Declined):
+                why_not = gas or why_not
+                continue
+            sized = self.size(seen, proposal.opportunity, drafted, gas_used=gas)
+            if isinstance(sized, Declined):
+                why_not = sized
+                continue
+            gas_wei = gas * gas_price_wei(seen.block, self.options)
+            net_wei = sized.draft.close.waterfall.vault_wei - gas_wei
+            if best is None or net_wei > best[0]:
+                best = net_wei, sized
+        return best or why_not
+
+    def size(
+        self,
+        seen: Observation,
+        opportunity: Opportunity,
+        drafted: Drafted,
+        *,
+        gas_used: int,
+        objective: Objective | None = None,
+    ) -> Drafted | Declined:
+        """Return the draft that the objective asks for, given its gas; it clears every minimum."""
+        objective = objective or self.options.objective
+        gas_wei = gas_used * gas_price_wei(seen.block, self.options)
+        repaid_wei = value_wei(drafted.pair.trade, debt_raw=drafted.evaluation.settlement.repaid_raw)
+        least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=self.options)
+        evaluation = drafted.pair.size(objective, least_wei=least_wei, options=self.options)
+        if isinstance(evaluation, Declined):
+            return evaluation
+        if evaluation is not drafted.evaluation:
+            drafted = self._draft(seen, opportunity, drafted.pair, evaluation, objective)
+        return self._too_little(drafted, gas_wei=gas_wei) or drafted
+
+    def _known_gas(
+        self, first: Proposal, again: Proposal, gas_used: Mapping[Draft, int | Declined]
+    ) -> Mapping[Draft, int | Declined]:
+        """Return what the first proposal's pairs used, for the same pairs on other pools."""
+        by_pair = {_key(one.pair.terms): gas_used.get(one.draft) for one in first.drafts}
+        known = {one.draft: by_pair.get(_key(one.pair.terms)) for one in again.drafts}
+        return {draft: gas for draft, gas in known.items() if gas is not None}
+
+    # --- 3. conclude ----------------------------------------------------------------------------------------
+
+    def conclude(self, seen: Observation, drafted: Drafted, simulated: Simulated) -> Decision:
+        """Return the plan, if its simulation agrees with the prediction and its own gas leaves enough."""
+        if declined := disagreement(drafted.draft, simulated):
+            return declined
+        gas_wei = simulated.gas_used * gas_price_wei(seen.block, self.options)
+        if declined := self._too_little(drafted, gas_wei=gas_wei):
+            return declined
+        allowed = fees(gas_used=simulated.gas_used, block=seen.block, options=self.options)
+        if isinstance(allowed, Declined):
+            return allowed
+        return Plan(
+            draft=drafted.draft,
+            gas_used=simulated.gas_used,
+            waterfall=_with_gas(drafted.draft.close.waterfall, gas_wei),
+            fees=allowed,
+        )
+
+    # --- explaining -----------------------------------------------------------------------------------------
+
+    def explain(
+        self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
+    ) -> tuple[PairReport, ...]:
+        """Return every pair with the three sizes, each with its gas where that is known."""
+        drafts = {_key(drafted.pair.terms): drafted for drafted in proposal.drafts}
+
+        def sizes(terms: Terms, pair: Pair | Declined, objective: Objective) -> Close | Declined:
+            if isinstance(pair, Declined):
+                return pair
+            drafted = drafts.get(_key(terms))
+            gas = gas_used.get(drafted.draft) if drafted else 0
+            if isinstance(gas, Declined):
+                return gas
+            gas_wei = (gas or 0) * gas_price_wei(seen.block, self.options)
+            repaid_wei = value_wei(pair.trade, debt_raw=pair.best.settlement.repaid_raw)
+            least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=self.options)
+            evaluation = pair.size(objective, least_wei=least_wei, options=self.options)
+            if isinstance(evaluation, Declined):
+                return evaluation
+            return self._close(pair, evaluation, gas_wei=gas_wei)
+
+        return tuple(
+            PairReport(
+                collateral=terms.collateral,
+                debt=terms.debt,
+                feasible=terms.feasible,
+                max_profit=sizes(terms, pair, Objective.MAX_PROFIT),
+                max_close=sizes(terms, pair, Objective.MAX_CLOSE),
+                restore_health=sizes(terms, pair, Objective.RESTORE_HEALTH),
+            )
+            for terms, pair in zip(proposal.opportunity.terms, proposal.pairs, strict=True)
+        )
+
+    # --- drafts ---------------------------------------------------------------------------------------------
+
+    def _draft(
+        self,
+        seen: Observation,
+        opportunity: Opportunity,
+        pair: Pair,
+        evaluation: Evaluation,
+        objective: Objective,
+    ) -> Drafted:
+        floor = floor_wei(profit_wei=evaluation.profit_wei, options=self.options)
+        hops = (*evaluation.buy_route.hops, *evaluation.surplus_route.hops)
+        draft = Draft(
+            market=opportunity.market,
+            borrower=opportunity.borrower,
+            health_factor_wad=opportunity.health.health_factor_wad,
+            objective=objective,
+            close=self._close(pair, evaluation, gas_wei=0),
+            funding=self.desk.lender.name,
+            pools=frozenset(hop.pool for hop in hops),
+            floor_wei=floor,
+            deadline_s=seen.deadline_s,
+            transaction=transaction(
+                self.desk,
+                pair.terms,
+                evaluation,
+                lendable=seen.lendable[self.desk.lender.name],
+                floor_wei=floor,
+                deadline_s=seen.deadline_s,
+                options=self.options,
+            ),
+        )
+        return Drafted(pair=pair, evaluation=evaluation, draft=draft)
+
+    def _close(self, pair: Pair, evaluation: Evaluation, *, gas_wei: int) -> Close:
+        terms = pair.terms
+        before_tip = waterfall(pair.trade, evaluation)
+        return Close(
+            repaid=TokenAmount(token=terms.debt, raw=evaluation.settlement.repaid_raw),
+            seized=TokenAmount(token=terms.collateral, raw=evaluation.settlement.seized_raw),
+            owed=TokenAmount(token=terms.debt, raw=terms.owed_raw),
+            buy_route=evaluation.buy_route,
+            surplus_route=evaluation.surplus_route,
+            flash_fee=TokenAmount(token=terms.debt, raw=evaluation.flash_fee_raw),
+            waterfall=Waterfall(
+                bonus_wei=before_tip.bonus_wei,
+                price_impact_wei=before_tip.price_impact_wei,
+                flash_fee_wei=before_tip.flash_fee_wei,
+                tip_wei=tip_wei(profit_wei=max(evaluation.profit_wei, 0), options=self.options),
+                gas_wei=gas_wei,
+            ),
+            health_factor_after_wad=terms.health_after_wad(evaluation.repay_raw),
+        )
+
+    def _too_little(self, drafted: Drafted, *, gas_wei: int) -> Declined | None:
+        return below_minimum(
+            vault_wei=drafted.draft.close.waterfall.vault_wei,
+            gas_wei=gas_wei,
+            repaid_wei=value_wei(drafted.pair.trade, debt_raw=drafted.evaluation.settlement.repaid_raw),
+            options=self.options,
+        )
+
+
+def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:
+    """Return how a simulation contradicts the draft's prediction, or None. Both are in wei, tip deducted."""
+    if simulated.reverted:
+        return Declined(reason=Reason.SIMULATION, detail=f"reverted with 0x{simulated.returned[:68].hex()}")
+    predicted_wei = draft.close.waterfall.vault_wei
+    measured_wei = int.from_bytes(simulated.returned[:32], "big")
+    if abs(measured_wei - predicted_wei) * BPS > _AGREEMENT_BPS * predicted_wei:
+        return Declined(
+            reason=Reason.SIMULATION,
+            detail=f"the simulation earned {measured_wei} wei where {predicted_wei} were predicted",
+        )
+    return None
+
+
+def _with_gas(waterfall: Waterfall, gas_wei: int) -> Waterfall:
+    return Waterfall(
+        bonus_wei=waterfall.bonus_wei,
+        price_impact_wei=waterfall.price_impact_wei,
+        flash_fee_wei=waterfall.flash_fee_wei,
+        tip_wei=waterfall.tip_wei,
+        gas_wei=gas_wei,
+    )
+
+
+def _key(terms: Terms) -> tuple[Address, Address]:
+    return terms.collateral.address, terms.debt.address
