@@ -68,7 +68,7 @@ class Refusal(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient funds"
     UNREACHABLE = "unreachable"
     """No connection came about: certainly nothing was sent."""
-    OTHER = "other"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

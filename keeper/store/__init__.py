@@ -1,0 +1,1 @@
+"""Store: the journal on disk, and the lock that keeps a second keeper out."""

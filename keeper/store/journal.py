@@ -1,0 +1,308 @@
+"""The journal: predictions, intents and outcomes, in one SQLite file that only grows.
+
+Every method returns once its line is on disk (WAL, synchronous=FULL): what follows may rely on it, `kill -9`
+and a power cut included. The calls block for a few milliseconds; there are few of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.declined import Reason
+from keeper.domain.errors import ConfigError, Invariant, Unavailable
+from keeper.domain.head import Head
+from keeper.domain.plan import Draft
+from keeper.domain.submission import (
+    Expired,
+    Included,
+    Outcome,
+    Reverted,
+    SignedTransaction,
+    Submission,
+    Superseded,
+)
+from keeper.store.schema import MIGRATIONS
+
+_ADDRESS_BYTES = 20
+
+
+class SqliteJournal:
+    """A :class:`keeper.ports.Journal` in a file. One process writes it; any may read it meanwhile."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Take a connection to a journal that is there: see `open`."""
+        self._connection = connection
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, *, chain_id: int) -> Self:
+        """Return the journal of a chain, made where there is none, migrated where it is older.
+
+        Raises ConfigError where the file is none, damaged, of another chain, or of a newer keeper.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(f"KEEPER_STATE_DIR: can't open {path}: {error}") from None
+        try:
+            _set_up(connection, path, chain_id)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise _unusable(path, error) from None
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # --- what is written ------------------------------------------------------------------------------------
+
+    def predicted(self, head: Head, drafts: Sequence[Draft]) -> None:
+        """Keep the amounts predicted, before a simulation has spoken."""
+        with self._writing() as connection:
+            connection.executemany(
+                _insert(
+                    "predictions",
+                    "head_number, head_hash, market, borrower, health_factor_wad, objective, debt, "
+                    "repaid_raw, collateral, seized_raw, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, "
+                    "vault_wei, floor_wei, deadline_s",
+                ),
+                [
+                    (
+                        head.number,
+                        head.hash,
+                        draft.market,
+                        draft.borrower,
+                        str(draft.health_factor_wad),
+                        draft.objective.value,
+                        draft.close.repaid.token.address,
+                        str(draft.close.repaid.raw),
+                        draft.close.seized.token.address,
+                        str(draft.close.seized.raw),
+                        str(draft.close.waterfall.bonus_wei),
+                        str(draft.close.waterfall.price_impact_wei),
+                        str(draft.close.waterfall.flash_fee_wei),
+                        str(draft.close.waterfall.tip_wei),
+                        str(draft.close.waterfall.vault_wei),
+                        str(draft.floor_wei),
+                        draft.deadline_s,
+                    )
+                    for draft in drafts
+                ],
+            )
+
+    def declined(self, head: Head, counts: Mapping[Reason, int]) -> None:
+        """Keep how many borrowers were left alone for which reason."""
+        with self._writing() as connection:
+            connection.executemany(
+                _insert("declined", "head_number, head_hash, reason, borrowers"),
+                [(head.number, head.hash, reason.value, count) for reason, count in counts.items()],
+            )
+
+    def intended(self, submission: Submission) -> None:
+        """Keep what is about to be sent. Nothing may be sent before this has returned."""
+        with self._writing() as connection:
+            connection.execute(
+                _insert(
+                    "intents",
+                    "operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, "
+                    "deadline_s, predicted_profit_wei",
+                ),
+                (
+                    submission.operator,
+                    submission.nonce,
+                    submission.transaction.hash,
+                    submission.transaction.raw,
+                    submission.market,
+                    submission.borrower,
+                    b"".join(sorted(submission.pools)),
+                    submission.head_number,
+                    submission.head_hash,
+                    submission.deadline_s,
+                    str(submission.predicted_profit_wei),
+                ),
+            )
+
+    def concluded(self, submission: Submission, outcome: Outcome) -> None:
+        """Keep the one outcome of what was intended. Raises Invariant where there is another already."""
+        with self._writing() as connection:
+            row = connection.execute("SELECT id FROM intents WHERE hash = ?", (submission.hash,)).fetchone()
+            if row is None:
+                raise Invariant(f"0x{submission.hash.hex()} has an outcome and was never intended")
+            connection.execute(
+                _insert(
+                    "outcomes",
+                    "intent, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
+                    "vault_profit_wei, tip_wei, realised_profit_wei, why",
+                ),
+                (row[0], *_outcome_row(outcome)),
+            )
+
+    # --- what is read ---------------------------------------------------------------------------------------
+
+    def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
+        """Return what this key was intended to send and has no outcome yet, oldest first."""
+        return self._submissions(
+            "operator = ? AND id NOT IN (SELECT intent FROM outcomes) ORDER BY id", (operator,)
+        )
+
+    def submissions(self) -> tuple[tuple[Submission, Outcome | None], ...]:
+        """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
+        with self._reading() as connection:
+            outcomes = {
+                Hash32(row[0]): _outcome(row[1:])
+                for row in connection.execute(
+                    "SELECT hash, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
+                    "vault_profit_wei, tip_wei, why "
+                    "FROM outcomes JOIN intents ON intents.id = outcomes.intent"
+                )
+            }
+        return tuple((one, outcomes.get(one.hash)) for one in self._submissions("TRUE ORDER BY id", ()))
+
+    def _submissions(self, where: str, parameters: tuple[object, ...]) -> tuple[Submission, ...]:
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, "
+                f"deadline_s, predicted_profit_wei FROM intents WHERE {where}",
+                parameters,
+            ).fetchall()
+        return tuple(_submission(row) for row in rows)
+
+    # --- the file -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on disk when it ends; or none of it, and an error that says why."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk has rolled back already
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        except sqlite3.IntegrityError as error:
+            raise Invariant(f"the journal {self.path} refused a line: {error}") from error
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise Unavailable(f"the journal {self.path} can't be written: {error}") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._connection
+        except sqlite3.Error as error:
+            raise Unavailable(f"the journal {self.path} can't be read: {error}") from error
+
+
+def _set_up(connection: sqlite3.Connection, path: Path, chain_id: int) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if damage != "ok":
+        raise ConfigError(f"KEEPER_STATE_DIR: {path} is damaged ({damage}): move it away, or restore a copy")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version == 0 and tables:
+        raise ConfigError(f"KEEPER_STATE_DIR: {path} is another program's file: move it away")
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"KEEPER_STATE_DIR: {path} was written by a newer keeper (its tables are of version {version}, "
+            f"this one knows {len(MIGRATIONS)}): update the keeper, or give it another KEEPER_STATE_DIR"
+        )
+    if version < len(MIGRATIONS):
+        script = "".join(MIGRATIONS[version:])
+        if version == 0:
+            script += f"INSERT INTO journal (chain_id) VALUES ({chain_id});"
+        connection.executescript(f"BEGIN; {script} PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")
+    (of_chain,) = connection.execute("SELECT chain_id FROM journal").fetchone()
+    if of_chain != chain_id:
+        raise ConfigError(
+            f"KEEPER_STATE_DIR: {path} is the journal of chain {of_chain}, and this is chain {chain_id}: "
+            f"give each chain its own KEEPER_STATE_DIR"
+        )
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> ConfigError:
+    if isinstance(error, sqlite3.OperationalError):  # no permission, a full disk, a lock
+        return ConfigError(f"KEEPER_STATE_DIR: can't open {path}: {error}")
+    return ConfigError(f"KEEPER_STATE_DIR: {path} is no journal, or damaged ({error}): move it away")
+
+
+def _insert(table: str, columns: str) -> str:
+    places = ", ".join("?" for _ in columns.split(","))
+    return f"INSERT INTO {table} ({columns}) VALUES ({places})"
+
+
+def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
+    """Return the columns from `kind` on."""
+    realised = str(outcome.realised_profit_wei)
+    match outcome:
+        case Included():
+            price, profit = str(outcome.effective_gas_price_wei), str(outcome.vault_profit_wei)
+            place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
+            return ("included", *place, price, profit, str(outcome.tip_wei), realised, None)
+        case Reverted():
+            price = str(outcome.effective_gas_price_wei)
+            place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
+            return ("reverted", *place, price, None, None, realised, None)
+        case Expired():
+            return ("expired", outcome.head_number, None, None, None, None, None, realised, outcome.why)
+        case Superseded():
+            return ("superseded", outcome.head_number, None, None, None, None, None, realised, None)
+
+
+def _outcome(row: Sequence[Any]) -> Outcome:
+    """Return the outcome in the columns from `kind` to `why`, but for the realised profit."""
+    kind, number, block_hash, gas_used, price, profit, tip, why = row
+    match kind:
+        case "included":
+            return Included(
+                block_number=number,
+                block_hash=Hash32(block_hash),
+                gas_used=gas_used,
+                effective_gas_price_wei=int(price),
+                vault_profit_wei=int(profit),
+                tip_wei=int(tip),
+            )
+        case "reverted":
+            return Reverted(
+                block_number=number,
+                block_hash=Hash32(block_hash),
+                gas_used=gas_used,
+                effective_gas_price_wei=int(price),
+            )
+        case "expired":
+            return Expired(head_number=number, why=why)
+        case _:  # the table's CHECK leaves no other
+            return Superseded(head_number=number)
+
+
+def _submission(row: Sequence[Any]) -> Submission:
+    operator, nonce, hash_, raw, market, borrower, pools, head_number, head_hash, deadline_s, profit = row
+    return Submission(
+        operator=Address(operator),
+        nonce=nonce,
+        transaction=SignedTransaction(raw=raw, hash=Hash32(hash_)),
+        market=market,
+        borrower=Address(borrower),
+        pools=frozenset(
+            Address(pools[at : at + _ADDRESS_BYTES]) for at in range(0, len(pools), _ADDRESS_BYTES)
+        ),
+        head_number=head_number,
+        head_hash=Hash32(head_hash),
+        deadline_s=deadline_s,
+        predicted_profit_wei=int(profit),
+    )

@@ -1,0 +1,85 @@
+"""The journal's tables, as a list of migrations: version n is what the first n made of an empty file.
+
+A migration that was released is never changed. Lines are only ever added, and triggers hold that.
+"""
+
+from __future__ import annotations
+
+
+def _append_only(*tables: str) -> str:
+    """Return the triggers by which these tables' lines can't be changed or removed."""
+    return "".join(
+        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;\n"
+        for table in tables
+        for verb in ("update", "delete")
+    )
+
+
+# Amounts are decimal text: SQLite's integers end at 64 bits.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE journal (chain_id INTEGER NOT NULL);
+
+    CREATE TABLE predictions (
+        id INTEGER PRIMARY KEY,
+        written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        head_number INTEGER NOT NULL,
+        head_hash BLOB NOT NULL,
+        market TEXT NOT NULL,
+        borrower BLOB NOT NULL,
+        health_factor_wad TEXT NOT NULL,
+        objective TEXT NOT NULL,
+        debt BLOB NOT NULL,
+        repaid_raw TEXT NOT NULL,
+        collateral BLOB NOT NULL,
+        seized_raw TEXT NOT NULL,
+        bonus_wei TEXT NOT NULL,
+        price_impact_wei TEXT NOT NULL,
+        flash_fee_wei TEXT NOT NULL,
+        tip_wei TEXT NOT NULL,
+        vault_wei TEXT NOT NULL,
+        floor_wei TEXT NOT NULL,
+        deadline_s INTEGER NOT NULL
+    );
+
+    CREATE TABLE declined (
+        written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        head_number INTEGER NOT NULL,
+        head_hash BLOB NOT NULL,
+        reason TEXT NOT NULL,
+        borrowers INTEGER NOT NULL
+    );
+
+    CREATE TABLE intents (
+        id INTEGER PRIMARY KEY,
+        written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        operator BLOB NOT NULL,
+        nonce INTEGER NOT NULL,
+        hash BLOB NOT NULL UNIQUE,
+        raw BLOB NOT NULL,
+        market TEXT NOT NULL,
+        borrower BLOB NOT NULL,
+        pools BLOB NOT NULL,
+        head_number INTEGER NOT NULL,
+        head_hash BLOB NOT NULL,
+        deadline_s INTEGER NOT NULL,
+        predicted_profit_wei TEXT NOT NULL
+    );
+
+    CREATE TABLE outcomes (
+        intent INTEGER PRIMARY KEY REFERENCES intents (id),
+        written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        kind TEXT NOT NULL CHECK (kind IN ('included', 'reverted', 'expired', 'superseded')),
+        block_number INTEGER NOT NULL,
+        block_hash BLOB,
+        gas_used INTEGER,
+        effective_gas_price_wei TEXT,
+        vault_profit_wei TEXT,
+        tip_wei TEXT,
+        realised_profit_wei TEXT NOT NULL,
+        why TEXT
+    );
+    """
+    + _append_only("journal", "predictions", "declined", "intents", "outcomes"),
+)

@@ -1,0 +1,282 @@
+"""The life of one submission: a state and an event give a state and commands. All rules are in this table.
+
+| state     | event                                          | next      | commands       |
+|-----------|------------------------------------------------|-----------|----------------|
+| planned   | SignatureMade                                  | signed    | JournalIntent  |
+| planned   | Dropped                                        | discarded |                |
+| signed    | IntentWritten                                  | sent      | Send           |
+| signed    | Dropped (the journal can't be written)         | discarded |                |
+| sent      | Accepted, Unclear, Refused (known, nonce used) | sent      |                |
+| sent      | Refused (for any other reason)                 | concluded | JournalOutcome |
+| sent      | Looked: in a block, deep enough                | concluded | JournalOutcome |
+| sent      | Looked: in a block                             | mined     |                |
+| sent      | Looked: nonce used by another, twice           | concluded | JournalOutcome |
+| sent      | Looked: past its deadline, not in the pool     | concluded | JournalOutcome |
+| sent      | Looked: anything else                          | sent      |                |
+| mined     | Looked: as in *sent*; in no block any more     | sent      |                |
+| concluded | Looked (its outcome is not written yet)        | concluded | JournalOutcome |
+| concluded | OutcomeWritten                                 | done      |                |
+
+A channel's answer that comes late (in *mined* or *concluded*) changes nothing: the chain has spoken.
+Whatever is not in the table is a bug, and raises Invariant.
+
+What follows from it, and is tested: nothing is sent before its intent is written; nothing is sent twice;
+every intent comes to exactly one outcome. A process that is killed is no special case: an intent that was
+read back from the journal is in *sent*, in doubt (see :mod:`keeper.submitter.recovery`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TypeAlias, assert_never
+
+from keeper.domain.address import Hash32
+from keeper.domain.errors import Invariant
+from keeper.domain.submission import (
+    Accepted,
+    Expired,
+    Included,
+    Outcome,
+    Refusal,
+    Refused,
+    Reverted,
+    Submission,
+    Superseded,
+    Unclear,
+)
+
+# --- states -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A nonce is set aside for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """It is signed, and its intent is being written."""
+
+    submission: Submission
+
+
+class Standing(Enum):
+    """What is known of a transaction that was sent and is in no block."""
+
+    AWAITED = auto()
+    """The channel has not answered yet."""
+    TAKEN = auto()
+    """The channel said that it has it, or the node knew it at the last look."""
+    IN_DOUBT = auto()
+    """It may be anywhere or nowhere: an answer was lost, or the node does not know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Its intent is written, and it was sent; or is being sent; or, after a restart, perhaps was."""
+
+    submission: Submission
+    standing: Standing
+    passed_at: int | None = None
+    """The head at which its nonce was first seen used although it was in no block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mined:
+    """It is in a block that is not deep enough yet to count on."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """Its outcome is certain, and being written."""
+
+    submission: Submission
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Its outcome is written."""
+
+    submission: Submission
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """It was never written down and never sent."""
+
+
+State: TypeAlias = Planned | Signed | Sent | Mined | Concluded | Done | Discarded
+
+# --- events -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureMade:
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """It will not be sent after all: no signature was given, or its intent can't be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentWritten:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeWritten:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a block did with a transaction."""
+
+    block_number: int
+    block_hash: Hash32
+    succeeded: bool
+    gas_used: int
+    effective_gas_price_wei: int
+    vault_profit_wei: int
+    tip_wei: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What the chain says about a transaction, looked at when `head_number` was the head."""
+
+    head_number: int
+    head_timestamp_s: int
+    chain_nonce: int
+    """How many transactions of this key are in the chain up to that head."""
+    receipt: Receipt | None
+    known: bool
+    """The node has it, in a block or waiting for one."""
+    confirmations: int
+    """How many blocks must be built on a block before it is counted on."""
+
+
+Event: TypeAlias = (
+    SignatureMade | Dropped | IntentWritten | Accepted | Refused | Unclear | Looked | OutcomeWritten
+)
+
+# --- commands -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalIntent:
+    """Write the intent; then IntentWritten, or Dropped where it can't be."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Send it, once; then Accepted, Refused or Unclear."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalOutcome:
+    """Write the outcome; then OutcomeWritten. Where it can't be, the next look commands it again."""
+
+    submission: Submission
+    outcome: Outcome
+
+
+Command: TypeAlias = JournalIntent | Send | JournalOutcome
+Step: TypeAlias = tuple[State, tuple[Command, ...]]
+
+# --- transitions --------------------------------------------------------------------------------------------
+
+
+def step(state: State, event: Event) -> Step:
+    """Return the next state, and what is to be done now. Raises Invariant for what cannot happen."""
+    match state, event:
+        case Planned(), SignatureMade(submission=submission):
+            return Signed(submission=submission), (JournalIntent(submission=submission),)
+        case ((Planned() | Signed()), Dropped()):
+            return Discarded(), ()
+        case Signed(submission=submission), IntentWritten():
+            return Sent(submission=submission, standing=Standing.AWAITED), (Send(submission=submission),)
+        case Sent(), (Accepted() | Refused() | Unclear()):
+            return _answered(state, event)
+        case ((Mined() | Concluded() | Done()), (Accepted() | Refused() | Unclear())):
+            return state, ()
+        case ((Sent() | Mined()), Looked()):
+            return _looked(state, event)
+        case Concluded(), Looked():
+            return state, (JournalOutcome(submission=state.submission, outcome=state.outcome),)
+        case Concluded(), OutcomeWritten():
+            return Done(submission=state.submission, outcome=state.outcome), ()
+        case _:
+            raise Invariant(f"{type(event).__name__} came in state {type(state).__name__}")
+
+
+def _answered(state: Sent, answer: Accepted | Refused | Unclear) -> Step:
+    match answer:
+        case Accepted() | Refused(kind=Refusal.ALREADY_KNOWN):
+            return replace(state, standing=Standing.TAKEN), ()
+        case Unclear() | Refused(kind=Refusal.NONCE_TOO_LOW):  # used, perhaps by this very transaction
+            return replace(state, standing=Standing.IN_DOUBT), ()
+        case Refused():
+            return _conclude(
+                state.submission, Expired(head_number=state.submission.head_number, why=f"refused, {answer}")
+            )
+        case _:
+            assert_never(answer)
+
+
+def _looked(state: Sent | Mined, look: Looked) -> Step:
+    submission = state.submission
+    if look.receipt is not None:
+        if look.head_number >= look.receipt.block_number + look.confirmations:
+            return _conclude(submission, _mined_outcome(look.receipt))
+        return Mined(submission=submission), ()
+
+    was = state if isinstance(state, Sent) else Sent(submission=submission, standing=Standing.TAKEN)
+    if look.chain_nonce > submission.nonce:
+        # A node may count a transaction a moment before it can show its receipt.
+        if was.passed_at is not None and look.head_number > was.passed_at:
+            return _conclude(submission, Superseded(head_number=look.head_number))
+        return replace(was, passed_at=look.head_number if was.passed_at is None else was.passed_at), ()
+
+    if look.known:
+        return Sent(submission=submission, standing=Standing.TAKEN), ()
+    if look.head_timestamp_s > submission.deadline_s:  # and so is every block to come
+        return _conclude(submission, Expired(head_number=look.head_number, why="its deadline passed"))
+    unknown = Standing.AWAITED if was.standing is Standing.AWAITED else Standing.IN_DOUBT
+    return Sent(submission=submission, standing=unknown), ()
+
+
+def _conclude(submission: Submission, outcome: Outcome) -> Step:
+    return (
+        Concluded(submission=submission, outcome=outcome),
+        (JournalOutcome(submission=submission, outcome=outcome),),
+    )
+
+
+def _mined_outcome(receipt: Receipt) -> Included | Reverted:
+    if receipt.succeeded:
+        return Included(
+            block_number=receipt.block_number,
+            block_hash=receipt.block_hash,
+            gas_used=receipt.gas_used,
+            effective_gas_price_wei=receipt.effective_gas_price_wei,
+            vault_profit_wei=receipt.vault_profit_wei,
+            tip_wei=receipt.tip_wei,
+        )
+    return Reverted(
+        block_number=receipt.block_number,
+        block_hash=receipt.block_hash,
+        gas_used=receipt.gas_used,
+        effective_gas_price_wei=receipt.effective_gas_price_wei,
+    )
