@@ -34,6 +34,7 @@ SETTINGS: Mapping[str, object] = {
 }
 """The settings of our own contracts: the same sources give the same bytes, wherever they lie."""
 
+_NO_REMAPPINGS: Mapping[str, str] = {}
 _OUTPUT = {
     "*": {
         "*": [
@@ -84,14 +85,25 @@ class Compiled(Mapping[str, Artifact]):
 
 
 def compile_sources(
-    sources: Mapping[str, str], *, version: str = SOLC, settings: Mapping[str, object] = SETTINGS
+    sources: Mapping[str, str],
+    *,
+    version: str = SOLC,
+    settings: Mapping[str, object] = SETTINGS,
+    remappings: Mapping[str, str] = _NO_REMAPPINGS,
 ) -> Compiled:
-    """Return what these sources, by the names that imports use, compile to. Raises CompileError."""
-    complete = with_imports(sources)
+    """Return what these sources, by the names that imports use, compile to.
+
+    `remappings` give other beginnings to the names of imports. Raises CompileError.
+    """
+    complete = with_imports(sources, remappings)
     standard_json = {
         "language": "Solidity",
         "sources": {name: {"content": complete[name]} for name in sorted(complete)},
-        "settings": {**settings, "outputSelection": _OUTPUT},
+        "settings": {
+            **settings,
+            "remappings": [f"{prefix}={target}" for prefix, target in remappings.items()],
+            "outputSelection": _OUTPUT,
+        },
     }
     text = json.dumps(standard_json, sort_keys=True)
     cached = (
@@ -113,7 +125,9 @@ def read_sources(*folders: str, root: Path = CHECKOUT) -> dict[str, str]:
     return {file.relative_to(root).as_posix(): file.read_text() for file in files}
 
 
-def with_imports(sources: Mapping[str, str]) -> dict[str, str]:
+def with_imports(
+    sources: Mapping[str, str], remappings: Mapping[str, str] = _NO_REMAPPINGS
+) -> dict[str, str]:
     """Return the sources and all that they import, from ``node_modules``.
 
     Raises CompileError where one is missing.
@@ -123,9 +137,7 @@ def with_imports(sources: Mapping[str, str]) -> dict[str, str]:
     while open_:
         importer = open_.pop()
         for imported in _IMPORT.findall(complete[importer]):
-            name = imported
-            if imported.startswith("."):
-                name = posixpath.normpath(posixpath.join(posixpath.dirname(importer), imported))
+            name = _source_name(imported, importer, remappings)
             if name in complete:
                 continue
             try:
@@ -136,6 +148,15 @@ def with_imports(sources: Mapping[str, str]) -> dict[str, str]:
                 ) from None
             open_.append(name)
     return complete
+
+
+def _source_name(imported: str, importer: str, remappings: Mapping[str, str]) -> str:
+    if imported.startswith("."):
+        return posixpath.normpath(posixpath.join(posixpath.dirname(importer), imported))
+    for prefix, target in remappings.items():
+        if imported.startswith(prefix):
+            return target + imported.removeprefix(prefix)
+    return imported
 
 
 def _run_solc(standard_json: str, version: str) -> dict[str, object]:
