@@ -130,9 +130,9 @@ contract Executor {
         uint256 tip;
         (profit, tip) = _settle(before, tipBps, tipCap);
         if (profit < floor) revert FloorNotMet(profit, floor);
+        emit Executed(profit, tip);
         if (tip != 0) _tip(tip);
         Scratch.end();
-        emit Executed(profit, tip);
     }
 
     /// @notice Runs the body of a leg that may fail; a frame of its own, so that failing undoes all of it.
