@@ -53,6 +53,9 @@ class Considered:
 
     opportunity: Opportunity
     proposal: Proposal | None
+    """None where a transaction is on its way already."""
+    gas_used: Mapping[Draft, int | Declined]
+    """What each proposed draft used in its simulation, or why that failed."""
     decision: Decision
 
 
@@ -174,6 +177,7 @@ class Engine:
             Considered(
                 opportunity=opportunity,
                 proposal=None,
+                gas_used={},
                 decision=Declined(reason=Reason.IN_FLIGHT, detail="a transaction is on its way"),
             )
             for opportunity in waiting
@@ -198,6 +202,7 @@ class Engine:
                 Considered(
                     opportunity=one.opportunity,
                     proposal=by_borrower[one.opportunity.market, one.opportunity.borrower],
+                    gas_used=gas_used,
                     decision=one.drafted if isinstance(one.drafted, Declined) else next(decided),
                 )
                 for one in chosen

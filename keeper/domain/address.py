@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NewType
 
+from eth_typing import ChecksumAddress
 from eth_utils.address import is_checksum_formatted_address, to_checksum_address
 
 Address = NewType("Address", bytes)
@@ -32,9 +33,9 @@ def parse_address(text: str) -> Address:
     return Address(raw)
 
 
-def checksum(address: Address) -> str:
+def checksum(address: Address) -> ChecksumAddress:
     """Return the EIP-55 text of an address."""
-    return str(to_checksum_address(address))
+    return to_checksum_address(address)
 
 
 def word(address: Address) -> bytes:

@@ -32,7 +32,7 @@ from keeper.planner.sizing import Evaluation, value_wei, waterfall
 from keeper.query import Simulated
 
 _AGREEMENT_BPS = 1
-"""How far the simulation's profit may be from the prediction. It is equal to the wei, or a fact is missing."""
+"""How far a simulation may be from its prediction: it is equal to the wei, or a fact is missing."""
 
 _SIMULATED_PAIRS = 3
 """How many of a borrower's pairs are simulated to learn their gas: the best before gas."""

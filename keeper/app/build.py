@@ -1,0 +1,181 @@
+"""Which implementation stands behind each port. Nowhere else is one chosen.
+
+`reach` needs an endpoint and no more; `assemble` needs markets, and makes the keeper that every command
+shares. What sends is added by :mod:`keeper.app.running` alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from keeper.abi import interface
+from keeper.app.stand_in import StandIn, stand_in
+from keeper.chains import Chain, Trading
+from keeper.config import Keystore, MarketSetting, RawKey, Settings
+from keeper.contracts import executor
+from keeper.domain.address import Address, checksum
+from keeper.domain.errors import Broken, ConfigError
+from keeper.domain.events import Listener
+from keeper.domain.head import Head
+from keeper.domain.state import Mined
+from keeper.engine import Engine, Pace
+from keeper.flash.aave_v3 import AaveV3Flash
+from keeper.keys import SigningKey
+from keeper.live import LiveWorld
+from keeper.node import Endpoint, Endpoints
+from keeper.planner.assembly import Desk
+from keeper.planner.planner import Planner
+from keeper.ports import Journal, Landing
+from keeper.protocols.aave_v3 import AaveV3
+from keeper.query import Call, SimulatedCall, read_one, run
+from keeper.venues.uniswap_v3 import UniswapV3
+from keeper.watcher import Book, Depths, Watcher
+from keeper.watcher.book import AnyBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A chain that answers."""
+
+    chain: Chain
+    endpoints: Endpoints
+    world: LiveWorld
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """A keeper that can watch and decide; `engine` makes one that does."""
+
+    settings: Settings
+    chain: Chain
+    trading: Trading
+    endpoints: Endpoints
+    world: LiveWorld
+    watcher: Watcher
+    planner: Planner
+    preamble: tuple[SimulatedCall, ...]
+    """Deploys the executor within each simulation, where there is none yet."""
+
+    def engine(
+        self, *, listen: Listener, journal: Journal | None = None, landing: Landing | None = None
+    ) -> Engine:
+        """Return an engine on this keeper. Without `landing` it sends nothing."""
+        return Engine(
+            world=self.world,
+            watcher=self.watcher,
+            planner=self.planner,
+            journal=journal,
+            landing=landing,
+            listen=listen,
+            clock=time.time,
+            pace=Pace(
+                block_time_s=self.chain.block_time_s,
+                deadline_s=self.settings.deadline_s,
+                max_head_age_s=self.settings.max_head_age_s,
+            ),
+            preamble=self.preamble,
+        )
+
+
+@asynccontextmanager
+async def reach(settings: Settings) -> AsyncIterator[Reached]:
+    """Yield the chain behind the configured endpoints. Raises ConfigError where it is another one."""
+    schemes = {url: urlsplit(url.reveal()).scheme for url in settings.rpc_urls}
+    sockets = [url for url, scheme in schemes.items() if scheme in ("ws", "wss")]
+    http = [Endpoint(url) for url, scheme in schemes.items() if scheme in ("http", "https")]
+    if not http:
+        raise ConfigError("KEEPER_RPC_URLS: needs at least one http or https URL beside the WebSockets")
+    endpoints = Endpoints(http)
+    try:
+        chain = settings.chain(await endpoints.chain_id())
+        world = LiveWorld(endpoints, socket=sockets[0] if sockets else None, poll_s=settings.poll_interval_s)
+        yield Reached(chain=chain, endpoints=endpoints, world=world)
+    finally:
+        await endpoints.close()
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
+    """Yield the keeper that the settings describe, on the chain that the endpoints are on."""
+    async with reach(settings) as reached:
+        trading = settings.trading(reached.chain.chain_id)
+        venue = UniswapV3(factory=trading.uniswap_v3_factory, router=trading.uniswap_v3_router)
+        books = tuple(
+            _book(market, first_block=settings.start_block(market, reached.chain.chain_id))
+            for market in settings.markets
+        )
+        lender = AaveV3Flash(pool=settings.markets[0].address)
+        head = await reached.endpoints.block("latest")
+        acting = await _acting(settings, reached, head, trading)
+        yield Assembled(
+            settings=settings,
+            chain=reached.chain,
+            trading=trading,
+            endpoints=reached.endpoints,
+            world=reached.world,
+            watcher=Watcher(
+                books=books,
+                depths=Depths(venue, intermediates=trading.intermediates),
+                lenders=(lender,),
+            ),
+            planner=Planner(
+                desk=Desk(
+                    operator=acting.operator,
+                    executor=acting.executor,
+                    wrapped_native=trading.wrapped_native,
+                    venue=venue,
+                    lender=lender,
+                ),
+                options=settings.planner_options(trading),
+            ),
+            preamble=acting.preamble,
+        )
+
+
+_PROTOCOLS: dict[str, Callable[[Address], AaveV3]] = {"aave-v3": lambda address: AaveV3(pool=address)}
+
+
+def _book(market: MarketSetting, *, first_block: int) -> AnyBook:
+    return Book(_PROTOCOLS[market.protocol](market.address), first_block=first_block)
+
+
+def signing_key(settings: Settings) -> SigningKey | None:
+    """Return the operator's key, or None where there is none. Raises ConfigError where it can't be opened."""
+    match settings.key:
+        case RawKey(private_key=text):
+            return SigningKey.from_hex(text)
+        case Keystore(path=path, password=password):
+            return SigningKey.from_keystore(path, password=password)
+        case None:
+            return None
+
+
+async def _acting(settings: Settings, reached: Reached, head: Head, trading: Trading) -> StandIn:
+    """Return through which executor, and as whom, plans are made and simulated.
+
+    The operator is whom the executor itself names. Where none is configured, one is deployed within each
+    simulation, so that a plan can be looked at before anything of the operator's is on the chain.
+    """
+    if settings.executor is None:
+        return stand_in(wrapped_native=trading.wrapped_native)
+    try:
+        operator = await run(
+            read_one(Call(settings.executor, _OPERATOR.encode()), lambda data: Address(data[12:32])),
+            Mined(hash=head.hash),
+            reached.world,
+        )
+    except Broken:
+        operator = Address(b"")
+    if len(operator) != 20:
+        raise ConfigError(
+            f"KEEPER_EXECUTOR: {checksum(settings.executor)} is no executor on {reached.chain.name}; "
+            "`keeper deploy` deploys one"
+        )
+    return StandIn(operator=operator, executor=settings.executor, preamble=())
+
+
+_OPERATOR = interface(executor().abi).function("operator")

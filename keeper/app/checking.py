@@ -1,0 +1,225 @@
+"""`keeper check`: everything that `keeper run` relies on, each a line, with what to do about a failure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from keeper import contracts
+from keeper.abi import interface
+from keeper.app.build import Reached, reach, signing_key
+from keeper.chains import Trading
+from keeper.config import Settings
+from keeper.domain.address import Address, checksum
+from keeper.domain.errors import Broken, ConfigError, Unavailable
+from keeper.domain.head import Head
+from keeper.domain.report import CheckLine
+from keeper.domain.state import Mined
+from keeper.protocols.aave_v3 import AaveV3
+from keeper.query import AccountState, Call, Query, Reverted, accounts, attempt, both, run, settle
+
+_LEAST_OPERATOR_WEI = 10**16
+"""About one liquidation at a high gas price."""
+
+
+async def check(settings: Settings) -> tuple[CheckLine, ...]:
+    """Return a line for each thing that must hold. What can't be found out is a failed line, not an error."""
+    return await findings(settings)
+
+
+async def findings(settings: Settings) -> tuple[CheckLine, ...]:
+    """Return what `check` says."""
+    try:
+        async with reach(settings) as reached:
+            head = await reached.endpoints.block("latest")
+            lines = [_chain(reached), _head_age(head, settings)]
+            try:
+                trading = settings.trading(reached.chain.chain_id)
+            except ConfigError as error:
+                return (*lines, *(_mistaken("venue", mistake) for mistake in error.mistakes))
+            at = Mined(hash=head.hash)
+            lines += await run(_markets(settings), at, reached.world)
+            lines += await run(_contracts(settings, trading), at, reached.world)
+            lines += await run(_venue(trading), at, reached.world)
+            return tuple(lines)
+    except ConfigError as error:
+        return tuple(_mistaken("endpoint", mistake) for mistake in error.mistakes)
+    except Unavailable as error:
+        return (
+            CheckLine(
+                name="endpoint",
+                ok=False,
+                detail=str(error),
+                advice="Is KEEPER_RPC_URLS right, and the node up?",
+            ),
+        )
+
+
+def _mistaken(name: str, mistake: str) -> CheckLine:
+    variable, _, what = mistake.partition(": ")
+    return CheckLine(name=name, ok=False, detail=what or mistake, advice=f"Set {variable}." if what else "")
+
+
+def _chain(reached: Reached) -> CheckLine:
+    chain = reached.chain
+    return CheckLine(name="chain", ok=True, detail=f"{chain.name}, chain id {chain.chain_id}")
+
+
+def _head_age(head: Head, settings: Settings) -> CheckLine:
+    age_s = int(time.time()) - head.timestamp_s
+    ok = age_s <= settings.max_head_age_s
+    return CheckLine(
+        name="head",
+        ok=ok,
+        detail=f"block {head.number}, {max(age_s, 0)} s old",
+        advice=""
+        if ok
+        else f"The endpoint is behind by more than KEEPER_MAX_HEAD_AGE_S ({settings.max_head_age_s} s): wait "
+        "until it has caught up, or use another one.",
+    )
+
+
+# --- markets ------------------------------------------------------------------------------------------------
+
+
+def _markets(settings: Settings) -> Query[list[CheckLine]]:
+    protocols = [AaveV3(pool=market.address) for market in settings.markets]
+    opened = yield from settle([protocol.open() for protocol in protocols])
+    lines = []
+    for protocol, market in zip(protocols, opened, strict=True):
+        if isinstance(market, Broken):
+            advice = "Is KEEPER_MARKETS the Pool's address, of a revision that this version knows?"
+            lines.append(CheckLine(name=protocol.name, ok=False, detail=str(market), advice=advice))
+        else:
+            detail = f"revision {market.revision}, {len(protocol.tokens(market))} reserves"
+            lines.append(CheckLine(name=protocol.name, ok=True, detail=detail))
+    return lines
+
+
+# --- executor, vault and operator ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What an executor and a vault say of themselves; None where they say nothing."""
+
+    operator: Address | None
+    vault: Address | None
+    wrapped_native: Address | None
+    owner: Address | None
+
+
+def _contracts(settings: Settings, trading: Trading) -> Query[list[CheckLine]]:
+    key = signing_key(settings)
+    if settings.executor is None or settings.vault is None:
+        if not settings.sends:
+            return [CheckLine(name="executor", ok=True, detail="none: plans are made on a simulated one")]
+        advice = "Run `keeper deploy --owner ADDRESS`, and put the lines it prints into .env."
+        return [CheckLine(name="executor", ok=False, detail="none is configured", advice=advice)]
+    (executor, vault), named = yield from both(
+        accounts((settings.executor, settings.vault)), _named(settings.executor, settings.vault)
+    )
+    lines = [
+        *_executor(settings.executor, executor, named, settings.vault, trading),
+        *_vault(settings.vault, vault, named, operator=key.address if key else named.operator),
+    ]
+    if key is not None:
+        (state,) = yield from accounts((key.address,))
+        lines += _operator(key.address, state, named)
+    return lines
+
+
+def _named(executor: Address, vault: Address) -> Query[_Named]:
+    asked = [(executor, "operator"), (executor, "vault"), (executor, "wrappedNative"), (vault, "owner")]
+    interfaces = {
+        executor: interface(contracts.executor().abi),
+        vault: interface(contracts.vault().abi),
+    }
+    calls = [Call(target, interfaces[target].function(name).encode()) for target, name in asked]
+    answers = yield from attempt(calls, lambda data: Address(data[12:32]))
+    return _Named(*(None if isinstance(a, Reverted) or len(a) != 20 else a for a in answers))
+
+
+def _executor(
+    address: Address, state: AccountState, named: _Named, vault: Address, trading: Trading
+) -> Iterator[CheckLine]:
+    redeploy = "Check KEEPER_EXECUTOR, or run `keeper deploy`."
+    if not contracts.is_executor_code(state.code):
+        found = "has no code" if not state.code else "is not the executor of this version"
+        yield CheckLine(name="executor", ok=False, detail=f"{checksum(address)} {found}", advice=redeploy)
+        return
+    yield CheckLine(name="executor", ok=True, detail=f"{checksum(address)}, this version's code")
+    if named.vault != vault:
+        paid = checksum(named.vault) if named.vault else "nobody"
+        yield CheckLine(
+            name="executor's vault",
+            ok=False,
+            detail=f"profit goes to {paid}",
+            advice="KEEPER_VAULT must be the vault that the executor was deployed with.",
+        )
+    if named.wrapped_native != trading.wrapped_native:
+        yield CheckLine(
+            name="executor's coin",
+            ok=False,
+            detail="counts its profit in another token than KEEPER_WRAPPED_NATIVE",
+            advice=redeploy,
+        )
+
+
+def _vault(
+    address: Address, state: AccountState, named: _Named, *, operator: Address | None
+) -> Iterator[CheckLine]:
+    if not contracts.is_vault_code(state.code) or named.owner is None:
+        found = "has no code" if not state.code else "is not the vault of this version"
+        yield CheckLine(
+            name="vault", ok=False, detail=f"{checksum(address)} {found}", advice="Check KEEPER_VAULT."
+        )
+        return
+    owned = named.owner != operator
+    yield CheckLine(
+        name="vault",
+        ok=owned,
+        detail=f"{checksum(address)}, owned by {checksum(named.owner)}",
+        advice="" if owned else "The operator must not own the vault: a stolen key would take it.",
+    )
+
+
+def _operator(address: Address, state: AccountState, named: _Named) -> Iterator[CheckLine]:
+    if named.operator != address:
+        theirs = checksum(named.operator) if named.operator else "nobody"
+        yield CheckLine(
+            name="operator",
+            ok=False,
+            detail=f"the executor obeys {theirs}, the key is {checksum(address)}'s",
+            advice="Use that operator's key, or deploy an executor for this one.",
+        )
+        return
+    ok = state.balance_wei >= _LEAST_OPERATOR_WEI
+    yield CheckLine(
+        name="operator",
+        ok=ok,
+        detail=f"{checksum(address)}, {state.balance_wei / 1e18:.4f} of native coin",
+        advice="" if ok else f"Send it at least {_LEAST_OPERATOR_WEI / 1e18} to pay for gas.",
+    )
+
+
+# --- venue --------------------------------------------------------------------------------------------------
+
+
+def _venue(trading: Trading) -> Query[list[CheckLine]]:
+    asked = {
+        "factory": ("KEEPER_UNISWAP_V3_FACTORY", trading.uniswap_v3_factory),
+        "router": ("KEEPER_UNISWAP_V3_ROUTER", trading.uniswap_v3_router),
+        "wrapped native": ("KEEPER_WRAPPED_NATIVE", trading.wrapped_native),
+    }
+    states = yield from accounts([address for _, address in asked.values()])
+    return [
+        CheckLine(
+            name=name,
+            ok=bool(state.code),
+            detail=checksum(address) if state.code else f"{checksum(address)} has no code",
+            advice="" if state.code else f"Set {variable} to what it is on this chain.",
+        )
+        for (name, (variable, address)), state in zip(asked.items(), states, strict=True)
+    ]

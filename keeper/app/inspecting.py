@@ -1,0 +1,157 @@
+"""`keeper scan` and `keeper plan`: what is there, and what would be done about it. Nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from keeper.app.build import Assembled, assemble
+from keeper.config import Settings
+from keeper.domain.address import Address, checksum
+from keeper.domain.errors import ConfigError
+from keeper.domain.events import Degraded, Listener
+from keeper.domain.head import NextBlock
+from keeper.domain.observation import Observation
+from keeper.domain.plan import Close
+from keeper.domain.position import Opportunity, Terms
+from keeper.domain.report import Closable, PairReport, PlanReport, ScanReport, ScanRow, Valued
+from keeper.domain.token import Token, TokenAmount
+from keeper.engine import Considered
+from keeper.watcher.book import AnyBook
+
+_BASE_UNIT = 10**8
+"""Aave's oracle counts in US dollars with eight decimals."""
+
+
+async def scan(settings: Settings, *, below_wad: int, listener: Listener) -> ScanReport:
+    """Return every position under a health factor, the worst first."""
+    async with assemble(settings) as keeper:
+        seen = await observe(keeper, listener)
+        rows = sorted(
+            (row for book in current(keeper, seen) for row in _rows(book, seen.block, seen, below_wad)),
+            key=lambda row: (row.health.health_factor_wad, row.borrower),
+        )
+        return ScanReport(
+            head=seen.head,
+            below_wad=below_wad,
+            borrowers=seen.borrowers,
+            rows=tuple(rows),
+            skipped=seen.skipped,
+        )
+
+
+async def plan(settings: Settings, *, borrower: Address, listener: Listener) -> PlanReport:
+    """Return one borrower's decision, with everything that led to it.
+
+    Raises ConfigError where the borrower owes nothing in any configured market.
+    """
+    async with assemble(settings) as keeper:
+        seen = await observe(keeper, listener)
+        return await explain(keeper, seen, borrower, listener)
+
+
+async def observe(keeper: Assembled, listener: Listener) -> Observation:
+    """Return the newest head's state, telling of every source that could not be read."""
+    head = await keeper.endpoints.block("latest")
+    seen = await keeper.engine(listen=listener).observe(head)
+    for skipped in seen.skipped:
+        listener(Degraded(what=f"{skipped.source} could not be read", why=skipped.why))
+    return seen
+
+
+def current(keeper: Assembled, seen: Observation) -> Iterator[AnyBook]:
+    """Yield the books that are at the observation's head."""
+    return (book for book in keeper.watcher.books if book.head == seen.head)
+
+
+async def explain(keeper: Assembled, seen: Observation, borrower: Address, listener: Listener) -> PlanReport:
+    """Return the borrower's decision upon this state, explained."""
+    book = next((book for book in current(keeper, seen) if borrower in book.rows), None)
+    if book is None:
+        markets = ", ".join(book.protocol.name for book in keeper.watcher.books)
+        raise ConfigError(f"BORROWER: {checksum(borrower)} owes nothing in {markets}")
+    row = book.rows[borrower]
+    health = book.protocol.health(book.market, row, at_s=seen.block.timestamp_s)
+    unhealthy = [one for one in seen.opportunities if one.borrower == borrower]
+    considered: Considered | None = None
+    pairs: tuple[PairReport, ...] = ()
+    if unhealthy:
+        engine = keeper.engine(listen=listener)
+        (considered,) = await engine.decide(replace(seen, opportunities=tuple(unhealthy[:1])))
+        if considered.proposal is not None:
+            pairs = keeper.planner.explain(seen, considered.proposal, considered.gas_used)
+    symbols = {token.address: token.symbol for token in book.protocol.tokens(book.market)}
+    native = _native(keeper, book)
+    return PlanReport(
+        head=seen.head,
+        block=seen.block,
+        market=book.protocol.name,
+        borrower=borrower,
+        health=health,
+        base_unit=_BASE_UNIT,
+        native=native,
+        objective=keeper.planner.options.objective,
+        pairs=pairs,
+        declined=unhealthy[0].declined if unhealthy else (),
+        symbols={native.address: native.symbol, **symbols, **_unnamed(pairs, symbols)},
+        decision=considered.decision if considered else None,
+    )
+
+
+def _native(keeper: Assembled, book: AnyBook) -> Token:
+    """Return the wrapped native token, by its own symbol where the market lists it."""
+    address = keeper.trading.wrapped_native
+    listed = {token.address: token for token in book.protocol.tokens(book.market)}
+    return listed.get(address) or Token(address=address, symbol="wrapped native", decimals=18)
+
+
+def _unnamed(pairs: tuple[PairReport, ...], symbols: dict[Address, str]) -> dict[Address, str]:
+    """Return a short name for each token of a route that no market lists."""
+    sizes = (size for pair in pairs for size in (pair.max_profit, pair.max_close, pair.restore_health))
+    hops = (
+        hop
+        for size in sizes
+        if isinstance(size, Close)
+        for hop in (*size.buy_route.hops, *size.surplus_route.hops)
+    )
+    tokens = {token for hop in hops for token in (hop.token_in, hop.token_out)}
+    return {token: checksum(token)[:8] for token in tokens - symbols.keys()}
+
+
+# --- scan's rows --------------------------------------------------------------------------------------------
+
+
+def _rows(book: AnyBook, block: NextBlock, seen: Observation, below_wad: int) -> Iterator[ScanRow]:
+    unhealthy = {one.borrower: one for one in seen.opportunities if one.market == book.protocol.name}
+    for borrower, row, health in book.healths(at_s=block.timestamp_s):
+        if health.health_factor_wad >= below_wad:
+            continue
+        collateral, debt = book.protocol.holdings(book.market, row, at_s=block.timestamp_s)
+        opportunity = unhealthy.get(borrower)
+        yield ScanRow(
+            market=book.protocol.name,
+            borrower=borrower,
+            health=health,
+            base_unit=_BASE_UNIT,
+            collateral=collateral,
+            debt=debt,
+            closable=_closable(opportunity) if opportunity else (),
+            declined=opportunity.declined if opportunity else (),
+        )
+
+
+def _closable(opportunity: Opportunity) -> tuple[Closable, ...]:
+    closable = (_most(terms) for terms in opportunity.terms if terms.feasible)
+    return tuple(sorted(closable, key=lambda one: one.repaid.value_base, reverse=True))
+
+
+def _most(terms: Terms) -> Closable:
+    settlement = terms.settle(terms.feasible[-1].most_raw)
+    return Closable(
+        repaid=_valued(terms.debt, settlement.repaid_raw, terms.debt_price_base),
+        seized=_valued(terms.collateral, settlement.seized_raw, terms.collateral_price_base),
+    )
+
+
+def _valued(token: Token, raw: int, price_base: int) -> Valued:
+    return Valued(amount=TokenAmount(token=token, raw=raw), value_base=raw * price_base // token.unit_raw)

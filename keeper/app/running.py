@@ -1,0 +1,167 @@
+"""`keeper run` and `keeper liquidate`: the commands that send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from keeper.app.build import Assembled, assemble, signing_key
+from keeper.app.checking import findings
+from keeper.app.inspecting import observe
+from keeper.channels.public import PublicChannel
+from keeper.config import Settings
+from keeper.domain.address import Address, checksum
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.errors import ConfigError
+from keeper.domain.events import Concluded, Event, Listener, Sent, Started, Stopped
+from keeper.domain.plan import Plan
+from keeper.domain.submission import Outcome
+from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
+from keeper.live import Heartbeat, Lander
+from keeper.store import SqliteJournal, hold
+
+_PATIENCE_S = 2.0
+"""Between two looks for the outcome of a liquidation that a person waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """A keeper that may send: it holds the lock, the journal and the key."""
+
+    keeper: Assembled
+    journal: SqliteJournal
+    lander: Lander
+
+
+async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
+    """Follow the chain and liquidate until `stop` is set. Without a key, or dry, send nothing and say so.
+
+    Raises ConfigError with every finding of `keeper check` that stands in the way.
+    """
+    heartbeat = Heartbeat(settings.heartbeat)
+
+    def listen(event: Event) -> None:
+        listener(event)
+        heartbeat(event)
+
+    async with assemble(settings) as keeper:
+        await _require_sound(keeper)
+        if not settings.sends:
+            await _follow(keeper, listen=listen, armed=None, stop=stop)
+            return
+        async with arm(keeper) as armed:
+            await _follow(keeper, listen=listen, armed=armed, stop=stop)
+
+
+async def liquidate(settings: Settings, *, borrower: Address, listener: Listener) -> Outcome | Declined:
+    """Decide on one borrower upon the newest head, send, and return what became of it, or why nothing did."""
+    async with assemble(settings) as keeper:
+        await _require_sound(keeper)
+        async with arm(keeper) as armed:
+            seen = await observe(keeper, listener)
+            for recovered in await armed.lander.recover(seen.head):
+                listener(recovered)
+            theirs = tuple(one for one in seen.opportunities if one.borrower == borrower)
+            if not theirs:
+                return Declined(reason=Reason.HEALTHY, detail=f"{checksum(borrower)} is not below health 1")
+            engine = keeper.engine(listen=listener, journal=armed.journal, landing=armed.lander)
+            (considered,) = await engine.decide(replace(seen, opportunities=theirs[:1]))
+            if not isinstance(considered.decision, Plan):
+                return considered.decision
+            submission = await armed.lander.submit(considered.decision, seen.head)
+            if isinstance(submission, Declined):
+                return submission
+            listener(Sent(submission=submission))
+            return await _outcome(armed, submission.hash, listener)
+
+
+async def _outcome(armed: Armed, hash_: bytes, listener: Listener) -> Outcome:
+    """Return what became of one submission, however long it takes: it ends at its deadline at the latest."""
+    while True:
+        await asyncio.sleep(_PATIENCE_S)
+        for concluded in await armed.lander.settle(await armed.keeper.endpoints.block("latest")):
+            listener(concluded)
+            if isinstance(concluded, Concluded) and concluded.submission.hash == hash_:
+                return concluded.outcome
+
+
+async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, stop: asyncio.Event) -> None:
+    engine = keeper.engine(
+        listen=listen,
+        journal=armed.journal if armed else None,
+        landing=armed.lander if armed else None,
+    )
+    # the first head is read whole before anything is decided: it may take minutes on a large market
+    seen = await observe(keeper, listen)
+    if armed is not None:
+        for recovered in await armed.lander.recover(seen.head):
+            listen(recovered)
+    listen(
+        Started(
+            head=seen.head,
+            markets=tuple(book.protocol.name for book in keeper.watcher.books),
+            borrowers=seen.borrowers,
+            pools=len(seen.pools),
+            operator=keeper.planner.desk.operator if armed else None,
+            dry_run=armed is None,
+        )
+    )
+    try:
+        await engine.follow(stop)
+    except asyncio.CancelledError:
+        listen(Stopped(why="cancelled"))
+        raise
+
+
+@asynccontextmanager
+async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
+    """Yield the keeper with lock, journal and key. Raises ConfigError where it may not send here."""
+    settings, chain_id = keeper.settings, keeper.chain.chain_id
+    if not settings.public_allowed_on(chain_id):
+        raise ConfigError(
+            "KEEPER_ALLOW_PUBLIC: is needed to send through Ethereum's public mempool, where others copy a "
+            "profitable call; set it to true to accept that, or KEEPER_DRY_RUN=true to watch only"
+        )
+    key = _operator_key(keeper)
+    with (
+        hold(settings.state_dir, key.address),
+        SqliteJournal.open(settings.state_dir / f"journal-{chain_id}.sqlite", chain_id=chain_id) as journal,
+    ):
+        yield Armed(
+            keeper=keeper,
+            journal=journal,
+            lander=Lander(
+                endpoints=keeper.endpoints,
+                channel=PublicChannel(),
+                signer=ExecutorSigner(
+                    key,
+                    limits=SigningLimits(chain_id=chain_id, max_fee_per_gas_wei=settings.max_fee_per_gas_wei),
+                    executor=keeper.planner.desk.executor,
+                ),
+                journal=journal,
+                executor=keeper.planner.desk.executor,
+                chain_id=chain_id,
+            ),
+        )
+
+
+def _operator_key(keeper: Assembled) -> SigningKey:
+    key = signing_key(keeper.settings)
+    operator = keeper.planner.desk.operator
+    if key is None or keeper.preamble:
+        raise ConfigError("KEEPER_EXECUTOR: an executor and its operator's key are needed to send")
+    if key.address != operator:
+        raise ConfigError(
+            f"KEEPER_PRIVATE_KEY: is the key of {checksum(key.address)}, but the executor's operator is "
+            f"{checksum(operator)}"
+        )
+    return key
+
+
+async def _require_sound(keeper: Assembled) -> None:
+    """Raise ConfigError with everything that `keeper check` finds wrong."""
+    wrong = [line for line in await findings(keeper.settings) if not line.ok]
+    if wrong:
+        raise ConfigError(*(f"{line.name}: {line.detail}. {line.advice}" for line in wrong))
