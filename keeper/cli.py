@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 the job failed, 2 wrong configuration or usage, 130 interrupted. What a command prints
 for machines goes to stdout alone; everything else, errors included, to stderr. Each command imports what it
-needs when it runs, so that ``keeper --help`` answers at once.
+needs when it runs, and only after a look at its arguments: ``keeper --help`` and a refusal come at once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from keeper import __version__
 from keeper.domain.errors import ConfigError, KeeperError
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
 
     from keeper.config import Settings
     from keeper.domain.address import Address
-    from keeper.domain.events import Event, Listener
+    from keeper.domain.events import Listener
 DONE, FAILED, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 130
 
 _CHAIN = ("KEEPER_RPC_URLS",)
 _MARKETS = (*_CHAIN, "KEEPER_MARKETS")
-_CONTRACTS = (*_MARKETS, "KEEPER_EXECUTOR", "KEEPER_VAULT")
+_CONTRACTS = ("KEEPER_EXECUTOR", "KEEPER_VAULT")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,33 +93,36 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _scan(arguments: argparse.Namespace, settings: Settings) -> int:
+    below_wad = _health_factor(arguments.below)
+
     from keeper import app
     from keeper.render.scan import scan_view
 
-    below_wad = _health_factor(arguments.below)
     report = asyncio.run(app.scan(settings, below_wad=below_wad, listener=_warnings(settings)))
     _show(arguments, report, lambda: scan_view(report))
     return DONE
 
 
 def _plan(arguments: argparse.Namespace, settings: Settings) -> int:
+    borrower = _address("BORROWER", arguments.borrower)
+
     from keeper import app
     from keeper.render.plan import plan_view
 
-    borrower = _address("BORROWER", arguments.borrower)
     report = asyncio.run(app.plan(settings, borrower=borrower, listener=_warnings(settings)))
     _show(arguments, report, lambda: plan_view(report))
     return DONE
 
 
 def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
+    borrower = _address("BORROWER", arguments.borrower)
+    _must_send(settings, "liquidate")
+
     from keeper import app
     from keeper.domain.plan import Plan
     from keeper.domain.submission import Included
     from keeper.render.plan import plan_view
 
-    borrower = _address("BORROWER", arguments.borrower)
-    _must_send(settings, "liquidate")
     report = asyncio.run(app.plan(settings, borrower=borrower, listener=_warnings(settings)))
     _print(plan_view(report))
     if not isinstance(report.decision, Plan):
@@ -131,11 +136,12 @@ def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _deploy(arguments: argparse.Namespace, settings: Settings) -> int:
+    owner = _address("--owner", arguments.owner)
+    _must_send(settings, "deploy")
+
     from keeper import app
     from keeper.render.check import deploy_env, deploy_view
 
-    owner = _address("--owner", arguments.owner)
-    _must_send(settings, "deploy")
     report = asyncio.run(app.deploy(settings, owner=owner, listener=_warnings(settings)))
     _print(deploy_view(report))
     print(f"\nFor your .env:\n\n{deploy_env(report)}")
@@ -186,7 +192,7 @@ sends it. Without a key, or with KEEPER_DRY_RUN=true, nothing is ever sent: it p
 Ctrl-C or SIGTERM ends it cleanly; what was in flight is taken up again at the next start.
 
 example: KEEPER_DRY_RUN=true keeper run
-needs:   KEEPER_RPC_URLS, KEEPER_MARKETS, KEEPER_EXECUTOR, KEEPER_VAULT; a key to send"""
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS; to send also KEEPER_EXECUTOR, KEEPER_VAULT and a key"""
 
 _SCAN = """\
 Lists every position under a health factor, the worst first: its collateral, its debt, and what may be
@@ -198,10 +204,10 @@ needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
 _PLAN = """\
 Explains one decision: every pair of collateral and debt, what may be repaid of it (the dust rules make
 holes), the three sizes side by side with bonus, price impact, flash fee and gas, and what was chosen, or
-why nothing was. Sends nothing.
+why nothing was. Sends nothing, and needs no key and no contract of yours.
 
 example: keeper plan 0x1234567890abcdef1234567890abcdef12345678
-needs:   KEEPER_RPC_URLS, KEEPER_MARKETS, KEEPER_EXECUTOR, KEEPER_VAULT"""
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
 
 _LIQUIDATE = """\
 Shows the plan for one borrower, asks, and sends it. The decision is made anew on the newest head once you
@@ -261,15 +267,23 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    run = add("run", configured(_run, needs=_CONTRACTS), "watch the chain and liquidate, until stopped", _RUN)
+    run = add(
+        "run",
+        configured(_run, needs=_MARKETS, needs_to_send=_CONTRACTS),
+        "watch the chain and liquidate, until stopped",
+        _RUN,
+    )
     scan = add(
         "scan", configured(_scan, needs=_MARKETS), "list the positions that are unhealthy, or nearly", _SCAN
     )
     plan = add(
-        "plan", configured(_plan, needs=_CONTRACTS), "explain what would be done about one borrower", _PLAN
+        "plan", configured(_plan, needs=_MARKETS), "explain what would be done about one borrower", _PLAN
     )
     liquidate = add(
-        "liquidate", configured(_liquidate, needs=_CONTRACTS), "liquidate one borrower, once", _LIQUIDATE
+        "liquidate",
+        configured(_liquidate, needs=(*_MARKETS, *_CONTRACTS)),
+        "liquidate one borrower, once",
+        _LIQUIDATE,
     )
     deploy = add("deploy", configured(_deploy, needs=_CHAIN), "deploy your executor and your vault", _DEPLOY)
     check = add("check", configured(_check, needs=_CHAIN), "tell whether everything is in place", _CHECK)
@@ -312,14 +326,17 @@ def _devnet_arguments(demo: argparse.ArgumentParser, devnet: argparse.ArgumentPa
 
 
 def configured(
-    command: Callable[[argparse.Namespace, Settings], int], *, needs: Sequence[str]
+    command: Callable[[argparse.Namespace, Settings], int],
+    *,
+    needs: Sequence[str],
+    needs_to_send: Sequence[str] = (),
 ) -> Callable[[argparse.Namespace], int]:
     """Return the command with its settings read first, and its errors kept clear of their secrets."""
 
     def with_settings(arguments: argparse.Namespace) -> int:
         from keeper.config import load
 
-        settings = load(env_file=arguments.env_file, needs=needs)
+        settings = load(env_file=arguments.env_file, needs=needs, needs_to_send=needs_to_send)
         return guarded(lambda: command(arguments, settings), settings.secrets)
 
     return with_settings
@@ -380,19 +397,31 @@ def _print(view: RenderableType) -> None:
 
 
 def _listener(settings: Settings) -> Listener:
-    """Return what writes the run's events to stdout."""
-    return _event_log(settings, sys.stdout.write)
+    """Return what writes events to stdout."""
+    return _event_log(settings, sys.stdout)
 
 
 def _warnings(settings: Settings) -> Listener:
     """Return what writes warnings to stderr, for commands whose stdout is their result."""
-    return _event_log(settings, sys.stderr.write, at_least_warning=True)
+    return _event_log(settings, sys.stderr, warnings_only=True)
 
 
-def _event_log(
-    settings: Settings, write: Callable[[str], object], *, at_least_warning: bool = False
-) -> Callable[[Event], None]:
-    raise NotImplementedError
+def _event_log(settings: Settings, stream: TextIO, *, warnings_only: bool = False) -> Listener:
+    from keeper.config import LogFormat
+    from keeper.render.events import EventLog, Severity, json_line, text_line
+
+    def write(line: str) -> None:
+        with suppress(OSError):  # a log that nobody reads any more is no reason to stop
+            stream.write(redact(line, settings.secrets))
+            stream.flush()
+
+    least = Severity[settings.log_level.name]
+    return EventLog(
+        form=json_line if settings.log_format is LogFormat.JSON else text_line,
+        least=max(least, Severity.WARNING) if warnings_only else least,
+        write=write,
+        now=time.time,
+    )
 
 
 def _complain(line: str) -> None:

@@ -30,9 +30,12 @@ def load(
     env_file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     needs: Collection[str] = (),
+    needs_to_send: Collection[str] = (),
 ) -> Settings:
-    """Return the settings. `needs` are the variables that the command can't do without.
+    """Return the settings.
 
+    `needs` are the variables that the command can't do without; `needs_to_send` those that it can't do
+    without either where there is a key and it is no dry run.
     `env_file` must be there if it is given; else ``.env`` is read where there is one. Raises ConfigError
     with every mistake, each beginning with its variable's name.
     """
@@ -53,10 +56,11 @@ def load(
             mistakes.append(f"{name}: {error}")
             wrong.add(name)
     settings = Settings(**values)
+    needed = {*needs, *(needs_to_send if settings.sends else ())}
     mistakes += [
-        f"{name}: is needed here; expected {known[name][1].unit}"
-        for name in known
-        if name in needs and name not in wrong and known[name][0] not in values
+        f"{name}: is needed here; expected {each.unit}"
+        for name, (field, each) in known.items()
+        if name in needed and name not in wrong and field not in values
     ]
     mistakes += [
         contradiction.says for contradiction in _contradictions(settings) if not wrong & contradiction.between

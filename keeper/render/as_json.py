@@ -15,6 +15,7 @@ from typing import TypeAlias
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined
 from keeper.domain.plan import Close, Plan, Waterfall
+from keeper.domain.submission import Expired, Included, Reverted, SignedTransaction, Superseded
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -22,12 +23,19 @@ _AMOUNTS = ("_raw", "_wei", "_wad", "_ray", "_base", "base_unit")
 _ADDRESS_BYTES = 20
 
 _DERIVED: Mapping[type, tuple[str, ...]] = {
-    Waterfall: ("gross_wei", "net_wei"),
+    Waterfall: ("vault_wei", "net_wei"),
     Close: ("close_factor_bps",),
+    Included: ("gas_wei", "realised_profit_wei"),
+    Reverted: ("gas_wei", "realised_profit_wei"),
 }
 """Properties that belong to what a value tells, besides its fields."""
 
-_KINDS: Mapping[type, str] = {Declined: "declined", Plan: "plan", Close: "close"}
+_KINDS: Mapping[type, str] = {
+    kind: kind.__name__.lower() for kind in (Declined, Plan, Close, Included, Reverted, Expired, Superseded)
+}
+
+_WITHHELD: Mapping[type, tuple[str, ...]] = {SignedTransaction: ("raw",)}
+"""What anybody could send who reads it."""
 
 
 def as_json(value: object) -> Json:
@@ -46,7 +54,9 @@ def as_json(value: object) -> Json:
         case Set():
             return sorted((as_json(held) for held in value), key=str)
         case _ if is_dataclass(value) and not isinstance(value, type):
-            names = [field.name for field in fields(value)] + list(_DERIVED.get(type(value), ()))
+            withheld = _WITHHELD.get(type(value), ())
+            names = [field.name for field in fields(value) if field.name not in withheld]
+            names += _DERIVED.get(type(value), ())
             kind = _KINDS.get(type(value))
             known: dict[str, Json] = {"kind": kind} if kind else {}
             return known | {name: _field(name, getattr(value, name)) for name in names}

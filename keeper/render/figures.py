@@ -98,7 +98,8 @@ def short_market(name: str) -> str:
 
 def waterfall(value: Waterfall) -> str:
     """Return a waterfall as one sum: ``bonus 0.5 − impact 0.1 − flash 0.01 − gas 0.02 = 0.37``."""
+    tip = f"− tip {native(value.tip_wei)} " if value.tip_wei else ""
     return (
         f"bonus {native(value.bonus_wei)} − impact {native(value.price_impact_wei)} "
-        f"− flash {native(value.flash_fee_wei)} − gas {native(value.gas_wei)} = {native(value.net_wei)}"
+        f"− flash {native(value.flash_fee_wei)} {tip}− gas {native(value.gas_wei)} = {native(value.net_wei)}"
     )

@@ -16,7 +16,7 @@ from keeper.domain.depth import Route
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Close, Decision, Objective, Plan
 from keeper.domain.position import Interval
-from keeper.domain.report import PairReport, PlanReport, Size
+from keeper.domain.report import PairReport, PlanReport
 from keeper.domain.token import Token
 from keeper.render.figures import amount, gwei, health, native, number, percent, short_market, usd, waterfall
 
@@ -97,12 +97,13 @@ def _pair(pair: PairReport, report: PlanReport) -> RenderableType:
     chosen = _chosen(report.decision)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     table.add_column("", style="dim", no_wrap=True)
-    for objective, size in sizes.items():
-        mark = "● " if chosen is not None and size == chosen and objective is report.objective else ""
+    for objective in sizes:
+        mark = "● " if chosen == (pair.collateral, pair.debt, objective) else ""
         table.add_column(
             Text(mark + objective.value, "bold green" if mark else "bold"), justify="right", overflow="fold"
         )
-    for label, cell in _rows(report):
+    tipped = any(isinstance(size, Close) and size.waterfall.tip_wei for size in sizes.values())
+    for label, cell in _rows(report, tipped=tipped):
         cells = [cell(size) if isinstance(size, Close) else Text("–", "dim") for size in sizes.values()]
         table.add_row(label, *cells, style="bold" if label == _NET else None)
     refused = [
@@ -116,9 +117,12 @@ def _pair(pair: PairReport, report: PlanReport) -> RenderableType:
     return Group(heading, *([table] if len(refused) < len(sizes) else []), *refused)
 
 
-def _rows(report: PlanReport) -> list[tuple[str, Callable[[Close], str]]]:
+def _rows(report: PlanReport, *, tipped: bool) -> list[tuple[str, Callable[[Close], str]]]:
     """Return the table's lines: a label, and what it shows of a size."""
     coin = report.native.symbol
+    tip: list[tuple[str, Callable[[Close], str]]] = []
+    if tipped:
+        tip.append(("− tip", lambda close: native(close.waterfall.tip_wei)))
     return [
         ("repays", lambda close: amount(close.repaid)),
         ("of the debt", lambda close: percent(close.close_factor_bps)),
@@ -129,13 +133,18 @@ def _rows(report: PlanReport) -> list[tuple[str, Callable[[Close], str]]]:
         (f"bonus, {coin}", lambda close: native(close.waterfall.bonus_wei)),
         ("− price impact", lambda close: native(close.waterfall.price_impact_wei)),
         ("− flash fee", lambda close: native(close.waterfall.flash_fee_wei)),
+        *tip,
         ("− gas", lambda close: native(close.waterfall.gas_wei) if close.waterfall.gas_wei else "?"),
         (_NET, lambda close: native(close.waterfall.net_wei)),
     ]
 
 
-def _chosen(decision: Decision | None) -> Size | None:
-    return decision.draft.close if isinstance(decision, Plan) else None
+def _chosen(decision: Decision | None) -> tuple[Token, Token, Objective] | None:
+    """Return the pair and the size that will be sent, where anything will."""
+    if not isinstance(decision, Plan):
+        return None
+    close = decision.draft.close
+    return close.seized.token, close.repaid.token, decision.draft.objective
 
 
 def _decision(report: PlanReport) -> RenderableType:

@@ -9,7 +9,8 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
 from keeper.domain.position import DeclinedPair, Health, Interval
-from keeper.domain.report import Closable, PairReport, PlanReport, ScanReport, ScanRow, Valued
+from keeper.domain.report import Closable, DeployReport, PairReport, PlanReport, ScanReport, ScanRow, Valued
+from keeper.domain.submission import Included, Reverted, SignedTransaction, Submission
 from keeper.domain.token import Token, TokenAmount
 
 WETH = Token(address=parse_address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"), symbol="WETH", decimals=18)
@@ -189,7 +190,9 @@ SCAN_REPORT = ScanReport(
             market=MARKET,
             borrower=parse_address("0x3333333333333333333333333333333333333123"),
             health=Health(
-                health_factor_wad=1_049_912_345_678_901_234, collateral_base=12_000 * USD, debt_base=9_100 * USD
+                health_factor_wad=1_049_912_345_678_901_234,
+                collateral_base=12_000 * USD,
+                debt_base=9_100 * USD,
             ),
             base_unit=USD,
             collateral=(valued(WETH, "5", 12_000),),
@@ -199,4 +202,42 @@ SCAN_REPORT = ScanReport(
         ),
     ),
     skipped=(Skipped(source="aave-v3:0x4e03…58B1", why="getReservesList reverted"),),
+)
+
+DEPLOY_REPORT = DeployReport(
+    chain_id=1,
+    chain_name="Ethereum",
+    owner=Address(b"\x0a" * 20),
+    operator=Address(b"\x0b" * 20),
+    executor=Address(b"\x0c" * 20),
+    vault=Address(b"\x0d" * 20),
+    transactions=(Hash32(b"\x0e" * 32), Hash32(b"\x0f" * 32)),
+    cost_wei=12_345_678_901_234_567,
+)
+
+SUBMISSION = Submission(
+    market=MARKET,
+    borrower=BORROWER,
+    pools=frozenset({Address(b"\x05" * 20)}),
+    operator=Address(b"\x0b" * 20),
+    nonce=5,
+    transaction=SignedTransaction(raw=b"\x02signed", hash=Hash32(b"\xfe" * 32)),
+    head_number=HEAD.number,
+    head_hash=HEAD.hash,
+    deadline_s=1_700_000_036,
+    predicted_profit_wei=9_553_375_000_000_000_000,
+)
+INCLUDED = Included(
+    block_number=21_000_001,
+    block_hash=Hash32(b"\x12" * 32),
+    gas_used=512_345,
+    effective_gas_price_wei=13_000_000_000,
+    vault_profit_wei=9_560_000_000_000_000_000,
+    tip_wei=0,
+)
+REVERTED = Reverted(
+    block_number=21_000_001,
+    block_hash=Hash32(b"\x12" * 32),
+    gas_used=51_234,
+    effective_gas_price_wei=13_000_000_000,
 )

@@ -1,0 +1,200 @@
+"""The log of `keeper run`: one line for each event, readable or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TypeAlias, assert_never
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Reason
+from keeper.domain.events import (
+    Concluded,
+    Decided,
+    Degraded,
+    Event,
+    Left,
+    Observed,
+    Overtaken,
+    Planned,
+    Recovered,
+    Sent,
+    Started,
+    Stopped,
+)
+from keeper.domain.observation import Skipped
+from keeper.domain.plan import Plan
+from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded
+from keeper.render.as_json import as_json
+from keeper.render.figures import (
+    amount,
+    health,
+    native,
+    percent,
+    short,
+    short_hash,
+    short_market,
+    waterfall,
+)
+
+
+class Severity(IntEnum):
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+LineForm: TypeAlias = Callable[[Event, Severity, float], str]
+"""How an event that happened at a Unix time becomes a line, without its end."""
+
+
+class EventLog:
+    """A listener that writes lines of at least one severity.
+
+    A borrower who is left alone for the same reason at head after head is logged once; again only where
+    everything is.
+    """
+
+    def __init__(
+        self, *, form: LineForm, least: Severity, write: Callable[[str], object], now: Callable[[], float]
+    ) -> None:
+        self._form = form
+        self._least = least
+        self._write = write
+        self._now = now
+        self._left: dict[tuple[str, Address], Reason] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        level = self._severity(event)
+        if level >= self._least:
+            self._write(self._form(event, level, self._now()) + "\n")
+
+    def _severity(self, event: Event) -> Severity:
+        match event:
+            case Degraded() | Concluded(outcome=Reverted()) | Recovered(outcome=Reverted()):
+                return Severity.WARNING
+            case Observed(skipped=skipped) if skipped:
+                return Severity.WARNING
+            case Decided() | Overtaken():
+                return Severity.DEBUG
+            case Left(market=market, borrower=borrower, why=why):
+                known = self._left.get((market, borrower))
+                self._left[market, borrower] = why.reason
+                return Severity.DEBUG if known is why.reason else Severity.INFO
+            case _:
+                return Severity.INFO
+
+
+def json_line(event: Event, severity: Severity, at_s: float) -> str:
+    """Return the event as one JSON object: when, how severe, its name, and all its fields."""
+    fields = as_json(event)
+    assert isinstance(fields, dict)
+    head = {
+        "at": _utc(at_s).isoformat(),
+        "level": severity.name.lower(),
+        "event": type(event).__name__.lower(),
+    }
+    return json.dumps({**head, **fields}, ensure_ascii=False)
+
+
+def text_line(event: Event, severity: Severity, at_s: float) -> str:
+    """Return the event as one line: when, what, and the figures."""
+    name, told = _told(event)
+    mark = "!" if severity >= Severity.WARNING else " "
+    return f"{_utc(at_s):%Y-%m-%d %H:%M:%S} {mark} {name:<9} {' '.join(told.split())}"
+
+
+def _utc(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC)
+
+
+def _told(event: Event) -> tuple[str, str]:
+    """Return an event's word, and what there is to say."""
+    match event:
+        case Started():
+            return "started", _started(event)
+        case Recovered(submission=submission, outcome=None):
+            return "recovered", f"{_submission(submission)} is still open"
+        case Recovered(submission=submission, outcome=outcome) if outcome is not None:
+            name, told = _outcome(submission, outcome)
+            return "recovered", f"{name} {told}"
+        case Observed(head=head, borrowers=borrowers, unhealthy=unhealthy, skipped=skipped):
+            return "head", (
+                f"{head.number:,}: {borrowers:,} borrowers, {unhealthy:,} unhealthy, "
+                f"{event.milliseconds:,.0f} ms{_skipped(skipped)}"
+            )
+        case Left(borrower=borrower, health_factor_wad=factor, why=why):
+            return "declined", f"{short(borrower)} at {health(factor)}: {why}"
+        case Planned(plan=plan):
+            return "plan", _plan(plan)
+        case Sent(submission=submission):
+            return "sent", (
+                f"{_submission(submission)} with nonce {submission.nonce}, "
+                f"predicted to net {native(submission.predicted_profit_wei)}"
+            )
+        case Concluded(submission=submission, outcome=outcome):
+            return _outcome(submission, outcome)
+        case Decided(head=head, sent=sent, milliseconds=milliseconds):
+            return "decided", f"{head.number:,}: {sent} sent, {milliseconds:,.0f} ms after it came"
+        case Overtaken(head=head):
+            return "overtaken", f"{head.number:,}: a newer head came before its decision was ready"
+        case Degraded(what=what, why=why):
+            return "degraded", f"{what}: {why}"
+        case Stopped(why=why):
+            return "stopped", why
+        case _:
+            raise TypeError(f"{type(event).__name__} is no event")
+
+
+def _started(event: Started) -> str:
+    if event.dry_run or event.operator is None:
+        why = "dry run" if event.dry_run else "no key"
+        sends = f"nothing will be sent ({why})"
+    else:
+        sends = f"sending as {short(event.operator)}"
+    markets = ", ".join(map(short_market, event.markets))
+    return (
+        f"at block {event.head.number:,}: {event.borrowers:,} borrowers of {markets}, "
+        f"{event.pools:,} pools; {sends}"
+    )
+
+
+def _skipped(skipped: tuple[Skipped, ...]) -> str:
+    return "".join(f"; skipped {each.source}: {each.why}" for each in skipped)
+
+
+def _plan(plan: Plan) -> str:
+    close = plan.draft.close
+    return (
+        f"{short(plan.draft.borrower)} at {health(plan.draft.health_factor_wad)}: "
+        f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)}), seize {amount(close.seized)}; "
+        f"{waterfall(plan.waterfall)}"
+    )
+
+
+def _submission(submission: Submission) -> str:
+    return f"{short_hash(submission.hash)} for {short(submission.borrower)}"
+
+
+def _outcome(submission: Submission, outcome: Outcome) -> tuple[str, str]:
+    told = _submission(submission)
+    match outcome:
+        case Included():
+            return "included", (
+                f"{told} in block {outcome.block_number:,}: net {native(outcome.realised_profit_wei)}, "
+                f"predicted {native(submission.predicted_profit_wei)}"
+            )
+        case Reverted():
+            return "reverted", (
+                f"{told} in block {outcome.block_number:,}: "
+                f"{outcome.gas_used:,} gas cost {native(outcome.gas_wei)}"
+            )
+        case Expired():
+            return "expired", f"{told}: {outcome.why}"
+        case Superseded():
+            return "superseded", f"{told}: another transaction took nonce {submission.nonce}"
+        case _:
+            assert_never(outcome)
