@@ -106,12 +106,12 @@ class Settings:
         parse.address,
         section="Your contracts and your key",
         unit="address",
-        effect="Your executor. `keeper deploy` deploys it and prints this line.",
+        effect="Your executor; needed to send. `keeper deploy` deploys it and prints this line.",
     )
     vault: Address | None = variable(
         parse.address,
         unit="address",
-        effect="Your vault, where profit arrives. `keeper deploy` deploys it and prints this line.",
+        effect="Your vault, where profit arrives; needed to send. `keeper deploy` deploys it and prints this line.",
     )
     private_key: Secret | None = variable(
         parse.private_key,

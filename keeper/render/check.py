@@ -37,7 +37,7 @@ def deploy_view(report: DeployReport) -> RenderableType:
     grid.add_row("Vault", checksum(report.vault))
     grid.add_row("Owner", checksum(report.owner))
     grid.add_row("Operator", checksum(report.operator))
-    grid.add_row("Cost", native(report.cost_wei))
+    grid.add_row("Cost", f"{native(report.cost_wei)} of the native coin, for gas")
     for transaction in report.transactions:
         grid.add_row("Transaction", "0x" + transaction.hex())
     return grid
