@@ -111,7 +111,8 @@ class Settings:
     vault: Address | None = variable(
         parse.address,
         unit="address",
-        effect="Your vault, where profit arrives; needed to send. `keeper deploy` deploys it and prints this line.",
+        effect="Your vault, where profit arrives; needed to send. `keeper deploy` deploys it and prints this "
+        "line.",
     )
     private_key: Secret | None = variable(
         parse.private_key,
