@@ -13,8 +13,8 @@ from keeper.domain.events import Degraded, Listener
 from keeper.domain.head import NextBlock
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close
-from keeper.domain.position import Opportunity, Terms
-from keeper.domain.report import Closable, PairReport, PlanReport, ScanReport, ScanRow, Valued
+from keeper.domain.position import Holding, Opportunity, Terms
+from keeper.domain.report import Closable, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered
 from keeper.watcher.book import AnyBook
@@ -153,5 +153,5 @@ def _most(terms: Terms) -> Closable:
     )
 
 
-def _valued(token: Token, raw: int, price_base: int) -> Valued:
-    return Valued(amount=TokenAmount(token=token, raw=raw), value_base=raw * price_base // token.unit_raw)
+def _valued(token: Token, raw: int, price_base: int) -> Holding:
+    return Holding(amount=TokenAmount(token=token, raw=raw), value_base=raw * price_base // token.unit_raw)

@@ -8,7 +8,7 @@ from typing import Protocol
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall, Guard
 from keeper.domain.declined import Declined
-from keeper.domain.token import Token
+from keeper.domain.token import Token, TokenAmount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,14 @@ class Health:
     """Below 1e18 the position may be liquidated. 2**256 - 1 where there is no debt."""
     collateral_base: int
     debt_base: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a borrower has as collateral, or owes, of one token."""
+
+    amount: TokenAmount
+    value_base: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,26 +11,18 @@ from keeper.domain.declined import Declined
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Decision, Objective
-from keeper.domain.position import DeclinedPair, Health, Interval
-from keeper.domain.token import Token, TokenAmount
+from keeper.domain.position import DeclinedPair, Health, Holding, Interval
+from keeper.domain.token import Token
 
 # --- scan ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Valued:
-    """An amount of a token, and its worth by the market's oracle."""
-
-    amount: TokenAmount
-    value_base: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closable:
     """The most that may be closed of one pair now, whether or not it pays."""
 
-    repaid: Valued
-    seized: Valued
+    repaid: Holding
+    seized: Holding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +34,8 @@ class ScanRow:
     health: Health
     base_unit: int
     """How many `_base` are one US dollar (or one of whatever the market's oracle counts in)."""
-    collateral: tuple[Valued, ...]
-    debt: tuple[Valued, ...]
+    collateral: tuple[Holding, ...]
+    debt: tuple[Holding, ...]
     closable: tuple[Closable, ...]
     """By pair, the largest repay first. Empty where the position is healthy, or nothing may be closed."""
     declined: tuple[DeclinedPair, ...]

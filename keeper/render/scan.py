@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.domain.fixed_point import WAD
-from keeper.domain.report import ScanReport, ScanRow, Valued
+from keeper.domain.position import Holding
+from keeper.domain.report import ScanReport, ScanRow
 from keeper.render.figures import amount, health, short, short_market, usd
 
 
@@ -60,11 +61,11 @@ def _style(health_factor_wad: int) -> str:
     return "bold red" if health_factor_wad < WAD else "yellow"
 
 
-def _holdings(holdings: Iterable[Valued], base_unit: int) -> Text:
+def _holdings(holdings: Iterable[Holding], base_unit: int) -> Text:
     return Text("\n").join(_valued(holding, base_unit) for holding in holdings)
 
 
-def _valued(value: Valued, base_unit: int) -> Text:
+def _valued(value: Holding, base_unit: int) -> Text:
     return Text.assemble(amount(value.amount), "\n", (usd(value.value_base, base_unit), "dim"))
 
 

@@ -8,8 +8,8 @@ from keeper.domain.depth import Hop, Route
 from keeper.domain.head import Head
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
-from keeper.domain.position import DeclinedPair, Health, Interval
-from keeper.domain.report import Closable, DeployReport, PairReport, PlanReport, ScanReport, ScanRow, Valued
+from keeper.domain.position import DeclinedPair, Health, Holding, Interval
+from keeper.domain.report import Closable, DeployReport, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.submission import Included, Reverted, SignedTransaction, Submission
 from keeper.domain.token import Token, TokenAmount
 
@@ -39,8 +39,8 @@ def of(token: Token, whole: str) -> TokenAmount:
     return TokenAmount(token=token, raw=int(integer + fraction.ljust(token.decimals, "0")))
 
 
-def valued(token: Token, whole: str, dollars: int) -> Valued:
-    return Valued(amount=of(token, whole), value_base=dollars * USD)
+def valued(token: Token, whole: str, dollars: int) -> Holding:
+    return Holding(amount=of(token, whole), value_base=dollars * USD)
 
 
 BUY = Route(
@@ -181,8 +181,8 @@ SCAN_REPORT = ScanReport(
                 health_factor_wad=999_999_999_999_999_999, collateral_base=53 * USD, debt_base=41 * USD
             ),
             base_unit=USD,
-            collateral=(Valued(amount=of(WBTC, "0.00088412"), value_base=53_047_200_00),),
-            debt=(Valued(amount=of(WETH, "0.017283950617283950"), value_base=41_481_481_48),),
+            collateral=(Holding(amount=of(WBTC, "0.00088412"), value_base=53_047_200_00),),
+            debt=(Holding(amount=of(WETH, "0.017283950617283950"), value_base=41_481_481_48),),
             closable=(),
             declined=(PAUSED,),
         ),
