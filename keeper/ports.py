@@ -14,7 +14,7 @@ from keeper.domain.events import Concluded
 from keeper.domain.funding import Lendable
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.plan import Draft, Plan
-from keeper.domain.position import Health, Opportunity
+from keeper.domain.position import Health, Holding, Opportunity
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
 from keeper.domain.token import Token
@@ -105,6 +105,10 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return which logs concern this market."""
         ...
 
+    def discovery(self, market: Market) -> Filter:
+        """Return which logs name every borrower there ever was, once at least, and few besides."""
+        ...
+
     def touched(self, market: Market, logs: Iterable[Log]) -> Touched:
         """Return whom these logs name. Logs of a kind it does not know are passed over."""
         ...
@@ -119,6 +123,12 @@ class LendingProtocol(Protocol[Market, Row]):
 
     def health(self, market: Market, row: Row, *, at_s: int) -> Health:
         """Return the health at a block of time `at_s`, to the last digit of the protocol's own view."""
+        ...
+
+    def holdings(
+        self, market: Market, row: Row, *, at_s: int
+    ) -> tuple[tuple[Holding, ...], tuple[Holding, ...]]:
+        """Return what the borrower has as collateral and what they owe, at a block of time `at_s`."""
         ...
 
     def opportunity(

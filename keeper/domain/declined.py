@@ -10,6 +10,7 @@ class Reason(StrEnum):
     """One word for why; `Declined.detail` has the figures."""
 
     # what the protocol's state rules out
+    HEALTHY = "healthy"
     INACTIVE = "inactive"
     PAUSED = "paused"
     IN_GRACE = "in grace"

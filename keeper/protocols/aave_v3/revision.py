@@ -102,6 +102,7 @@ class Deficit:
 
     reserve: Reserve
     raw: int
+    base: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,10 @@ class Revision(Protocol):
 
     def close(self, pair: Pair, *, debt_to_cover: int, receive_a_token: bool) -> Close | Refusal:
         """Return what a call with `debt_to_cover` does, or why it reverts."""
+        ...
+
+    def health_factor_wad(self, *, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
+        """Return the health factor of these totals; it rises with the first two and falls with the third."""
         ...
 
     def remainder(self, pair: Pair, close: Close) -> Remainder:

@@ -21,7 +21,6 @@ class Configuration:
     decimals: int
     active: bool
     paused: bool
-    flash_loans: bool
     protocol_fee_bps: int
     """The protocol's share of the bonus."""
 
@@ -35,7 +34,6 @@ class Configuration:
             decimals=bitmap >> 48 & 0xFF,
             active=bool(bitmap >> 56 & 1),
             paused=bool(bitmap >> 60 & 1),
-            flash_loans=bool(bitmap >> 63 & 1),
             protocol_fee_bps=bitmap >> 152 & 0xFFFF,
         )
 

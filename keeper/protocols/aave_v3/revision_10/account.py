@@ -54,23 +54,29 @@ def account(market: Market, row: Row, *, at_s: int) -> Account:
         for one in row.debts
         if one.reserve_id in market.reserves
     )
+    held_base = sum(one.base for one in collaterals)
     threshold_base_bps = sum(one.base * one.threshold_bps for one in collaterals)
-    debt_base = sum(one.base for one in debts)
+    owed_base = sum(one.base for one in debts)
     reserves = [*(one.reserve for one in collaterals), *(one.reserve for one in debts)]
     return Account(
         at_s=at_s,
         collaterals=collaterals,
         debts=debts,
-        collateral_base=sum(one.base for one in collaterals),
+        collateral_base=held_base,
         threshold_base_bps=threshold_base_bps,
-        debt_base=debt_base,
-        health_factor_wad=health_factor_wad(threshold_base_bps, debt_base),
+        debt_base=owed_base,
+        health_factor_wad=health_factor_wad(
+            collateral_base=held_base, threshold_base_bps=threshold_base_bps, debt_base=owed_base
+        ),
         unpriced=tuple(reserve for reserve in reserves if not reserve.priced),
     )
 
 
-def health_factor_wad(threshold_base_bps: int, debt_base: int) -> int:
-    """Return the health factor: half up, then floored; the largest uint without debt."""
+def health_factor_wad(*, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
+    """Return the health factor: half up, then floored; the largest uint without debt.
+
+    Earlier revisions take a detour over the average threshold, which needs the collateral's own value.
+    """
     if debt_base == 0:
         return MAX_UINT
     return mul_div_half_up(threshold_base_bps, WAD, debt_base) // BPS

@@ -196,7 +196,9 @@ def _deficits(pair: Pair, repaid: int) -> tuple[Deficit, ...]:
         for one in pair.account.debts
         if one is pair.debt or one.reserve.configuration.active
     ]
-    return tuple(Deficit(reserve=reserve, raw=raw) for reserve, raw in owed if raw > 0)
+    return tuple(
+        Deficit(reserve=reserve, raw=raw, base=debt_base(raw, reserve)) for reserve, raw in owed if raw > 0
+    )
 
 
 def remainder(pair: Pair, close: Close) -> Remainder:
@@ -212,10 +214,13 @@ def remainder(pair: Pair, close: Close) -> Remainder:
     else:
         owed_raw = debt_raw(close.debt_scaled_after, debt.index_ray)
         owed_base = account.debt_base - debt.base + debt_base(owed_raw, debt.reserve)
+    held_base = account.collateral_base - gone_base
     threshold_base_bps = account.threshold_base_bps - gone_base * collateral.threshold_bps
     return Remainder(
-        collateral_base=account.collateral_base - gone_base,
+        collateral_base=held_base,
         threshold_base_bps=threshold_base_bps,
         debt_base=owed_base,
-        health_factor_wad=health_factor_wad(threshold_base_bps, owed_base),
+        health_factor_wad=health_factor_wad(
+            collateral_base=held_base, threshold_base_bps=threshold_base_bps, debt_base=owed_base
+        ),
     )

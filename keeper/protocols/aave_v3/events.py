@@ -1,0 +1,74 @@
+"""Whom a log names. Events say who changed; the amounts in them are not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keeper.abi import load
+from keeper.domain.address import Address, Hash32, address_of
+from keeper.ports import Filter, Touched
+from keeper.protocols.aave_v3.state import Market
+from keeper.query import Log
+
+_POOL = load("aave_v3_pool")
+_TOKEN = load("aave_v3_scaled_token")
+_BORROW = _POOL.event("Borrow").topic
+
+# The places in a log's topics of those whose position it may have changed.
+
+_IN_POOL: dict[Hash32, tuple[int, ...]] = {
+    _POOL.event(name).topic: places
+    for name, places in {
+        "Supply": (2,),
+        "Withdraw": (2,),
+        "Borrow": (2,),
+        "Repay": (2,),
+        "LiquidationCall": (3,),
+        "UserEModeSet": (1,),
+        "ReserveUsedAsCollateralEnabled": (2,),
+        "ReserveUsedAsCollateralDisabled": (2,),
+        "DeficitCreated": (1,),
+    }.items()
+}
+_IN_TOKENS: dict[Hash32, tuple[int, ...]] = {
+    _TOKEN.event(name).topic: places
+    for name, places in {"Mint": (2,), "Burn": (1,), "BalanceTransfer": (1, 2)}.items()
+}
+_CONFIGURING = frozenset(
+    event.topic
+    for interface in (load("aave_v3_configurator"), load("aave_v3_addresses_provider"))
+    for event in interface.events
+)
+
+
+def concerns(pool: Address, market: Market) -> Filter:
+    """Return which logs concern the market: the pool's, its tokens', and those that configure it."""
+    tokens = [(reserve.a_token, reserve.debt_token) for reserve in market.reserves.values()]
+    return Filter(
+        emitters=(pool, market.configurator, market.provider, *(token for both in tokens for token in both)),
+        topics=(*_IN_POOL, *_IN_TOKENS, *_CONFIGURING),
+    )
+
+
+def discovery(pool: Address) -> Filter:
+    """Return which logs name every borrower: who never borrowed owes nothing, and debt can't be sent."""
+    return Filter(emitters=(pool,), topics=(_BORROW,))
+
+
+def touched(pool: Address, market: Market, logs: Iterable[Log]) -> Touched:
+    """Return whom these logs name, and whether the market itself was configured.
+
+    Logs of other emitters, of other events, or without the topics that their event has, are passed over.
+    """
+    configuring = {market.configurator, market.provider}
+    borrowers: set[Address] = set()
+    configuration = False
+    for log in logs:
+        if not log.topics:
+            continue
+        if log.emitter in configuring:
+            configuration = configuration or log.topics[0] in _CONFIGURING
+            continue
+        places = (_IN_POOL if log.emitter == pool else _IN_TOKENS).get(log.topics[0], ())
+        borrowers.update(address_of(log.topics[place]) for place in places if place < len(log.topics))
+    return Touched(borrowers=frozenset(borrowers), configuration=configuration)

@@ -1,0 +1,204 @@
+"""An Aave V3 pool as a lending market: where state, questions and arithmetic come together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from keeper.domain.address import Address, checksum
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.errors import Invariant
+from keeper.domain.head import NextBlock
+from keeper.domain.position import DeclinedPair, Health, Holding, Opportunity
+from keeper.domain.token import Token, TokenAmount
+from keeper.ports import Filter, Touched
+from keeper.protocols.aave_v3 import events, queries, revision_10
+from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
+from keeper.protocols.aave_v3.state import Market, Reserve, Row
+from keeper.protocols.aave_v3.terms import AaveTerms
+from keeper.query import Log, Query
+
+_REVISIONS: Mapping[int, Revision] = {10: revision_10}
+"""By what the pool answers to ``POOL_REVISION``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AaveV3:
+    """One pool: a :class:`keeper.ports.LendingProtocol` of `Market` and `Row`."""
+
+    pool: Address
+
+    @property
+    def name(self) -> str:
+        return f"aave-v3:{checksum(self.pool)}"
+
+    # --- reading it
+
+    def open(self) -> Query[Market]:
+        """Return the market, read whole, in three rounds."""
+        return queries.open_market(self.pool, revisions=frozenset(_REVISIONS))
+
+    def refresh(self, market: Market, *, configuration: bool) -> Query[Market]:
+        """Return the market at the state asked about: in one round, or whole if `configuration`."""
+        return self.open() if configuration else queries.refresh_market(self.pool, market)
+
+    def rows(self, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
+        """Return each borrower's row, in two rounds."""
+        return queries.read_rows(self.pool, market, borrowers)
+
+    # --- following it
+
+    def concerns(self, market: Market) -> Filter:
+        return events.concerns(self.pool, market)
+
+    def discovery(self, market: Market) -> Filter:
+        return events.discovery(self.pool)
+
+    def touched(self, market: Market, logs: Iterable[Log]) -> Touched:
+        return events.touched(self.pool, market, logs)
+
+    # --- computing with it
+
+    def owes(self, row: Row) -> bool:
+        return any(debt.scaled for debt in row.debts)
+
+    def tokens(self, market: Market) -> tuple[Token, ...]:
+        """Return the tokens that can be collateral or debt here, without those that are left alone."""
+        return tuple(reserve.token for reserve in market.reserves.values() if reserve.fault is None)
+
+    def health(self, market: Market, row: Row, *, at_s: int) -> Health:
+        """Return the health as ``getUserAccountData`` gives it at `at_s`.
+
+        Where the oracle reverts for a token, the pool's view does too; here it counts as worth nothing.
+        """
+        return _health(self._revision(market).account(market, row, at_s=at_s))
+
+    def holdings(
+        self, market: Market, row: Row, *, at_s: int
+    ) -> tuple[tuple[Holding, ...], tuple[Holding, ...]]:
+        """Return what the borrower has as collateral and what they owe, at `at_s`."""
+        account = self._revision(market).account(market, row, at_s=at_s)
+        return _holdings(account.collaterals), _holdings(account.debts)
+
+    def opportunity(
+        self, market: Market, borrower: Address, row: Row, *, block: NextBlock, deadline_s: int
+    ) -> Opportunity:
+        """Return every pair's terms in `block`; a healthy borrower's pairs are all declined."""
+        revision = self._revision(market)
+        account = revision.account(market, row, at_s=block.timestamp_s)
+        late = revision.account(market, row, at_s=max(deadline_s, block.timestamp_s))
+        found = [
+            self._terms(revision, market, borrower, account, late, collateral.reserve, debt.reserve)
+            for collateral in account.collaterals
+            for debt in account.debts
+            if collateral.scaled and debt.scaled
+        ]
+        return Opportunity(
+            market=self.name,
+            borrower=borrower,
+            health=_health(account),
+            terms=tuple(one for one in found if isinstance(one, AaveTerms)),
+            declined=tuple(one for one in found if isinstance(one, DeclinedPair)),
+        )
+
+    def _terms(
+        self,
+        revision: Revision,
+        market: Market,
+        borrower: Address,
+        account: Account,
+        late: Account,
+        collateral: Reserve,
+        debt: Reserve,
+    ) -> AaveTerms | DeclinedPair:
+        why = _fault(collateral) or _fault(debt)
+        if why is None:
+            refused = revision.refusal(market, account, collateral=collateral, debt=debt)
+            if refused is None:
+                pair = revision.pair(account, collateral=collateral, debt=debt)
+                found = revision.feasible(pair)
+                if not isinstance(found, Refusal):
+                    return AaveTerms(
+                        revision=revision,
+                        pool=self.pool,
+                        borrower=borrower,
+                        pair=pair,
+                        late=revision.pair(late, collateral=collateral, debt=debt),
+                        stretches=found,
+                    )
+                refused = found
+            why = _why(refused, account, collateral, debt)
+        return DeclinedPair(collateral=collateral.token, debt=debt.token, why=why)
+
+    @staticmethod
+    def _revision(market: Market) -> Revision:
+        return _REVISIONS[market.revision]
+
+
+def _health(account: Account) -> Health:
+    return Health(
+        health_factor_wad=account.health_factor_wad,
+        collateral_base=account.collateral_base,
+        debt_base=account.debt_base,
+    )
+
+
+def _holdings(sides: Iterable[Collateral | Debt]) -> tuple[Holding, ...]:
+    return tuple(
+        Holding(amount=TokenAmount(token=one.reserve.token, raw=one.raw), value_base=one.base)
+        for one in sides
+        if one.raw
+    )
+
+
+# --- why not ------------------------------------------------------------------------------------------------
+
+
+def _fault(reserve: Reserve) -> Declined | None:
+    """Return why the reserve's token is left alone, None where it is not."""
+    if reserve.fault is None:
+        return None
+    return Declined(reason=Reason.UNVERIFIED, detail=f"{reserve.token.symbol}: {reserve.fault}")
+
+
+def _why(refusal: Refusal, account: Account, collateral: Reserve, debt: Reserve) -> Declined:
+    """Return the pool's refusal as a reason, with the figures that led to it."""
+    sides = (collateral, debt)
+    match refusal:
+        case Refusal.RESERVE_INACTIVE:
+            names = _symbols(one for one in sides if not one.configuration.active)
+            return Declined(reason=Reason.INACTIVE, detail=names)
+        case Refusal.RESERVE_PAUSED:
+            names = _symbols(one for one in sides if one.configuration.paused)
+            return Declined(reason=Reason.PAUSED, detail=names)
+        case Refusal.SENTINEL:
+            detail = f"it allows none at a health factor of {account.health_factor_wad / 1e18:.4f}"
+            return Declined(reason=Reason.SENTINEL, detail=detail)
+        case Refusal.GRACE:
+            names = _symbols(one for one in sides if one.grace_until_s >= account.at_s)
+            until_s = max(one.grace_until_s for one in sides)
+            return Declined(reason=Reason.IN_GRACE, detail=f"{names} until {until_s}")
+        case Refusal.HEALTHY:
+            detail = f"health factor {account.health_factor_wad / 1e18:.4f}"
+            return Declined(reason=Reason.HEALTHY, detail=detail)
+        case Refusal.NO_PRICE:
+            return Declined(
+                reason=Reason.ZERO_PRICE, detail=f"the oracle reverts for {_symbols(account.unpriced)}"
+            )
+        case Refusal.ZERO_PRICE:
+            names = _symbols(one for one in sides if one.price_base == 0)
+            return Declined(reason=Reason.ZERO_PRICE, detail=names)
+        case Refusal.NO_CASH:
+            cash = TokenAmount(token=collateral.token, raw=collateral.cash_raw)
+            return Declined(reason=Reason.NO_CASH, detail=f"the pool has {cash}")
+        case Refusal.DUST | Refusal.NOTHING_BURNED:
+            return Declined(reason=Reason.DUST, detail="no amount leaves enough on both sides")
+        case Refusal.SELF_LIQUIDATION | Refusal.NOT_COLLATERAL | Refusal.NOT_BORROWED:
+            raise Invariant(f"{refusal} for a pair that was read from the borrower's own row")
+        case _:
+            assert_never(refusal)
+
+
+def _symbols(reserves: Iterable[Reserve]) -> str:
+    return ", ".join(dict.fromkeys(reserve.token.symbol for reserve in reserves))

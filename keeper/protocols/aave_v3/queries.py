@@ -1,0 +1,295 @@
+"""What must be known of the chain: the market in three rounds, one round a head from then on; rows in two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from keeper.abi import Function, load, uint
+from keeper.domain.address import ZERO_ADDRESS, Address, address_of, checksum
+from keeper.domain.errors import Broken
+from keeper.domain.token import Token
+from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
+from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
+
+_POOL = load("aave_v3_pool")
+_PROVIDER = load("aave_v3_addresses_provider")
+_PRICE = load("aave_v3_oracle").function("getAssetPrice")
+_SENTINEL_ALLOWS = load("aave_v3_sentinel").function("isLiquidationAllowed")
+_SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
+_SYMBOL = load("erc20").function("symbol")
+_DECIMALS = load("erc20").function("decimals")
+
+_RESERVES_LIST = _POOL.function("getReservesList")
+_RESERVE_DATA = _POOL.function("getReserveData")
+_CASH = _POOL.function("getVirtualUnderlyingBalance")
+_GRACE = _POOL.function("getLiquidationGracePeriod")
+_E_MODE_CONFIGURATION = _POOL.function("getEModeCategoryCollateralConfig")
+_E_MODE_COLLATERAL = _POOL.function("getEModeCategoryCollateralBitmap")
+_E_MODE_LTV_ZERO = _POOL.function("getEModeCategoryLtvzeroBitmap")
+_USER_CONFIGURATION = _POOL.function("getUserConfiguration")
+_USER_E_MODE = _POOL.function("getUserEMode")
+
+_E_MODES = range(1, 256)
+"""Every id that a user's uint8 may name: the pool keeps no list of those that exist."""
+_LONGEST_SYMBOL = 16
+_WORD = 32
+
+
+class _Listing(NamedTuple):
+    """What is known of a reserve's token before its figures are read."""
+
+    token: Token
+    fault: str | None
+
+
+class _Contracts(NamedTuple):
+    """The contracts beside the pool."""
+
+    provider: Address
+    configurator: Address
+    oracle: Address
+    sentinel: Address | None
+
+
+# --- the market ---------------------------------------------------------------------------------------------
+
+
+def open_market(pool: Address, *, revisions: frozenset[int]) -> Query[Market]:
+    """Return the market, read whole. Raises Broken where its revision is none of these."""
+    (revision, provider), (assets, e_modes) = yield from both(
+        both(
+            read_one(Call(pool, _POOL.function("POOL_REVISION").encode()), uint),
+            read_one(Call(pool, _POOL.function("ADDRESSES_PROVIDER").encode()), _address),
+        ),
+        both(
+            read_one(Call(pool, _RESERVES_LIST.encode()), _addresses),
+            attempt(_calls(pool, _E_MODE_CONFIGURATION, _E_MODES), _e_mode),
+        ),
+    )
+    if revision not in revisions:
+        known = ", ".join(str(one) for one in sorted(revisions))
+        raise Broken(f"pool revision {revision} is not known; {known} is")
+    used = [
+        (id_, found)
+        for id_, found in zip(_E_MODES, e_modes, strict=True)
+        if not isinstance(found, Reverted) and any(found)
+    ]
+    (contracts, listings), modes = yield from both(
+        both(_contracts(provider), _listings(pool, assets)), _e_modes(pool, used)
+    )
+    reserves, allows = yield from both(_reserves(pool, contracts.oracle, listings), _allows(contracts))
+    return _market(revision, contracts, reserves, allows, modes)
+
+
+def refresh_market(pool: Address, market: Market) -> Query[Market]:
+    """Return the market with its figures as they are now, in one round.
+
+    Who is listed, the e-modes and the contracts beside the pool stay as they were read.
+    """
+    contracts = _Contracts(market.provider, market.configurator, market.oracle, market.sentinel)
+    listings = [_Listing(reserve.token, reserve.fault) for reserve in market.reserves.values()]
+    reserves, allows = yield from both(_reserves(pool, contracts.oracle, listings), _allows(contracts))
+    return _market(market.revision, contracts, reserves, allows, tuple(market.e_modes.values()))
+
+
+def _market(
+    revision: int,
+    contracts: _Contracts,
+    reserves: Sequence[Reserve],
+    allows: bool,
+    e_modes: Sequence[EMode],
+) -> Market:
+    return Market(
+        revision=revision,
+        provider=contracts.provider,
+        configurator=contracts.configurator,
+        oracle=contracts.oracle,
+        sentinel=contracts.sentinel,
+        sentinel_allows=allows,
+        reserves={reserve.id: reserve for reserve in reserves},
+        e_modes={e_mode.id: e_mode for e_mode in e_modes},
+    )
+
+
+def _contracts(provider: Address) -> Query[_Contracts]:
+    names = ("getPoolConfigurator", "getPriceOracle", "getPriceOracleSentinel")
+    calls = [Call(provider, _PROVIDER.function(name).encode()) for name in names]
+    configurator, oracle, sentinel = yield from read(calls, _address)
+    return _Contracts(provider, configurator, oracle, None if sentinel == ZERO_ADDRESS else sentinel)
+
+
+def _allows(contracts: _Contracts) -> Query[bool]:
+    """Return whether the sentinel allows liquidations; one that reverts does not."""
+    calls = [] if contracts.sentinel is None else [Call(contracts.sentinel, _SENTINEL_ALLOWS.encode())]
+    return all(not isinstance(one, Reverted) and one != 0 for one in (yield from attempt(calls, uint)))
+
+
+def _e_modes(pool: Address, used: Sequence[tuple[int, tuple[int, int, int]]]) -> Query[tuple[EMode, ...]]:
+    ids = [id_ for id_, _ in used]
+    covered, ltv_zero = yield from both(
+        read(_calls(pool, _E_MODE_COLLATERAL, ids), uint), read(_calls(pool, _E_MODE_LTV_ZERO, ids), uint)
+    )
+    return tuple(
+        EMode(
+            id=id_,
+            ltv_bps=ltv_bps,
+            liquidation_threshold_bps=threshold_bps,
+            liquidation_bonus_bps=bonus_bps,
+            collateral_bitmap=collateral_bitmap,
+            ltv_zero_bitmap=ltv_zero_bitmap,
+        )
+        for (id_, (ltv_bps, threshold_bps, bonus_bps)), collateral_bitmap, ltv_zero_bitmap in zip(
+            used, covered, ltv_zero, strict=True
+        )
+    )
+
+
+# --- reserves -----------------------------------------------------------------------------------------------
+
+
+def _reserves(pool: Address, oracle: Address, listings: Sequence[_Listing]) -> Query[tuple[Reserve, ...]]:
+    """Return the reserves' figures, in one round. One that the oracle reverts for is left unpriced."""
+    assets = [listing.token.address for listing in listings]
+    (stored, cash), (graces, prices) = yield from both(
+        both(
+            read(_calls(pool, _RESERVE_DATA, assets), _stored),
+            read(_calls(pool, _CASH, assets), uint),
+        ),
+        both(
+            read(_calls(pool, _GRACE, assets), uint),
+            attempt(_calls(oracle, _PRICE, assets), uint),
+        ),
+    )
+    return tuple(map(_reserve, listings, stored, cash, graces, prices))
+
+
+def _reserve(
+    listing: _Listing, stored: tuple[Any, ...], cash_raw: int, grace_until_s: int, price: int | Reverted
+) -> Reserve:
+    bitmap, liquidity_index, liquidity_rate, debt_index, debt_rate, _, updated_at_s, id_ = stored[:8]
+    a_token, _, debt_token = stored[8:11]
+    return Reserve(
+        id=id_,
+        token=listing.token,
+        a_token=a_token,
+        debt_token=debt_token,
+        configuration=Configuration.unpack(bitmap),
+        liquidity_index_ray=liquidity_index,
+        liquidity_rate_ray=liquidity_rate,
+        debt_index_ray=debt_index,
+        debt_rate_ray=debt_rate,
+        updated_at_s=updated_at_s,
+        grace_until_s=grace_until_s,
+        cash_raw=cash_raw,
+        price_base=0 if isinstance(price, Reverted) else price,
+        priced=not isinstance(price, Reverted),
+        fault=listing.fault,
+    )
+
+
+def _listings(pool: Address, assets: Sequence[Address]) -> Query[tuple[_Listing, ...]]:
+    """Return each reserve's token. One that can't say its decimals is kept, with that as its fault.
+
+    The market goes on counting it by its own configuration, and so does this: positions that hold it keep
+    their health; only liquidating into or out of it is left alone.
+    """
+    (symbols, decimals), stored = yield from both(
+        both(
+            attempt([Call(asset, _SYMBOL.encode()) for asset in assets], _symbol),
+            attempt([Call(asset, _DECIMALS.encode()) for asset in assets], _said_decimals),
+        ),
+        read(_calls(pool, _RESERVE_DATA, assets), _stored),
+    )
+    return tuple(
+        _listing(asset, symbol, said, Configuration.unpack(data[0]).decimals)
+        for asset, symbol, said, data in zip(assets, symbols, decimals, stored, strict=True)
+    )
+
+
+def _listing(
+    asset: Address, symbol: str | Reverted | None, said: int | Reverted | None, counted: int
+) -> _Listing:
+    if isinstance(symbol, Reverted) or symbol is None:
+        symbol = f"{checksum(asset)[:6]}…{checksum(asset)[-4:]}"  # it is for people only: no fault
+    fault = None
+    if isinstance(said, Reverted) or said is None:
+        fault = "its decimals() fails"
+    elif said != counted:
+        fault = f"its decimals() says {said} where the market counts {counted}"
+    return _Listing(Token(address=asset, symbol=symbol, decimals=counted), fault)
+
+
+# --- borrowers ----------------------------------------------------------------------------------------------
+
+
+def read_rows(pool: Address, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
+    """Return each borrower's row: first which reserves and e-mode, then the scaled balances of just those."""
+    bitmaps, e_modes = yield from both(
+        read(_calls(pool, _USER_CONFIGURATION, borrowers), uint),
+        read(_calls(pool, _USER_E_MODE, borrowers), uint),
+    )
+    has = [_flagged(market, bitmap >> 1) for bitmap in bitmaps]
+    owes = [_flagged(market, bitmap) for bitmap in bitmaps]
+    calls = [
+        Call(token, _SCALED_BALANCE.encode(borrower))
+        for borrower, collaterals, debts in zip(borrowers, has, owes, strict=True)
+        for token in (*(one.a_token for one in collaterals), *(one.debt_token for one in debts))
+    ]
+    scaled = iter((yield from read(calls, uint)))
+    return tuple(
+        Row(
+            e_mode=e_mode,
+            collaterals=tuple(Scaled(one.id, next(scaled)) for one in collaterals),
+            debts=tuple(Scaled(one.id, next(scaled)) for one in debts),
+        )
+        for e_mode, collaterals, debts in zip(e_modes, has, owes, strict=True)
+    )
+
+
+def _flagged(market: Market, bitmap: int) -> list[Reserve]:
+    """Return the reserves whose even bit is set; what is not listed (any more) is passed over."""
+    return [reserve for id_, reserve in market.reserves.items() if bitmap >> 2 * id_ & 1]
+
+
+# --- decoding -----------------------------------------------------------------------------------------------
+
+
+def _calls(to: Address, function: Function, arguments: Sequence[object]) -> list[Call]:
+    return [Call(to, function.encode(argument)) for argument in arguments]
+
+
+def _stored(answer: bytes) -> tuple[Any, ...]:
+    (reserve,) = _RESERVE_DATA.decode(answer)
+    return tuple(reserve)
+
+
+def _e_mode(answer: bytes) -> tuple[int, int, int]:
+    ((ltv_bps, threshold_bps, bonus_bps),) = _E_MODE_CONFIGURATION.decode(answer)
+    return ltv_bps, threshold_bps, bonus_bps
+
+
+def _address(answer: bytes) -> Address:
+    return address_of(uint(answer).to_bytes(_WORD, "big"))
+
+
+def _addresses(answer: bytes) -> tuple[Address, ...]:
+    (addresses,) = _RESERVES_LIST.decode(answer)
+    return tuple(addresses)
+
+
+def _said_decimals(answer: bytes) -> int | None:
+    """Return the decimals, None where the answer is no number that decimals can be."""
+    return said if len(answer) >= _WORD and (said := uint(answer)) < _WORD * 8 else None
+
+
+def _symbol(answer: bytes) -> str | None:
+    """Return the symbol, a string or an older token's bytes32; None where it is neither.
+
+    It comes from anybody's contract and goes to a terminal: only what prints is kept, and not much.
+    """
+    try:
+        text = answer.decode() if len(answer) == _WORD else _SYMBOL.decode(answer)[0]
+    except ValueError:
+        return None
+    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST_SYMBOL] or None

@@ -1,0 +1,236 @@
+"""One collateral against one debt: `Terms` for the planner, over whichever revision's arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from keeper.abi import load
+from keeper.domain.address import Address
+from keeper.domain.calls import ContractCall, Guard, Spend
+from keeper.domain.errors import Invariant
+from keeper.domain.fixed_point import BPS, WAD, mul_div_up
+from keeper.domain.position import Interval, Settlement
+from keeper.domain.token import Token
+from keeper.protocols.aave_v3.revision import (
+    MAX_UINT,
+    Close,
+    Pair,
+    Refusal,
+    Remainder,
+    Revision,
+    Stretch,
+)
+
+_LIQUIDATION_CALL = load("aave_v3_pool").function("liquidationCall")
+_SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
+
+_GUARD_SLACK = 1_000
+"""A guard lets a thousandth be gone: a rival closes more, and repaying one unit must not stop us."""
+
+
+_ROUNDINGS = 8
+"""More units of either token than all the roundings of a close together are worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AaveTerms:
+    """The terms of one pair: a :class:`keeper.domain.position.Terms`."""
+
+    revision: Revision
+    pool: Address
+    borrower: Address
+    pair: Pair
+    """At the time of the block that the liquidation is meant for."""
+    late: Pair
+    """The same pair at the deadline."""
+    stretches: tuple[Stretch, ...]
+    """What can be repaid, as the revision's `feasible` gives it."""
+
+    # --- what is exchanged
+
+    @property
+    def collateral(self) -> Token:
+        return self.pair.collateral.reserve.token
+
+    @property
+    def debt(self) -> Token:
+        return self.pair.debt.reserve.token
+
+    @property
+    def collateral_price_base(self) -> int:
+        return self.pair.collateral.reserve.price_base
+
+    @property
+    def debt_price_base(self) -> int:
+        return self.pair.debt.reserve.price_base
+
+    # --- how much
+
+    @property
+    def owed_raw(self) -> int:
+        return self.pair.debt.raw
+
+    @property
+    def feasible(self) -> tuple[Interval, ...]:
+        """Return the amounts that may be repaid, ascending and disjoint."""
+        joined: list[Interval] = []
+        for stretch in self.stretches:
+            if joined and stretch.least_raw <= joined[-1].most_raw + 1:
+                least, most = joined[-1].least_raw, max(joined.pop().most_raw, stretch.most_raw)
+            else:
+                least, most = stretch.least_raw, stretch.most_raw
+            joined.append(Interval(least_raw=least, most_raw=most))
+        return tuple(joined)
+
+    def settle(self, repay_raw: int) -> Settlement:
+        """Return what repaying `repay_raw` moves. Raises ValueError outside the feasible set."""
+        close = self._close(repay_raw)
+        late = self.revision.close(
+            self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
+        )
+        closes = (close,) if isinstance(late, Refusal) else (close, late)
+        return Settlement(
+            repaid_raw=close.repaid_raw,
+            seized_raw=close.seized_raw,
+            protocol_fee_raw=close.protocol_fee_raw,
+            repaid_limit_raw=max(one.repaid_raw for one in closes),
+            seized_least_raw=min(one.seized_raw for one in closes),
+            clears_debt=close.debt_scaled_after == 0,
+            bad_debt_base=sum(deficit.base for deficit in close.deficits),
+        )
+
+    def health_after_wad(self, repay_raw: int) -> int:
+        """Return the health factor after repaying `repay_raw`. Raises ValueError outside the feasible set."""
+        return self._remainder(repay_raw).health_factor_wad
+
+    def repay_for_health(self, target_wad: int) -> int | None:
+        """Return the smallest feasible repay that leaves at least `target_wad` of health, or None."""
+        reaching = [self._reaching(stretch, target_wad) for stretch in self.stretches]
+        return min((repay for repay in reaching if repay is not None), default=None)
+
+    # --- how it is done
+
+    def call(self, repay_raw: int) -> ContractCall:
+        """Return the liquidation call; it approves as much as is owed if it runs as late as the deadline."""
+        return ContractCall(
+            target=self.pool,
+            data=_LIQUIDATION_CALL.encode(
+                self.collateral.address,
+                self.debt.address,
+                self.borrower,
+                self._debt_to_cover(repay_raw),
+                False,
+            ),
+            spend=Spend(token=self.debt.address, amount_raw=self.settle(repay_raw).repaid_limit_raw),
+        )
+
+    def guards(self, repay_raw: int) -> tuple[Guard, ...]:
+        """Return two reads: the borrower still owes, and still has, what the terms were computed from.
+
+        Scaled balances do not grow with time: they fall by a repay, a withdrawal, or a rival's liquidation.
+        """
+        collateral, debt = self.pair.collateral, self.pair.debt
+        return tuple(
+            Guard(
+                target=token,
+                data=_SCALED_BALANCE.encode(self.borrower),
+                word_index=0,
+                least=scaled - scaled // _GUARD_SLACK,
+                most=MAX_UINT,
+            )
+            for token, scaled in (
+                (debt.reserve.debt_token, debt.scaled),
+                (collateral.reserve.a_token, collateral.scaled),
+            )
+        )
+
+    # --- inside
+
+    def _stretch(self, repay_raw: int) -> Stretch:
+        """Return the stretch an amount is in; taking all the collateral wins over a part of it."""
+        for stretch in sorted(self.stretches, key=lambda one: not one.by_cap):
+            if stretch.least_raw <= repay_raw <= stretch.most_raw:
+                return stretch
+        raise ValueError(f"{repay_raw} of {self.debt.symbol} is not among the amounts that may be repaid")
+
+    def _debt_to_cover(self, repay_raw: int) -> int:
+        """Return what to ask for: without bound where it clears the debt or takes all of the collateral.
+
+        Both grow with time; a number would leave dust a second later.
+        """
+        whole = self._stretch(repay_raw).by_cap or repay_raw == self.owed_raw
+        return MAX_UINT if whole else repay_raw
+
+    def _close(self, repay_raw: int) -> Close:
+        close = self.revision.close(
+            self.pair, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
+        )
+        if isinstance(close, Refusal) or close.repaid_raw != repay_raw:
+            raise Invariant(f"repaying {repay_raw} was feasible, and came out as {close}")
+        return close
+
+    def _remainder(self, repay_raw: int) -> Remainder:
+        return self.revision.remainder(self.pair, self._close(repay_raw))
+
+    def _reaching(self, stretch: Stretch, target_wad: int) -> int | None:
+        """Return the smallest repay of the stretch that reaches the target.
+
+        What is left of the collateral's and of the debt's value can only fall as more is repaid. So between
+        two amounts health is nowhere better than with the collateral of the first and the debt of the
+        second; where even that misses the target, nothing in between reaches it.
+        """
+        remainder = cache(self._remainder)
+
+        def reaches(repay: int) -> bool:
+            return remainder(repay).health_factor_wad >= target_wad
+
+        def may_reach(least: int, most: int) -> bool:
+            held, owed = remainder(least), remainder(most)
+            best_wad = self.revision.health_factor_wad(
+                collateral_base=held.collateral_base,
+                threshold_base_bps=held.threshold_base_bps,
+                debt_base=owed.debt_base,
+            )
+            return best_wad >= target_wad
+
+        least = stretch.least_raw
+        if not reaches(least):
+            least = max(least, min(self._too_little_for(target_wad), stretch.most_raw))
+        return _smallest(least, stretch.most_raw, reaches, may_reach)
+
+    def _too_little_for(self, target_wad: int) -> int:
+        """Return a repay that can't be above the smallest one reaching the target, and is close to it.
+
+        In values, closing ``(target * debt - weighted collateral) / (target - bonus * threshold)`` reaches
+        it; a few units of each token, the most that all the roundings come to, are taken off.
+        """
+        account, collateral, debt = self.pair.account, self.pair.collateral, self.pair.debt
+        target = target_wad * BPS * BPS
+        rate = target - collateral.bonus_bps * collateral.threshold_bps * WAD
+        if rate <= 0:
+            return 0
+        unit_base = mul_div_up(debt.reserve.price_base, 1, debt.reserve.unit_raw)
+        unit_base += mul_div_up(collateral.reserve.price_base, 1, collateral.reserve.unit_raw)
+        missing = target * account.debt_base - account.threshold_base_bps * BPS * WAD
+        missing -= _ROUNDINGS * unit_base * target
+        return max(missing, 0) * debt.reserve.unit_raw // (rate * debt.reserve.price_base)
+
+
+def _smallest(
+    least: int,
+    most: int,
+    reaches: Callable[[int], bool],
+    may_reach: Callable[[int, int], bool],
+) -> int | None:
+    """Return the smallest amount that `reaches`, skipping each range in which nothing `may_reach`."""
+    ranges = [(least, most)]
+    while ranges:
+        low, high = ranges.pop()
+        if reaches(low):
+            return low
+        if low < high and may_reach(low, high):
+            middle = (low + high) // 2
+            ranges += [(middle + 1, high), (low + 1, middle)]
+    return None

@@ -1,0 +1,93 @@
+"""What the pool lends, for what, and the call: its answers here are a World's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from keeper.abi import load
+from keeper.domain.address import Address, Hash32, word
+from keeper.domain.calls import Spend
+from keeper.domain.errors import Broken
+from keeper.domain.funding import Lendable
+from keeper.domain.state import Mined, StateRef
+from keeper.flash.aave_v3 import AaveV3Flash
+from keeper.query import Answer, Ask, Call, Reverted, run
+
+POOL = Address(b"\x99" * 20)
+EXECUTOR = Address(b"\x77" * 20)
+LENT, UNLISTED, PAUSED, INACTIVE, CLOSED = (Address(bytes([n]) * 20) for n in range(1, 6))
+_ABI = load("aave_v3_pool")
+_ACTIVE, _PAUSED, _LENDS = 1 << 56, 1 << 60, 1 << 63
+_BITMAPS = {
+    LENT: _ACTIVE | _LENDS,
+    UNLISTED: 0,
+    PAUSED: _ACTIVE | _LENDS | _PAUSED,
+    INACTIVE: _LENDS,
+    CLOSED: _ACTIVE,
+}
+
+
+class Pool:
+    """A World in which a pool of these reserves, each with 500 of cash, answers."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        self.rounds += 1
+        return tuple(self._one(ask) for ask in asks)
+
+    def _one(self, ask: Ask) -> Answer:
+        assert isinstance(ask, Call)
+        if ask.to != POOL:
+            return Reverted(b"")
+        if ask.data == _ABI.function("FLASHLOAN_PREMIUM_TOTAL").encode():
+            return (5).to_bytes(32, "big")
+        if ask.data.startswith(_ABI.function("getConfiguration").selector):
+            return _BITMAPS[Address(ask.data[-20:])].to_bytes(32, "big")
+        assert ask.data.startswith(_ABI.function("getVirtualUnderlyingBalance").selector)
+        return (500).to_bytes(32, "big")
+
+
+async def test_load__reserves_of_every_kind__only_those_that_lend_in_one_round() -> None:
+    world = Pool()
+    query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED, INACTIVE, CLOSED])
+    lendable = await run(query, Mined(hash=Hash32(bytes(32))), world)
+    assert lendable == Lendable(premium_bps=5, available_raw={LENT: 500})
+    assert world.rounds == 1
+
+
+async def test_load__no_pool_there__is_broken() -> None:
+    with pytest.raises(Broken):
+        await run(AaveV3Flash(pool=EXECUTOR).load([LENT]), Mined(hash=Hash32(bytes(32))), Pool())
+
+
+@pytest.mark.parametrize(
+    ("amount_raw", "fee_raw"), [(0, 0), (1, 1), (2_000, 1), (2_001, 2), (10**18, 5 * 10**14)]
+)
+def test_fee_raw__premium_of_five_bps__rounds_up(amount_raw: int, fee_raw: int) -> None:
+    lendable = Lendable(premium_bps=5, available_raw={})
+    assert AaveV3Flash(pool=POOL).fee_raw(lendable, amount_raw) == fee_raw
+
+
+def test_call__loan__ends_in_an_empty_program_and_names_its_callback() -> None:
+    call = AaveV3Flash(pool=POOL).call(LENT, amount_raw=1_000, fee_raw=1, executor=EXECUTOR)
+    assert call.target == POOL
+    assert call.spend is None
+    assert call.data == bytes.fromhex("42b0b77c") + word(EXECUTOR) + word(LENT) + b"".join(
+        number.to_bytes(32, "big") for number in (1_000, 5 * 32, 0, 0)
+    )
+    assert call.callback is not None
+    assert call.callback.caller == POOL
+    assert call.callback.selector.hex() == "1b11d0ff"
+    assert (call.callback.initiator_argument, call.callback.program_argument) == (3, 4)
+    assert call.callback.answer == (1).to_bytes(32, "big")
+    assert call.callback.repay == Spend(token=LENT, amount_raw=1_001)
+
+
+def test_name__pool__protocol_and_checksummed_address() -> None:
+    assert (
+        AaveV3Flash(pool=Address(b"\xaa" * 20)).name == "aave-v3:0xaAaAaAaaAaAaAaaAaAAAAAAAAaaaAaAaAaaAaaAa"
+    )

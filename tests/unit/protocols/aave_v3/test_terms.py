@@ -1,0 +1,250 @@
+"""The terms against every amount there is: what they allow goes through, what goes through they allow."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+from keeper.abi import load
+from keeper.domain.address import word
+from keeper.domain.fixed_point import RAY, WAD
+from keeper.domain.head import NextBlock
+from keeper.domain.position import Interval, Opportunity
+from keeper.protocols.aave_v3 import AaveV3, revision_10
+from keeper.protocols.aave_v3.revision import MAX_UINT, Close, Pair, Refusal
+from keeper.protocols.aave_v3.state import Market, Row
+from keeper.protocols.aave_v3.terms import AaveTerms
+from tests.unit.protocols.aave_v3.markets import (
+    BORROWER,
+    DOLLAR,
+    NOW_S,
+    POOL,
+    market,
+    reserve,
+    row,
+    small_positions,
+    token,
+)
+
+_MUCH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pairs_of(market_: Market, row_: Row) -> list[Pair]:
+    account = revision_10.account(market_, row_, at_s=NOW_S)
+    return [
+        revision_10.pair(account, collateral=collateral.reserve, debt=debt.reserve)
+        for collateral in account.collaterals
+        for debt in account.debts
+    ]
+
+
+def terms_of(pair: Pair, late: Pair | None = None) -> AaveTerms | Refusal:
+    stretches = revision_10.feasible(pair)
+    if isinstance(stretches, Refusal):
+        return stretches
+    return AaveTerms(
+        revision=revision_10,
+        pool=POOL,
+        borrower=BORROWER,
+        pair=pair,
+        late=late or pair,
+        stretches=stretches,
+    )
+
+
+def tried(pair: Pair) -> dict[int, Close]:
+    """Return what every possible call does, by the amount really repaid; those that revert are left out."""
+    closes: dict[int, Close] = {}
+    for debt_to_cover in range(1, pair.limit_raw + 2):
+        close = revision_10.close(pair, debt_to_cover=debt_to_cover)
+        if isinstance(close, Close) and close.repaid_raw > 0:
+            closes[close.repaid_raw] = close
+    return closes
+
+
+def amounts(terms: AaveTerms) -> list[int]:
+    return [n for interval in terms.feasible for n in range(interval.least_raw, interval.most_raw + 1)]
+
+
+def opportunity(market_: Market, row_: Row, *, deadline_s: int = NOW_S) -> Opportunity:
+    block = NextBlock(number=1, timestamp_s=NOW_S, base_fee_wei=0, coinbase=BORROWER)
+    return AaveV3(pool=POOL).opportunity(market_, BORROWER, row_, block=block, deadline_s=deadline_s)
+
+
+# --- what may be repaid -------------------------------------------------------------------------------------
+
+
+@_MUCH
+@given(small_positions())
+def test_feasible__small_position__exactly_the_amounts_that_go_through(
+    position: tuple[Market, Row],
+) -> None:
+    for pair in pairs_of(*position):
+        terms = terms_of(pair)
+        going_through = sorted(tried(pair))
+        if isinstance(terms, Refusal):
+            event(f"none, {terms}")
+            assert going_through == []
+            continue
+        event(f"{len(terms.feasible)} intervals")
+        assert amounts(terms) == going_through
+
+
+@_MUCH
+@given(small_positions())
+def test_settle__every_feasible_amount__is_what_the_call_moves(position: tuple[Market, Row]) -> None:
+    for pair in pairs_of(*position):
+        terms = terms_of(pair)
+        if isinstance(terms, Refusal):
+            continue
+        for repay in amounts(terms):
+            settled = terms.settle(repay)
+            cover = load("aave_v3_pool").function("liquidationCall").arguments(terms.call(repay).data)[3]
+            close = revision_10.close(pair, debt_to_cover=cover)
+            assert isinstance(close, Close)
+            assert settled.repaid_raw == close.repaid_raw == settled.repaid_limit_raw == repay
+            assert settled.seized_raw == close.seized_raw == settled.seized_least_raw
+            assert settled.clears_debt == (close.debt_scaled_after == 0)
+            assert settled.bad_debt_base == sum(one.base for one in close.deficits)
+
+
+@_MUCH
+@given(small_positions(), st.integers(0, 4_000))
+def test_settle__other_amounts__raises(position: tuple[Market, Row], repay: int) -> None:
+    for pair in pairs_of(*position):
+        terms = terms_of(pair)
+        if not isinstance(terms, Refusal) and repay not in amounts(terms):
+            with pytest.raises(ValueError, match="not among the amounts"):
+                terms.settle(repay)
+
+
+def test_feasible__dust_on_both_sides__a_hole_below_the_full_clear() -> None:
+    """$9,000 of collateral, $8,000 of debt, health 0.9: whole, or leaving $1000 of debt and collateral."""
+    market_ = market(reserve(0), reserve(1, decimals=6))
+    (pair,) = pairs_of(market_, row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6}))
+    terms = terms_of(pair)
+    assert isinstance(terms, AaveTerms)
+    assert terms.feasible == (
+        Interval(least_raw=1, most_raw=7_000_000_000),
+        Interval(least_raw=8_000_000_000, most_raw=8_000_000_000),
+    )
+    assert terms.settle(8_000_000_000).clears_debt
+    assert not terms.settle(7_000_000_000).clears_debt
+
+
+def test_feasible__collateral_short_of_debt__ends_in_what_it_is_worth() -> None:
+    market_ = market(reserve(0), reserve(1, decimals=6))
+    (pair,) = pairs_of(market_, row(has={0: 4_200 * 10**18}, owes={1: 6_000 * 10**6}))
+    terms = terms_of(pair)
+    assert isinstance(terms, AaveTerms)
+    last = terms.feasible[-1]
+    assert last == Interval(least_raw=4_000_000_000, most_raw=4_000_000_000)
+    settled = terms.settle(4_000_000_000)
+    assert settled.bad_debt_base == 2_000 * DOLLAR
+    assert settled.clears_debt
+    assert terms.health_after_wad(4_000_000_000) == MAX_UINT
+
+
+# --- health -------------------------------------------------------------------------------------------------
+
+
+@_MUCH
+@given(small_positions(), st.integers(10**17, 3 * WAD))
+def test_repay_for_health__small_position__the_smallest_that_reaches_it(
+    position: tuple[Market, Row], target_wad: int
+) -> None:
+    for pair in pairs_of(*position):
+        terms = terms_of(pair)
+        if isinstance(terms, Refusal):
+            continue
+        reaching = [n for n in amounts(terms) if terms.health_after_wad(n) >= target_wad]
+        event("reached" if reaching else "out of reach")
+        assert terms.repay_for_health(target_wad) == min(reaching, default=None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    decimals=st.tuples(st.sampled_from([6, 8, 18]), st.sampled_from([6, 8, 18])),
+    prices=st.tuples(st.integers(DOLLAR // 100, 10**5 * DOLLAR), st.integers(DOLLAR // 100, 10**5 * DOLLAR)),
+    debt_base=st.integers(100 * DOLLAR, 10**7 * DOLLAR),
+    health_bps=st.integers(9_000, 9_999),
+    target_bps=st.integers(10_000, 11_000),
+    indices=st.tuples(st.integers(RAY, 2 * RAY), st.integers(RAY, 2 * RAY)),
+)
+def test_repay_for_health__position_of_real_size__reached_and_not_much_before(
+    decimals: tuple[int, int],
+    prices: tuple[int, int],
+    debt_base: int,
+    health_bps: int,
+    target_bps: int,
+    indices: tuple[int, int],
+) -> None:
+    collateral = reserve(0, decimals=decimals[0], price_base=prices[0], liquidity_index_ray=indices[0])
+    debt = reserve(1, decimals=decimals[1], price_base=prices[1], debt_index_ray=indices[1])
+    held_base = debt_base * health_bps // 8_000
+    scaled = (
+        held_base * collateral.unit_raw * RAY // (prices[0] * indices[0]),
+        debt_base * debt.unit_raw * RAY // (prices[1] * indices[1]),
+    )
+    assume(min(scaled) > 0)
+    (pair,) = pairs_of(market(collateral, debt), row(has={0: scaled[0]}, owes={1: scaled[1]}))
+    terms = terms_of(pair)
+    assume(isinstance(terms, AaveTerms))
+    assert isinstance(terms, AaveTerms)
+    target_wad = target_bps * WAD // 10_000
+    repay = terms.repay_for_health(target_wad)
+    if repay is None:
+        assert all(terms.health_after_wad(interval.most_raw) < target_wad for interval in terms.feasible)
+        return
+    assert terms.health_after_wad(repay) >= target_wad
+    before = {repay - 1, repay - 2, repay - max(1, repay // 10**9), repay * 99 // 100}
+    for less in before & {n for one in terms.feasible for n in before if one.least_raw <= n <= one.most_raw}:
+        assert terms.health_after_wad(less) < target_wad
+
+
+# --- time ---------------------------------------------------------------------------------------------------
+
+
+def test_settle__interest_until_the_deadline__limits_hold_what_may_be_pulled() -> None:
+    market_ = market(
+        reserve(0, liquidity_rate_ray=RAY // 50),
+        reserve(1, decimals=6, debt_rate_ray=RAY // 10),
+    )
+    row_ = row(has={0: 1_500 * 10**18}, owes={1: 1_300 * 10**6})
+    (terms,) = opportunity(market_, row_, deadline_s=NOW_S + 3_600).terms
+    owed = terms.feasible[-1].most_raw
+    settled = terms.settle(owed)
+    assert settled.repaid_raw == owed == 1_300 * 10**6
+    assert settled.repaid_limit_raw == 1_300_014_841
+    assert settled.seized_least_raw == settled.seized_raw
+    call = terms.call(owed)
+    assert call.spend is not None
+    assert call.spend.amount_raw == settled.repaid_limit_raw
+    assert call.data[4 + 3 * 32 : 4 + 4 * 32] == b"\xff" * 32
+
+
+# --- the call -----------------------------------------------------------------------------------------------
+
+
+def test_call__part_of_the_debt__asks_for_just_that() -> None:
+    market_ = market(reserve(0), reserve(1, decimals=6))
+    (terms,) = opportunity(market_, row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6})).terms
+    call = terms.call(5_000_000)
+    assert call.target == POOL
+    assert call.data == bytes.fromhex("00a718a9") + word(token(0)) + word(token(1)) + word(BORROWER) + (
+        5_000_000
+    ).to_bytes(32, "big") + bytes(32)
+    assert call.spend is not None
+    assert (call.spend.token, call.spend.amount_raw) == (token(1), 5_000_000)
+
+
+def test_guards__planned_balances__let_a_thousandth_be_gone() -> None:
+    market_ = market(reserve(0), reserve(1, decimals=6))
+    (terms,) = opportunity(market_, row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6})).terms
+    debt, collateral = terms.guards(5_000_000)
+    assert debt.target == market_.reserves[1].debt_token
+    assert debt.least == 7_992 * 10**6
+    assert collateral.target == market_.reserves[0].a_token
+    assert collateral.least == 8_991 * 10**18
+    assert debt.data == bytes.fromhex("1da24f3e") + word(BORROWER)
