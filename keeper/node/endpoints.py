@@ -1,0 +1,195 @@
+"""Several endpoints of one chain as one: reads move on when one fails, and are tried again; sends never are.
+
+The order is the operator's. An endpoint that failed rests for a while, longer each time. Each is asked for
+its chain before it is believed, so one that is on another chain answers nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
+from keeper.domain.head import Head
+from keeper.node import wire
+from keeper.node.blocking_rpc import RpcError
+from keeper.node.endpoint import Endpoint, Reply, Request, Unreachable
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_FIRST_REST_S = 0.5
+_LONGEST_REST_S = 30.0
+_UNKNOWN_STATE_ROUNDS = 4
+# Behind one address there are often several nodes, and the news of a block outruns the block.
+
+
+@dataclass(slots=True)
+class _Ranked:
+    """An endpoint, and how it did lately."""
+
+    endpoint: Endpoint
+    on_chain: bool = False
+    """It said that it is on the chain."""
+    failures: int = 0
+    rests_until_s: float = 0.0
+
+
+class Endpoints:
+    """One or more endpoints of one chain, the preferred one first."""
+
+    def __init__(
+        self, endpoints: Sequence[Endpoint], *, chain_id: int | None = None, patience_s: float = 8.0
+    ) -> None:
+        """`chain_id` is what they must be on: where it is None, the first that answers says.
+
+        `patience_s` bounds how long a read is tried again.
+        """
+        if not endpoints:
+            raise ConfigError("KEEPER_RPC_URLS: expected at least one http:// or https:// endpoint")
+        self._ranked = [_Ranked(endpoint) for endpoint in endpoints]
+        self._chain_id = chain_id
+        self._patience_s = patience_s
+
+    def __repr__(self) -> str:
+        return f"Endpoints({', '.join(str(one.endpoint) for one in self._ranked)})"
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for one in self._ranked:
+            await one.endpoint.close()
+
+    # --- reads ----------------------------------------------------------------------------------------------
+
+    async def read(self, job: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """Return what `job` makes of the first endpoint on which it succeeds. It must only read.
+
+        Raises Unavailable where none answers in time, Inconsistent where none knows the state asked about,
+        ConfigError where one turns out to be on another chain.
+        """
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type((Unavailable, Inconsistent)),
+            wait=wait_random_exponential(multiplier=0.05, max=2.0),
+            stop=self._enough,
+            reraise=True,
+        )
+        return await attempts(self._once, job)
+
+    async def ask(self, *requests: Request) -> tuple[Reply, ...]:
+        """Return the reply to each request, all from one endpoint."""
+        return await self.read(lambda endpoint: endpoint.read(requests))
+
+    async def chain_id(self) -> int:
+        """Return the chain that they are on."""
+        return await self.read(_chain_id)
+
+    async def block(self, block: int | str) -> Head:
+        """Return a block's header, by number or by a name such as ``latest``.
+
+        Raises Unavailable where there is none, as in a node that is behind.
+        """
+        name = block if isinstance(block, str) else hex(block)
+
+        async def job(endpoint: Endpoint) -> Head:
+            (reply,) = await endpoint.read([Request("eth_getBlockByNumber", (name, False))])
+            if isinstance(reply, RpcError):
+                raise Unavailable(f"{endpoint}: {reply}")
+            head = wire.head(reply)
+            if head is None:
+                raise Unavailable(f"{endpoint}: has no block {block}")
+            return head
+
+        return await self.read(job)
+
+    def _enough(self, state: RetryCallState) -> bool:
+        if state.outcome is not None and isinstance(state.outcome.exception(), Inconsistent):
+            return state.attempt_number >= _UNKNOWN_STATE_ROUNDS
+        return (state.seconds_since_start or 0.0) >= self._patience_s
+
+    async def _once(self, job: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """Return the job's result from the first endpoint that has it, or raise why none has."""
+        problem: Unavailable | Inconsistent | None = None
+        for one in self._in_order():
+            try:
+                await self._verify(one)
+                result = await job(one.endpoint)
+            except Unavailable as error:
+                self._failed(one, error)
+                problem = problem or error
+            except Inconsistent as error:
+                problem = error
+            else:
+                self._answered(one)
+                return result
+        raise problem or Unavailable("no endpoint was asked")
+
+    # --- sends ----------------------------------------------------------------------------------------------
+
+    async def send(self, request: Request) -> Reply:
+        """Return the reply to a request that reaches at most one endpoint, at most once.
+
+        Raises Unreachable where certainly none received it, Unavailable where one may have.
+        """
+        problem: Unavailable = Unreachable("no endpoint was asked")
+        for one in self._in_order():
+            if not one.on_chain:
+                continue
+            try:
+                reply = await one.endpoint.send(request)
+            except Unreachable as error:  # not sent: another one may have it
+                self._failed(one, error)
+                problem = error
+            except Unavailable as error:
+                self._failed(one, error)
+                raise
+            else:
+                self._answered(one)
+                return reply
+        raise problem
+
+    # --- which to ask ---------------------------------------------------------------------------------------
+
+    def _in_order(self) -> list[_Ranked]:
+        """Return the rested ones in the operator's order; all of them, where none is rested."""
+        now_s = time.monotonic()
+        rested = [one for one in self._ranked if one.rests_until_s <= now_s]
+        return rested or sorted(self._ranked, key=lambda one: one.rests_until_s)
+
+    def _failed(self, one: _Ranked, error: Unavailable) -> None:
+        if one.failures == 0:
+            _log.warning("an endpoint fails: %s", error)
+        rest_s = min(_FIRST_REST_S * 2**one.failures, _LONGEST_REST_S)
+        one.failures = min(one.failures + 1, 10)
+        one.rests_until_s = time.monotonic() + rest_s
+
+    def _answered(self, one: _Ranked) -> None:
+        if one.failures:
+            _log.warning("%s answers again", one.endpoint)
+        one.failures = 0
+        one.rests_until_s = 0.0
+
+    async def _verify(self, one: _Ranked) -> None:
+        """Hold the endpoint to the chain, once. Raises ConfigError where it is on another."""
+        if one.on_chain:
+            return
+        chain_id = await _chain_id(one.endpoint)
+        if self._chain_id is None:
+            self._chain_id = chain_id
+        if chain_id != self._chain_id:
+            raise ConfigError(
+                f"KEEPER_RPC_URLS: {one.endpoint} is on chain {chain_id}, expected {self._chain_id}"
+            )
+        one.on_chain = True
+
+
+async def _chain_id(endpoint: Endpoint) -> int:
+    (reply,) = await endpoint.read([Request("eth_chainId", ())])
+    if isinstance(reply, RpcError):
+        raise Unavailable(f"{endpoint}: {reply}")
+    return wire.quantity(reply)

@@ -1,0 +1,195 @@
+"""From the JSON of a node to values of the keeper. What does not fit raises Unavailable: no node means it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.errors import Unavailable
+from keeper.domain.head import Head
+from keeper.query import Log
+
+T = TypeVar("T")
+
+
+class _Block(msgspec.Struct, rename="camel"):
+    number: str
+    hash: str
+    parent_hash: str
+    timestamp: str
+    gas_used: str
+    gas_limit: str
+    miner: str
+    base_fee_per_gas: str = "0x0"
+
+
+class _Log(msgspec.Struct, rename="camel"):
+    address: str
+    topics: list[str]
+    data: str
+    block_number: str
+    log_index: str
+    transaction_hash: str
+    block_hash: str
+    removed: bool = False
+
+
+class _Receipt(msgspec.Struct, rename="camel"):
+    block_number: str
+    block_hash: str
+    status: str
+    gas_used: str
+    effective_gas_price: str
+    logs: list[_Log]
+    contract_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinedReceipt:
+    """What a block did with a transaction."""
+
+    block_number: int
+    block_hash: Hash32
+    succeeded: bool
+    gas_used: int
+    effective_gas_price_wei: int
+    logs: tuple[Log, ...]
+    created: Address | None
+    """The contract that it created."""
+
+
+_TEXT = msgspec.json.Decoder(str)
+_BLOCK = msgspec.json.Decoder(_Block | None)
+_LOGS = msgspec.json.Decoder(list[_Log])
+_RECEIPT = msgspec.json.Decoder(_Receipt | None)
+
+
+def quantity(raw: msgspec.Raw) -> int:
+    """Return a number, such as ``"0x1b4"``."""
+    return _sensible("a number", lambda: _int(_TEXT.decode(raw)))
+
+
+def data(raw: msgspec.Raw) -> bytes:
+    """Return bytes, such as ``"0x0102"``."""
+    return _sensible("bytes", lambda: _bytes(_TEXT.decode(raw)))
+
+
+def text(raw: msgspec.Raw) -> str:
+    """Return a text."""
+    return _sensible("a text", lambda: _TEXT.decode(raw))
+
+
+def is_null(raw: msgspec.Raw) -> bool:
+    """Return whether the node answered that there is nothing."""
+    return bytes(memoryview(raw)[:5]).strip() == b"null"
+
+
+def head(raw: msgspec.Raw) -> Head | None:
+    """Return a block's header, None where the node has no such block."""
+    block = _sensible("a block", lambda: _BLOCK.decode(raw))
+    return None if block is None else _sensible("a block", lambda: _head(block))
+
+
+def logs(raw: msgspec.Raw, *, block_hash: Hash32 | None = None) -> tuple[Log, ...]:
+    """Return logs in their order. With `block_hash`, each must be of that very block."""
+    return _sensible("logs", lambda: _logs(_LOGS.decode(raw), block_hash))
+
+
+def receipt(raw: msgspec.Raw) -> MinedReceipt | None:
+    """Return a receipt, None where the transaction is in no block."""
+    mined = _sensible("a receipt", lambda: _RECEIPT.decode(raw))
+    return None if mined is None else _sensible("a receipt", lambda: _receipt(mined))
+
+
+def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
+    """Return what `decoder` makes of a result; `what` names it in the error."""
+    return _sensible(what, lambda: decoder.decode(raw))
+
+
+def hex_data(raw: bytes) -> str:
+    """Return bytes as nodes want them."""
+    return "0x" + raw.hex()
+
+
+def pinned(block_hash: Hash32) -> Mapping[str, str]:
+    """Return a block by its hash, as a parameter (EIP-1898)."""
+    return {"blockHash": hex_data(block_hash)}
+
+
+def _sensible(what: str, decode: Callable[[], T]) -> T:
+    try:
+        return decode()
+    except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors too
+        raise Unavailable(f"the node's answer is not {what}: {error}") from None
+
+
+def _int(text: str) -> int:
+    if not text.startswith("0x"):
+        raise ValueError("expected a number that begins with 0x")
+    return int(text, 16)
+
+
+def _bytes(text: str) -> bytes:
+    if not text.startswith("0x"):
+        raise ValueError("expected bytes that begin with 0x")
+    return bytes.fromhex(text[2:])
+
+
+def _hash(text: str) -> Hash32:
+    if len(text) != 66:
+        raise ValueError("expected 32 bytes")
+    return Hash32(_bytes(text))
+
+
+def _address(text: str) -> Address:
+    if len(text) != 42:
+        raise ValueError("expected 20 bytes")
+    return Address(_bytes(text))
+
+
+def _head(block: _Block) -> Head:
+    return Head(
+        number=_int(block.number),
+        hash=_hash(block.hash),
+        parent=_hash(block.parent_hash),
+        timestamp_s=_int(block.timestamp),
+        base_fee_wei=_int(block.base_fee_per_gas),
+        gas_used=_int(block.gas_used),
+        gas_limit=_int(block.gas_limit),
+        coinbase=_address(block.miner),
+    )
+
+
+def _logs(found: list[_Log], block_hash: Hash32 | None) -> tuple[Log, ...]:
+    if block_hash is not None:
+        expected = hex_data(block_hash)
+        if any(log.block_hash.lower() != expected for log in found):
+            raise ValueError("one is of another block")
+    return tuple([_log(log) for log in found if not log.removed])
+
+
+def _log(log: _Log) -> Log:
+    return Log(
+        emitter=_address(log.address),
+        topics=tuple([_hash(topic) for topic in log.topics]),
+        data=_bytes(log.data),
+        block_number=int(log.block_number, 16),
+        log_index=int(log.log_index, 16),
+        transaction=_hash(log.transaction_hash),
+    )
+
+
+def _receipt(mined: _Receipt) -> MinedReceipt:
+    return MinedReceipt(
+        block_number=_int(mined.block_number),
+        block_hash=_hash(mined.block_hash),
+        succeeded=_int(mined.status) == 1,
+        gas_used=_int(mined.gas_used),
+        effective_gas_price_wei=_int(mined.effective_gas_price),
+        logs=tuple(_log(log) for log in mined.logs),
+        created=None if mined.contract_address is None else _address(mined.contract_address),
+    )
