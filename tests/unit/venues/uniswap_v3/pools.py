@@ -66,17 +66,18 @@ def random_pool(
     token0: Address = TOKEN0,
     token1: Address = TOKEN1,
     address: Address = ADDRESS,
-    magnitude: tuple[int, int] = (10, 24),
+    liquidity: int | None = None,
 ) -> V3Pool:
     """Return a pool drawn from `seed`: a few to dozens of positions near `tick`, gaps between some.
 
-    With `around`, one position spans a wide range, so that the price can move a long way.
+    With `around`, one position spans a wide range, so that the price can move a long way. `liquidity` is
+    about what there is at the price.
     """
     draw = Random(seed)
     fee = draw.choice(list(SPACING_BY_FEE_PPM)) if fee_ppm is None else fee_ppm
     spacing = SPACING_BY_FEE_PPM[fee]
     centre = draw.randrange(-200_000, 200_000) if tick is None else tick
-    base = 10 ** draw.randint(*magnitude)
+    base = 10 ** draw.randint(10, 24) if liquidity is None else liquidity
     reach = draw.choice([60, 600, 6_000])
     positions = []
     for _ in range(draw.choice([1, 5, 20, 60])):

@@ -1,0 +1,155 @@
+"""One size of one close, exactly: what moves, what is bought and sold, and what it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.depth import Pool, Route
+from keeper.domain.plan import Waterfall
+from keeper.domain.position import Settlement, Terms
+from keeper.planner.routing import buy_through, mid_price, sell_through
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One pair with its funding and its routes: all that a size is chosen for.
+
+    Where the debt is the wrapped native token `buy_route` is empty: everything is sold along
+    `surplus_route`, and the debt paid out of it. Where collateral and debt are one token it is empty too.
+    """
+
+    terms: Terms
+    pools: Mapping[Address, Pool]
+    buy_route: Route
+    """Collateral to debt token."""
+    surplus_route: Route
+    """Collateral to the wrapped native token; empty where it is that."""
+    wrapped_native: Address
+    fee_raw: Callable[[int], int]
+    """Gives the flash fee on a loan of so much debt token."""
+    available_raw: int
+    """How much debt token is lent."""
+
+    @property
+    def owes_native(self) -> bool:
+        """Return whether the debt is the wrapped native token: what is earned and what is owed are one."""
+        return self.terms.debt.address == self.wrapped_native
+
+    @property
+    def owes_collateral(self) -> bool:
+        """Return whether the debt is the collateral's own token."""
+        return self.terms.debt == self.terms.collateral
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one size brings."""
+
+    repay_raw: int
+    settlement: Settlement
+    flash_fee_raw: int
+    buy_route: Route
+    surplus_route: Route
+    bought_raw: int
+    """Debt token bought by exact output: loan and fee. 0 where nothing is bought."""
+    bought_for_raw: int
+    """Collateral that this costs."""
+    surplus_raw: int
+    """Collateral that is left, to be sold or kept; below zero where buying costs more than is seized."""
+    profit_wei: int
+    """Wrapped native that reaches the vault, before gas and tip; a shortfall counts at the mid price."""
+    pools_after: Mapping[Address, Pool]
+
+    @property
+    def flash_amount_raw(self) -> int:
+        """Return what is borrowed: the most that the repay may pull."""
+        return self.settlement.repaid_limit_raw
+
+
+def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
+    """Return what repaying `repay_raw` brings, to the wei; Declined where loan or depth do not suffice.
+
+    Debt token that was borrowed and not pulled counts as zero, unless it is the wrapped native token or the
+    collateral, which reach the vault. Raises ValueError outside the feasible set.
+    """
+    settlement = trade.terms.settle(repay_raw)
+    loan_raw = settlement.repaid_limit_raw
+    if loan_raw > trade.available_raw:
+        return Declined(reason=Reason.NO_FUNDING, detail=f"{trade.available_raw} of {loan_raw} are lent")
+    fee_raw = trade.fee_raw(loan_raw)
+
+    pools = trade.pools
+    bought_raw = bought_for_raw = 0
+    surplus_raw = settlement.seized_raw
+    if trade.buy_route.hops:
+        bought = buy_through(pools, trade.buy_route, loan_raw + fee_raw)
+        if bought.exhausted:
+            return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not hold {loan_raw + fee_raw}")
+        bought_raw, bought_for_raw, pools = bought.amount_out_raw, bought.amount_in_raw, bought.pools
+        surplus_raw -= bought_for_raw
+    elif trade.owes_collateral:
+        surplus_raw -= settlement.repaid_raw + fee_raw
+
+    profit_wei = surplus_raw
+    if trade.surplus_route.hops and surplus_raw < 0:
+        profit_wei = floor(surplus_raw * _mid_price(trade, trade.surplus_route))
+    elif trade.surplus_route.hops:
+        sold = sell_through(pools, trade.surplus_route, surplus_raw)
+        if sold.exhausted:
+            return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not take {surplus_raw}")
+        profit_wei, pools = sold.amount_out_raw, sold.pools
+    if trade.owes_native and not trade.owes_collateral:
+        profit_wei -= settlement.repaid_raw + fee_raw
+
+    return Evaluation(
+        repay_raw=repay_raw,
+        settlement=settlement,
+        flash_fee_raw=fee_raw,
+        buy_route=trade.buy_route,
+        surplus_route=trade.surplus_route,
+        bought_raw=bought_raw,
+        bought_for_raw=bought_for_raw,
+        surplus_raw=surplus_raw,
+        profit_wei=profit_wei,
+        pools_after=pools,
+    )
+
+
+def waterfall(trade: Trade, evaluation: Evaluation) -> Waterfall:
+    """Return how an evaluation's profit comes about, the gas left at 0.
+
+    The bonus and the flash fee, each floored, are valued at the pools' mid prices before the sale:
+    collateral along the surplus route, debt back along the buy route. What is then missing to the profit is
+    the price impact: slippage and the pools' fees, rounding, and what was borrowed and not pulled.
+    """
+    settlement = evaluation.settlement
+    bonus_wei = value_wei(trade, collateral_raw=settlement.seized_raw, debt_raw=-settlement.repaid_raw)
+    flash_fee_wei = value_wei(trade, debt_raw=evaluation.flash_fee_raw)
+    return Waterfall(
+        bonus_wei=bonus_wei,
+        price_impact_wei=bonus_wei - flash_fee_wei - evaluation.profit_wei,
+        flash_fee_wei=flash_fee_wei,
+        gas_wei=0,
+    )
+
+
+def value_wei(trade: Trade, *, collateral_raw: int = 0, debt_raw: int = 0) -> int:
+    """Return the worth of both amounts together, at the mid prices of the trade's pools, floored.
+
+    An amount is worth nothing where a pool on its route is empty.
+    """
+    collateral_price = _mid_price(trade, trade.surplus_route)
+    if trade.owes_native:
+        return floor(collateral_raw * collateral_price + debt_raw)
+    debt_per_collateral = _mid_price(trade, trade.buy_route)
+    debt_price = collateral_price / debt_per_collateral if debt_per_collateral else 0
+    return floor(collateral_raw * collateral_price + debt_raw * debt_price)
+
+
+def _mid_price(trade: Trade, route: Route) -> Fraction:
+    return mid_price(trade.pools, route) or Fraction(0)

@@ -1,0 +1,249 @@
+"""How much of a debt is worth closing: the three sizes, each over real depth and to the wei.
+
+The optimum comes from :mod:`keeper.planner.closed_form`. The collateral buys back what was borrowed, and the
+surplus becomes wrapped native. Both sales may begin with the same pools: as swaps of one direction add
+up, all that is seized goes through that common beginning (H), and what is maximised is what comes out of
+it less what the rest of the purchase (T) takes there; the rest of the surplus' sale only grows with that.
+
+Rounding makes neighbouring amounts uneven by some units: a handful near the optimum are evaluated exactly
+and the best is taken. The dust rules make holes in what may be repaid: each interval has its own best.
+Where the closed form does not apply (terms that are not linear, routes that meet again in a pool) an
+integer search over exact evaluations takes its place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.depth import Route, Segment
+from keeper.domain.fixed_point import BPS, mul_div_up
+from keeper.domain.position import Interval, Settlement
+from keeper.planner.closed_form import IDENTITY, Line, optimal_size
+from keeper.planner.evaluation import Evaluation, Trade, evaluate, value_wei, waterfall
+from keeper.planner.routing import route_segments
+
+__all__ = [
+    "Evaluation",
+    "Trade",
+    "evaluate",
+    "max_close",
+    "max_profit",
+    "restore_health",
+    "value_wei",
+    "waterfall",
+]
+
+_ROUNDING_RAW = 8
+"""How far rounding may move a seizure off its line: a protocol rounds some three times on the way."""
+_FEE_STEP_RAW = 1 << 15
+"""How far a repay is at most moved for the flash fee's sake: one unit of fee at a third of a basis point."""
+
+
+def max_profit(trade: Trade) -> Evaluation | Declined:
+    """Return the most profitable size, be it at a loss; Declined where no size can be carried out."""
+    bests = [_best_within(trade, interval) for interval in trade.terms.feasible]
+    best = _most_profitable(bests)
+    if best is not None:
+        return best
+    declined = [one for one in bests if isinstance(one, Declined)]
+    return declined[0] if declined else Declined(reason=Reason.DUST, detail="no amount may be repaid")
+
+
+def max_close(trade: Trade, best: Evaluation, *, minimum_wei: int, keep_bps: int) -> Evaluation | Declined:
+    """Return the largest size that earns `minimum_wei` and keeps `keep_bps` of the maximal profit.
+
+    `best` is what :func:`max_profit` returned for this trade; the minimum includes what the gas costs.
+    """
+    least_wei = max(minimum_wei, mul_div_up(best.profit_wei, keep_bps, BPS))
+    if best.profit_wei < least_wei:
+        return Declined(
+            reason=Reason.BELOW_MINIMUM, detail=f"{best.profit_wei} wei at best, {least_wei} is the least"
+        )
+    for interval in reversed(trade.terms.feasible):
+        # Beyond the best size the profit only falls: an interval pays up to somewhere, or not at all.
+        first = best if interval.least_raw <= best.repay_raw else evaluate(trade, interval.least_raw)
+        if isinstance(first, Evaluation) and first.profit_wei >= least_wei:
+            return _largest_paying(trade, first, interval.most_raw, least_wei)
+    return best
+
+
+def restore_health(trade: Trade, *, target_wad: int) -> Evaluation | Declined | None:
+    """Return the smallest size that brings the position to a health factor of `target_wad`.
+
+    Declined where that size can't be carried out, None where no feasible repay reaches the target.
+    """
+    repay_raw = trade.terms.repay_for_health(target_wad)
+    return None if repay_raw is None else evaluate(trade, repay_raw)
+
+
+# --- the most profitable of one interval --------------------------------------------------------------------
+
+
+def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
+    """Return the most profitable size of an interval; Declined where none of it can be carried out."""
+    least_raw, most_raw = interval.least_raw, min(interval.most_raw, trade.available_raw)
+    if least_raw >= most_raw:
+        return evaluate(trade, least_raw)
+    if _meet_again(trade):
+        return _searched(trade, least_raw, most_raw)
+    # The very end may clear the debt, and then pulls what accrues up to the deadline as well.
+    last_raw = max(most_raw - 1, least_raw + 1)
+    seized, owed = _lines(trade, least_raw, last_raw)
+    if seized.rise <= 0 or owed.rise <= 0:
+        return _searched(trade, least_raw, most_raw)
+
+    span = last_raw - least_raw
+    gives, costs = _depth(trade)
+    guess_raw = optimal_size(
+        gives, costs, seized=seized, owed=owed, span=span, least=least_raw, most=most_raw
+    )
+    near = {min(max(raw, least_raw), most_raw) for raw in _neighbours(trade, guess_raw)}
+    best = _most_profitable([evaluate(trade, raw) for raw in sorted(near)])
+    if best is None:
+        return _last_before(trade, least_raw, guess_raw)
+    on_line_raw = seized.first + (best.repay_raw - least_raw) * seized.rise // span
+    if abs(best.settlement.seized_raw - on_line_raw) > _ROUNDING_RAW and best.repay_raw != most_raw:
+        return _searched(trade, least_raw, most_raw)
+    return best
+
+
+def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
+    """Return what is seized and what is owed as lines through two sizes."""
+    settle = trade.terms.settle
+    first, last = settle(least_raw), settle(last_raw)
+
+    def owed_raw(settlement: Settlement) -> int:
+        return settlement.repaid_limit_raw + trade.fee_raw(settlement.repaid_limit_raw)
+
+    return (
+        Line(first=first.seized_raw, rise=last.seized_raw - first.seized_raw),
+        Line(first=owed_raw(first), rise=owed_raw(last) - owed_raw(first)),
+    )
+
+
+def _depth(trade: Trade) -> tuple[Iterator[Segment], Iterator[Segment]]:
+    """Return H, which all that is seized goes through, and the depth that the rest of the purchase takes."""
+    buys, sells = trade.buy_route.hops, trade.surplus_route.hops
+    shared = len(sells) if trade.owes_native else _common(trade)
+    return _segments(trade, Route(hops=sells[:shared])), _segments(trade, Route(hops=buys[shared:]))
+
+
+def _segments(trade: Trade, route: Route) -> Iterator[Segment]:
+    return route_segments(trade.pools, route) if route.hops else iter((IDENTITY,))
+
+
+def _common(trade: Trade) -> int:
+    """Return how many hops the two routes have in common at their beginning."""
+    pairs = zip(trade.buy_route.hops, trade.surplus_route.hops, strict=False)
+    return next(
+        (at for at, (buy, sell) in enumerate(pairs) if buy != sell),
+        min(len(trade.buy_route.hops), len(trade.surplus_route.hops)),
+    )
+
+
+def _meet_again(trade: Trade) -> bool:
+    """Return whether the two routes share a pool after they have parted."""
+    shared = _common(trade)
+    bought_in = {hop.pool for hop in trade.buy_route.hops[shared:]}
+    return any(hop.pool in bought_in for hop in trade.surplus_route.hops[shared:])
+
+
+def _neighbours(trade: Trade, guess_raw: int) -> Iterator[int]:
+    """Yield the guess and those near it where rounding is likely to be in the liquidator's favour.
+
+    Where a unit of collateral is worth more than one of debt many repays seize the same, and the
+    least of them is the best: there the repay is worth one more unit of collateral at the oracle's price.
+    Otherwise it is the flash fee that stays the same for many, and the most of them is the best.
+    """
+    yield guess_raw
+    terms = trade.terms
+    collateral_unit_value = terms.collateral_price_base * terms.debt.unit_raw
+    debt_unit_value = terms.debt_price_base * terms.collateral.unit_raw
+    if collateral_unit_value > debt_unit_value:
+        units = guess_raw * debt_unit_value // collateral_unit_value
+        for count in (units - 1, units, units + 1):
+            yield mul_div_up(count, collateral_unit_value, debt_unit_value)
+    else:
+        fee_raw = trade.fee_raw(guess_raw)
+        same = range(guess_raw - _FEE_STEP_RAW, guess_raw + _FEE_STEP_RAW)
+        yield same[bisect_left(same, fee_raw, key=trade.fee_raw) - 1]
+        yield same[bisect_right(same, fee_raw, key=trade.fee_raw) - 1]
+
+
+def _most_profitable(evaluations: Iterable[Evaluation | Declined]) -> Evaluation | None:
+    """Return the most profitable; of equals the smallest, which borrows least."""
+    carried_out = [one for one in evaluations if isinstance(one, Evaluation)]
+    return max(carried_out, key=lambda one: (one.profit_wei, -one.repay_raw), default=None)
+
+
+def _last_before(trade: Trade, least_raw: int, beyond_raw: int) -> Evaluation | Declined:
+    """Return the largest size below `beyond_raw`, which can't be carried out, that can.
+
+    It steps back by ever longer steps, then bisects. Declined where not even `least_raw` can be.
+    """
+    step = 1
+    while True:
+        low = evaluate(trade, max(beyond_raw - step, least_raw))
+        if isinstance(low, Evaluation):
+            break
+        if beyond_raw - step <= least_raw:
+            return low
+        beyond_raw -= step
+        step *= 2
+    while beyond_raw - low.repay_raw > 1:
+        middle_raw = (low.repay_raw + beyond_raw) // 2
+        middle = evaluate(trade, middle_raw)
+        if isinstance(middle, Evaluation):
+            low = middle
+        else:
+            beyond_raw = middle_raw
+    return low
+
+
+def _searched(trade: Trade, least_raw: int, most_raw: int) -> Evaluation | Declined:
+    """Return the best size by a ternary search; what can't be carried out counts as too large."""
+    seen: list[Evaluation | Declined] = []
+    while most_raw - least_raw > 2:
+        third = (most_raw - least_raw) // 3
+        lower, upper = evaluate(trade, least_raw + third), evaluate(trade, most_raw - third)
+        seen += (lower, upper)
+        rises = (
+            isinstance(lower, Evaluation)
+            and isinstance(upper, Evaluation)
+            and lower.profit_wei < upper.profit_wei
+        )
+        if rises:
+            least_raw += third
+        else:
+            most_raw -= third
+    seen += (evaluate(trade, raw) for raw in range(least_raw, most_raw + 1))
+    return _most_profitable(seen) or seen[0]
+
+
+# --- the largest that pays ----------------------------------------------------------------------------------
+
+
+def _largest_paying(trade: Trade, low: Evaluation, most_raw: int, least_wei: int) -> Evaluation:
+    """Return the largest size up to `most_raw` that pays, given that `low` does.
+
+    Secants and bisections take turns: the profit falls like a parabola, and from somewhere on the size
+    may not be carried out at all.
+    """
+    high = low if low.repay_raw == most_raw else evaluate(trade, most_raw)
+    high_raw, bisect = most_raw, False
+    if isinstance(high, Evaluation) and high.profit_wei >= least_wei:
+        return high
+    while (width := high_raw - low.repay_raw) > 1:
+        ahead = width // 2
+        if isinstance(high, Evaluation) and not bisect:
+            over, under = low.profit_wei - least_wei, least_wei - high.profit_wei
+            ahead = min(max(width * over // (over + under), 1), width - 1)
+        bisect = not bisect
+        tried = evaluate(trade, low.repay_raw + ahead)
+        if isinstance(tried, Evaluation) and tried.profit_wei >= least_wei:
+            low = tried
+        else:
+            high, high_raw = tried, low.repay_raw + ahead
+    return low
