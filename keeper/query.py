@@ -59,10 +59,10 @@ class Account(NamedTuple):
 
 
 class SimulatedCall(NamedTuple):
-    """One transaction of a simulation; `to` is None where it creates a contract."""
+    """One transaction of a simulation."""
 
     sender: Address
-    to: Address | None
+    to: Address
     data: bytes
 
 

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from eth_utils.crypto import keccak
 
 from keeper.contracts import executor_creation_code, vault_creation_code
-from keeper.domain.address import Address
+from keeper.domain.address import Address, parse_address
 from keeper.query import SimulatedCall
+
+_CREATE2_DEPLOYER = parse_address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+"""Deploys whatever it is sent, at an address that follows from the code. It is on every chain of note."""
+
+_SALT = bytes(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,30 +26,21 @@ class StandIn:
 
 
 def stand_in(*, wrapped_native: Address) -> StandIn:
-    """Return an executor and its vault, deployed by an account that nobody has a key to.
-
-    That account never sent a transaction, so its first two contracts are where its nonces 0 and 1 put them.
-    """
+    """Return an executor and its vault, of an operator that nobody has a key to."""
     nobody = Address(keccak(b"keeper: nobody, within a simulation")[-20:])
-    vault = created(by=nobody, nonce=0)
-    executor = created(by=nobody, nonce=1)
+    vault_code = vault_creation_code(owner=nobody)
+    executor_code = executor_creation_code(
+        operator=nobody, vault=_created(vault_code), wrapped_native=wrapped_native
+    )
     return StandIn(
         operator=nobody,
-        executor=executor,
-        preamble=(
-            SimulatedCall(nobody, None, vault_creation_code(owner=nobody)),
-            SimulatedCall(
-                nobody,
-                None,
-                executor_creation_code(operator=nobody, vault=vault, wrapped_native=wrapped_native),
-            ),
+        executor=_created(executor_code),
+        preamble=tuple(
+            SimulatedCall(nobody, _CREATE2_DEPLOYER, _SALT + code) for code in (vault_code, executor_code)
         ),
     )
 
 
-def created(*, by: Address, nonce: int) -> Address:
-    """Return where the contract created by an account's transaction lies, for nonces below 128."""
-    if nonce >= 0x80:
-        raise ValueError(f"nonce {nonce} takes more than one byte")
-    # RLP of [address, nonce]: a list of 22 bytes, a string of 20, and a byte (0 is the empty string)
-    return Address(keccak(b"\xd6\x94" + by + (bytes((nonce,)) if nonce else b"\x80"))[-20:])
+def _created(code: bytes) -> Address:
+    """Return where the deployer puts the contract of this creation code (EIP-1014)."""
+    return Address(keccak(b"\xff" + _CREATE2_DEPLOYER + _SALT + keccak(code))[-20:])

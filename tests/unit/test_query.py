@@ -138,7 +138,7 @@ def test_both__results_of_two_kinds__in_the_same_rounds() -> None:
 
 def test_simulate__a_sequence__answered_in_order() -> None:
     block = NextBlock(number=1, timestamp_s=2, base_fee_wei=3, coinbase=target(4))
-    calls = (SimulatedCall(target(1), target(2), b"a"), SimulatedCall(target(1), None, b"b"))
+    calls = (SimulatedCall(target(1), target(2), b"a"), SimulatedCall(target(1), target(3), b"b"))
     answer = (Simulated(False, 21_000, b""), Simulated(True, 30_000, b"no"))
     table = Table({Simulate(calls, block): answer})
     assert asyncio.run(run(simulate(calls, block), AT, table)) == answer
