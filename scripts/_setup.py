@@ -1,6 +1,6 @@
-"""What scripts/setup does, with the standard library alone: each step looks whether it is done, and says what it does.
+"""What scripts/setup does, with the standard library alone. What is done already is not done again.
 
-Steps leave a stamp, the hash of what they were made from, beside what they made; so what is deleted or
+Each step leaves a stamp, the hash of what it was made from, beside what it made; so what is deleted or
 changed is made again, and nothing else is. What tools print goes to .cache/setup.log.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -34,7 +33,8 @@ OLDEST_NODE = 18
 
 _NO_NETWORK = re.compile(
     r"name resolution|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|Network is unreachable|dns error"
-    r"|Failed to establish a new connection|Connection refused|nodename nor servname|ETIMEDOUT|error sending request",
+    r"|Failed to establish a new connection|Connection refused|nodename nor servname|ETIMEDOUT"
+    r"|error sending request",
     re.IGNORECASE,
 )
 
@@ -75,7 +75,11 @@ def python_packages() -> None:
         return
     with step("Python packages"):
         moved = stamp.exists() and json.loads(stamp.read_text())["root"] != str(ROOT)
-        if moved or not PYTHON.exists() or not can_run(PYTHON, "import sys; sys.exit(sys.version_info < (3, 11))"):
+        if (
+            moved
+            or not PYTHON.exists()
+            or not can_run(PYTHON, "import sys; sys.exit(sys.version_info < (3, 11))")
+        ):
             make_venv()
         install("requirements-dev.lock")
         editable = ["install", "--no-deps", "--no-build-isolation", "--editable", "."]
@@ -96,8 +100,12 @@ def node() -> list[str]:
             install("requirements-node.lock")
         folder = wheel_folder()
     if folder is None:
-        raise SetupError(f"no Node of {OLDEST_NODE} or newer on the PATH, and PyPI's did not install: see {LOG}")
-    link(NODE, folder / "bin" / "node")  # the binary itself: the package's script would be a process in between
+        raise SetupError(
+            f"no Node of {OLDEST_NODE} or newer on the PATH, and PyPI's did not install: see {LOG}"
+        )
+    link(
+        NODE, folder / "bin" / "node"
+    )  # the binary itself: the package's script would be a process in between
     return [str(NODE), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
@@ -114,7 +122,7 @@ def npm_packages(npm: list[str]) -> None:
 
 
 def anvil(npm: list[str]) -> None:
-    """Anvil, where the PATH has none: as the platform's own npm package, for the lock must hold on every platform."""
+    """Anvil, where the PATH has none: not from the lock, for each platform has a package of its own."""
     try:
         find_anvil(ROOT)
         return
@@ -127,19 +135,22 @@ def anvil(npm: list[str]) -> None:
         options = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
         run(*npm, "install", "--prefix", str(folder), *options, package, doing=f"download {package}")
         if not version_of(fetched_anvil(ROOT)):
-            raise SetupError(f"{package} does not run here: install Foundry (getfoundry.sh), then run scripts/setup")
+            raise SetupError(
+                f"{package} does not run here: install Foundry (getfoundry.sh), then run scripts/setup"
+            )
 
 
 def devnet() -> None:
     """The devnet's contracts compiled, deployed, and the chain's state dumped."""
     made_from = fingerprint(
-        ["package-lock.json", *files("keeper/devnet", "*.py"), *files("contracts/devnet", "*.sol")], str(find_anvil(ROOT))
+        ["package-lock.json", *files("keeper/devnet", "*.py"), *files("contracts/devnet", "*.sol")],
+        str(find_anvil(ROOT)),
     )
     stamp = CACHE / "devnet" / "keeper-setup.json"
     if is_stamped(stamp, made_from):
         return
     with step("the devnet: compiled, deployed, dumped"):
-        run(str(PYTHON), "-m", "keeper.devnet.build", doing="build the devnet")
+        run(str(PYTHON), "-c", "from keeper.devnet.build import built; built()", doing="build the devnet")
         stamp.write_text(json.dumps({"made_from": made_from}))
 
 
@@ -152,8 +163,8 @@ def make_venv() -> None:
     except ImportError:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise SetupError(
-            f"{sys.executable} has no ensurepip: install it (Debian, Ubuntu: sudo apt install python{version}-venv), "
-            "then run scripts/setup again"
+            f"{sys.executable} has no ensurepip: install it "
+            f"(Debian, Ubuntu: sudo apt install python{version}-venv), then run scripts/setup again"
         ) from None
     venv.create(VENV, clear=True, with_pip=True, symlinks=True)
 
@@ -225,7 +236,12 @@ def link(name: Path, target: Path) -> None:
 def attempt(*command: str) -> tuple[bool, str]:
     """Run a command. Returns whether it succeeded, and what it printed, which also goes to the log."""
     done = subprocess.run(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     printed = done.stdout.decode(errors="replace")
     with open(LOG, "a") as log:
@@ -239,8 +255,12 @@ def run(*command: str, doing: str) -> None:
     if succeeded:
         return
     if _NO_NETWORK.search(printed):
-        raise SetupError(f"could not {doing}: the network is not to be reached, and the first run needs it; try again")
-    raise SetupError(f"could not {doing}: {LOG.relative_to(ROOT)} has what was said; try again when that is mended")
+        raise SetupError(
+            f"could not {doing}: the network is not to be reached, and the first run needs it; try again"
+        )
+    raise SetupError(
+        f"could not {doing}: {LOG.relative_to(ROOT)} has what was said; try again when that is mended"
+    )
 
 
 class step:  # noqa: N801 (read as a word: with step(...))

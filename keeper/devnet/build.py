@@ -1,7 +1,6 @@
 """The devnet built once: compiled, deployed, peopled, and its state dumped, to be loaded in milliseconds.
 
-What is built lies in ``.cache/devnet/<key>``; the key is a hash of everything that goes into it. ``python -m
-keeper.devnet.build`` builds the standard one, for scripts/setup.
+What is built lies in ``.cache/devnet/<key>``; the key is a hash of everything that goes into it.
 """
 
 from __future__ import annotations
@@ -56,12 +55,13 @@ def built(*, seed: int = SEED, borrowers: int = BORROWERS) -> Built:
         with open(folder.parent / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not addresses.is_file():  # nobody else has built it meanwhile
-                _build(folder, seed=seed, borrowers=borrowers)
+                build(folder, seed=seed, borrowers=borrowers)
                 _remove_old(folder.parent)
     return Built(state=state, addresses=Addresses.from_json(addresses.read_text()))
 
 
-def _build(folder: Path, *, seed: int, borrowers: int) -> None:
+def build(folder: Path, *, seed: int, borrowers: int) -> None:
+    """Build a devnet into a folder: dumped state, and addresses. The same seed gives the same chain."""
     aave = compile_aave()
     own = compile_sources(read_sources("contracts/devnet"))
     positions = draw(seed, borrowers)
@@ -140,7 +140,3 @@ def _remove_old(folder: Path) -> None:
     built_ones = sorted(folder.glob("*/state.json"), key=lambda state: state.stat().st_mtime, reverse=True)
     for state in built_ones[_KEPT:]:
         shutil.rmtree(state.parent, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    built()

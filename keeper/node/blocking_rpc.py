@@ -9,7 +9,7 @@ import http.client
 import json
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 
@@ -52,6 +52,12 @@ class BlockingRpc:
     def close(self) -> None:
         """Close the connection. A later request opens another."""
         self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _post(self, body: object) -> Any:
         payload = json.dumps(body).encode()
