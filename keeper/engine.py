@@ -207,19 +207,19 @@ class Engine:
                 )
                 for one in chosen
             ]
-            failed = [
-                one
-                for one, was in zip(round_, chosen, strict=True)
-                if isinstance(one.decision, Declined) and isinstance(was.drafted, Drafted)
-            ]
-            if not failed or len(run_in_order) == len(failed) == 1:
-                return (*round_, *considered)
-            # the others counted on the depth that these would have left: choose again without them
-            considered += failed
-            dropped = {(one.opportunity.market, one.opportunity.borrower) for one in failed}
-            proposals = tuple(
-                one for one in proposals if (one.opportunity.market, one.opportunity.borrower) not in dropped
+            failed = next(
+                (
+                    one
+                    for one, was in zip(round_, chosen, strict=True)
+                    if isinstance(one.decision, Declined) and isinstance(was.drafted, Drafted)
+                ),
+                None,
             )
+            if failed is None or len(run_in_order) == 1:
+                return (*round_, *considered)
+            # those after it counted on the depth that it would have left: choose again without it
+            considered.append(failed)
+            proposals = tuple(one for one in proposals if one.opportunity != failed.opportunity)
 
     async def _simulate_alone(
         self, seen: Observation, proposals: Sequence[Proposal]

@@ -58,12 +58,16 @@ class Proposal:
     @property
     def why_not(self) -> Declined:
         """Return why there is no draft: what stopped the pair that came nearest to one."""
-        reasons = [pair for pair in self.pairs if isinstance(pair, Declined)]
-        reasons += [one.why for one in self.opportunity.declined]
-        unprofitable = Declined(reason=Reason.UNPROFITABLE, detail="no pair earns more than its sale costs")
-        if len(reasons) < len(self.pairs) or not reasons:
-            return unprofitable
-        return reasons[0]
+        sized = [pair for pair in self.pairs if isinstance(pair, Pair)]
+        if sized:
+            best_wei = max(pair.best.profit_wei for pair in sized)
+            return Declined(
+                reason=Reason.UNPROFITABLE if best_wei <= 0 else Reason.BELOW_MINIMUM,
+                detail=f"{best_wei / 1e18:.6f} at best, before gas",
+            )
+        refused = [pair for pair in self.pairs if isinstance(pair, Declined)]
+        refused += [one.why for one in self.opportunity.declined]
+        return refused[0] if refused else Declined(reason=Reason.DUST, detail="nothing may be closed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,7 @@ class Planner:
             for terms in opportunity.terms
         )
         paying = sorted(
-            (pair for pair in pairs if isinstance(pair, Pair) and pair.best.profit_wei > 0),
+            (pair for pair in pairs if isinstance(pair, Pair) and self._may_pay(pair)),
             key=lambda pair: pair.best.profit_wei,
             reverse=True,
         )
@@ -116,6 +120,11 @@ class Planner:
                 for pair in paying[:_SIMULATED_PAIRS]
             ),
         )
+
+    def _may_pay(self, pair: Pair) -> bool:
+        """Return whether the pair could clear the least profit if gas cost nothing."""
+        tip = tip_wei(profit_wei=max(pair.best.profit_wei, 0), options=self.options)
+        return pair.best.profit_wei - tip >= max(self.options.min_profit_wei, 1)
 
     # --- 2. choose ------------------------------------------------------------------------------------------
 
@@ -160,7 +169,8 @@ class Planner:
                 declined = Declined(reason=Reason.IN_FLIGHT, detail=why)
                 left.append(Chosen(opportunity=proposal.opportunity, drafted=declined))
                 continue
-            pools.update(drafted.evaluation.pools_after)
+            # only its own: it may have been sized before the others changed theirs
+            pools.update({pool: drafted.evaluation.pools_after[pool] for pool in drafted.draft.pools})
             changed |= drafted.draft.pools
             chosen.append(Chosen(opportunity=proposal.opportunity, drafted=drafted))
         return (*chosen, *left)
