@@ -168,6 +168,7 @@ class Engine:
     async def decide(self, seen: Observation) -> tuple[Considered, ...]:
         """Return what is to be done about each unhealthy borrower: the plans first, in the order they run."""
         flying = self._landing.in_flight() if self._landing is not None else {}
+        busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
         waiting: list[Opportunity] = []
         free: list[Opportunity] = []
         for opportunity in seen.opportunities:
@@ -182,8 +183,6 @@ class Engine:
             )
             for opportunity in waiting
         ]
-        busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
-
         proposals = self._planner.propose(seen, free)
         alone = await self._simulate_alone(seen, proposals)
         gas_used = {draft: _gas(simulated) for draft, simulated in alone.items()}
@@ -268,30 +267,34 @@ class Engine:
         for one in considered:
             match one.decision:
                 case Declined() as why:
-                    self._listen(
-                        Left(
-                            head=head,
-                            market=one.opportunity.market,
-                            borrower=one.opportunity.borrower,
-                            health_factor_wad=one.opportunity.health.health_factor_wad,
-                            why=why,
-                        )
-                    )
+                    self._leave(head, one.opportunity, why)
                 case Plan() as plan:
                     self._listen(Planned(head=head, plan=plan))
-                    sent += await self._submit(plan, head)
+                    sent += await self._submit(plan, head, one.opportunity)
         return sent
 
-    async def _submit(self, plan: Plan, head: Head) -> int:
+    async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> int:
+        """Return how many were sent: one, or none."""
         if self._landing is None:
             return 0
         try:
             submission = await self._landing.submit(plan, head)
         except Rejected as error:
-            self._listen(Degraded(what=f"a plan for 0x{plan.draft.borrower.hex()}", why=str(error)))
+            self._listen(Degraded(what=f"a plan for 0x{opportunity.borrower.hex()}", why=str(error)))
             return 0
         self._listen(Sent(submission=submission))
         return 1
+
+    def _leave(self, head: Head, opportunity: Opportunity, why: Declined) -> None:
+        self._listen(
+            Left(
+                head=head,
+                market=opportunity.market,
+                borrower=opportunity.borrower,
+                health_factor_wad=opportunity.health.health_factor_wad,
+                why=why,
+            )
+        )
 
     def _since(self, seen: NewHead) -> float:
         return (self._clock() - seen.seen_at_s) * 1e3

@@ -273,7 +273,10 @@ class Landing(Protocol):
         ...
 
     async def submit(self, plan: Plan, head: Head) -> Submission:
-        """Journal the intent, sign, send. Raises Rejected where no channel took it and none may have."""
+        """Journal the intent, sign, send. Raises Rejected where it is certain that nothing is on its way.
+
+        Raises Unavailable where the intent can't be written: then nothing was sent.
+        """
         ...
 
     async def settle(self, head: Head) -> tuple[Concluded, ...]:

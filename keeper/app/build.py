@@ -25,8 +25,9 @@ from keeper.domain.state import Mined
 from keeper.engine import Engine, Pace
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.keys import SigningKey
-from keeper.live import LiveWorld
-from keeper.node import Endpoint, Endpoints
+from keeper.live.world import LiveWorld
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
 from keeper.ports import Journal, Landing
@@ -86,10 +87,10 @@ async def reach(settings: Settings) -> AsyncIterator[Reached]:
     """Yield the chain behind the configured endpoints. Raises ConfigError where it is another one."""
     schemes = {url: urlsplit(url.reveal()).scheme for url in settings.rpc_urls}
     sockets = [url for url, scheme in schemes.items() if scheme in ("ws", "wss")]
-    http = [Endpoint(url) for url, scheme in schemes.items() if scheme in ("http", "https")]
+    http = [url for url, scheme in schemes.items() if scheme in ("http", "https")]
     if not http:
         raise ConfigError("KEEPER_RPC_URLS: needs at least one http or https URL beside the WebSockets")
-    endpoints = Endpoints(http)
+    endpoints = Endpoints([Endpoint(url) for url in http])
     try:
         chain = settings.chain(await endpoints.chain_id())
         world = LiveWorld(endpoints, socket=sockets[0] if sockets else None, poll_s=settings.poll_interval_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
 from keeper.app.build import Assembled, assemble, signing_key
@@ -15,12 +15,14 @@ from keeper.config import Settings
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError
-from keeper.domain.events import Concluded, Event, Listener, Sent, Started, Stopped
+from keeper.domain.events import Event, Listener, Sent, Started, Stopped
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
-from keeper.live import Heartbeat, Lander
-from keeper.store import SqliteJournal, hold
+from keeper.live.heartbeat import Heartbeat
+from keeper.live.landing import Lander
+from keeper.store.journal import SqliteJournal
+from keeper.store.lock import Lock
 
 _PATIENCE_S = 2.0
 """Between two looks for the outcome of a liquidation that a person waits for."""
@@ -71,8 +73,6 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
             if not isinstance(considered.decision, Plan):
                 return considered.decision
             submission = await armed.lander.submit(considered.decision, seen.head)
-            if isinstance(submission, Declined):
-                return submission
             listener(Sent(submission=submission))
             return await _outcome(armed, submission.hash, listener)
 
@@ -83,7 +83,7 @@ async def _outcome(armed: Armed, hash_: bytes, listener: Listener) -> Outcome:
         await asyncio.sleep(_PATIENCE_S)
         for concluded in await armed.lander.settle(await armed.keeper.endpoints.block("latest")):
             listener(concluded)
-            if isinstance(concluded, Concluded) and concluded.submission.hash == hash_:
+            if concluded.submission.hash == hash_:
                 return concluded.outcome
 
 
@@ -125,9 +125,10 @@ async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
             "profitable call; set it to true to accept that, or KEEPER_DRY_RUN=true to watch only"
         )
     key = _operator_key(keeper)
+    path = settings.state_dir / f"journal-{chain_id}.sqlite"
     with (
-        hold(settings.state_dir, key.address),
-        SqliteJournal.open(settings.state_dir / f"journal-{chain_id}.sqlite", chain_id=chain_id) as journal,
+        Lock.of(journal=path, operator=key.address),
+        closing(SqliteJournal.open(path, chain_id=chain_id)) as journal,
     ):
         yield Armed(
             keeper=keeper,
