@@ -98,7 +98,7 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
     profit_wei = surplus_raw
     if trade.surplus_route.hops and surplus_raw < 0:
         profit_wei = floor(surplus_raw * _mid_price(trade, trade.surplus_route))
-    elif trade.surplus_route.hops:
+    elif trade.surplus_route.hops and surplus_raw > 0:
         sold = sell_through(pools, trade.surplus_route, surplus_raw)
         if sold.exhausted:
             return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not take {surplus_raw}")

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from keeper.domain.address import Address
-from keeper.domain.depth import Hop, Pool, Route, Segment, Swap
+from keeper.domain.depth import Hop, Pool, Route, Segment
 
 _PPM = 1_000_000
 _BITS_KEPT = 256
@@ -23,7 +23,8 @@ NO_HOPS = Route(hops=())
 class Passage(NamedTuple):
     """What passed through a route, and all pools as that leaves them.
 
-    Where `exhausted`, a pool ran out on the way, and the amounts are not to be used.
+    Where `exhausted` it can't be carried out: a pool ran out on the way, or was reached by nothing, which
+    no pool swaps.
     """
 
     amount_in_raw: int
@@ -89,28 +90,26 @@ def best_purchase(pools: Mapping[Address, Pool], among: Sequence[Route], amount_
 
 def sell_through(pools: Mapping[Address, Pool], route: Route, amount_in_raw: int) -> Passage:
     """Return the exact-input sale of `amount_in_raw` along `route`, as the venue's router makes it."""
-    amount_raw = amount_in_raw
-    swaps: list[Swap] = []
+    amount_raw, exhausted = amount_in_raw, False
+    after: dict[Address, Pool] = {}
     for hop in route.hops:
         swap = pools[hop.pool].sell(hop.token_in, amount_raw)
-        swaps.append(swap)
+        exhausted |= swap.exhausted or amount_raw == 0
+        after[hop.pool] = swap.after
         amount_raw = swap.amount_out_raw
-    return Passage(amount_in_raw, amount_raw, _after(pools, swaps), any(swap.exhausted for swap in swaps))
+    return Passage(amount_in_raw, amount_raw, {**pools, **after}, exhausted)
 
 
 def buy_through(pools: Mapping[Address, Pool], route: Route, amount_out_raw: int) -> Passage:
     """Return the exact-output purchase of `amount_out_raw` along `route`: from its last pool back."""
-    amount_raw = amount_out_raw
-    swaps: list[Swap] = []
+    amount_raw, exhausted = amount_out_raw, False
+    after: dict[Address, Pool] = {}
     for hop in reversed(route.hops):
         swap = pools[hop.pool].buy(hop.token_out, amount_raw)
-        swaps.append(swap)
+        exhausted |= swap.exhausted or amount_raw == 0
+        after[hop.pool] = swap.after
         amount_raw = swap.amount_in_raw
-    return Passage(amount_raw, amount_out_raw, _after(pools, swaps), any(swap.exhausted for swap in swaps))
-
-
-def _after(pools: Mapping[Address, Pool], swaps: Sequence[Swap]) -> Mapping[Address, Pool]:
-    return {**pools, **{swap.after.address: swap.after for swap in swaps}} if swaps else pools
+    return Passage(amount_raw, amount_out_raw, {**pools, **after}, exhausted)
 
 
 # --- at what price, about -----------------------------------------------------------------------------------

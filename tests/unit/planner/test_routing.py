@@ -84,8 +84,15 @@ def test_sell_through__two_pools__is_one_sale_after_the_other(seed: int, amount:
     second = pools[route.hops[1].pool].sell(B, first.amount_out_raw)
     assert passage.amount_in_raw == amount
     assert passage.amount_out_raw == second.amount_out_raw
-    assert passage.exhausted == (first.exhausted or second.exhausted)
+    assert passage.exhausted == (first.exhausted or second.exhausted or first.amount_out_raw == 0)
     assert passage.pools == {one.address: one for one in (first.after, second.after)}
+
+
+def test_sell_through__nothing_reaches_the_second_pool__is_exhausted_for_no_pool_swaps_it() -> None:
+    pools = pools_of(flat(1, A, B), flat(2, B, C))
+    (route,) = routes(pools, A, C, intermediates=(B,))
+    assert sell_through(pools, route, 1).exhausted
+    assert not sell_through(pools, route, 10).exhausted
 
 
 @given(SEEDS, st.integers(1, 10**20))
