@@ -45,7 +45,6 @@ class _Receipt(msgspec.Struct, rename="camel"):
     gas_used: str
     effective_gas_price: str
     logs: list[_Log]
-    contract_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +57,6 @@ class MinedReceipt:
     gas_used: int
     effective_gas_price_wei: int
     logs: tuple[Log, ...]
-    created: Address | None
-    """The contract that it created."""
 
 
 _TEXT = msgspec.json.Decoder(str)
@@ -81,6 +78,16 @@ def data(raw: msgspec.Raw) -> bytes:
 def text(raw: msgspec.Raw) -> str:
     """Return a text."""
     return _sensible("a text", lambda: _TEXT.decode(raw))
+
+
+def number(text: str) -> int:
+    """Return a number that stood within a larger result."""
+    return _sensible("a number", lambda: _int(text))
+
+
+def octets(text: str) -> bytes:
+    """Return bytes that stood within a larger result."""
+    return _sensible("bytes", lambda: _bytes(text))
 
 
 def is_null(raw: msgspec.Raw) -> bool:
@@ -191,5 +198,4 @@ def _receipt(mined: _Receipt) -> MinedReceipt:
         gas_used=_int(mined.gas_used),
         effective_gas_price_wei=_int(mined.effective_gas_price),
         logs=tuple(_log(log) for log in mined.logs),
-        created=None if mined.contract_address is None else _address(mined.contract_address),
     )

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from keeper.domain.address import Address, Hash32
@@ -64,6 +65,14 @@ class SqliteJournal:
         """Close the file."""
         self._connection.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     # --- what is written ------------------------------------------------------------------------------------
 
     def predicted(self, head: Head, drafts: Sequence[Draft]) -> None:
@@ -73,8 +82,8 @@ class SqliteJournal:
                 _insert(
                     "predictions",
                     "head_number, head_hash, market, borrower, health_factor_wad, objective, debt, "
-                    "repaid_raw, collateral, seized_raw, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, "
-                    "vault_wei, floor_wei, deadline_s",
+                    "repaid_raw, collateral, seized_raw, bonus_wei, price_impact_wei, flash_fee_wei, "
+                    "tip_wei, vault_wei, floor_wei, deadline_s",
                 ),
                 [
                     (

@@ -63,12 +63,14 @@ class Submitter:
 
         An answer that comes after it ended is passed over, whoever holds its nonce by then.
         """
+        return self._move(submission.nonce, event) if self.holds(submission) else ()
+
+    def holds(self, submission: Submission) -> bool:
+        """Return whether this very submission has not come to its end."""
         state = self._states.get(submission.nonce)
-        if state is None or isinstance(state, Planned | Discarded):
-            return ()
-        if state.submission.hash != submission.hash:
-            return ()
-        return self._move(submission.nonce, event)
+        return (
+            isinstance(state, Signed | Sent | Mined | Concluded) and state.submission.hash == submission.hash
+        )
 
     @property
     def states(self) -> Mapping[int, State]:

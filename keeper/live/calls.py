@@ -1,0 +1,152 @@
+"""Calls at one state: packed into as few ``eth_call`` requests as they fit in, and never mistaken.
+
+A packed call has only the gas that those before it left. One that burns all it is given (an ``INVALID``, an
+endless loop) therefore looks the same as its innocent neighbours: failed, and silent. So where a call of a
+pack fails without a word, it and all after the first failure are asked again, each alone; and those that
+are silent even then are asked alone from the start the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from keeper.domain.address import Hash32
+from keeper.domain.errors import Unavailable
+from keeper.live.multicall import MULTICALL3, decode, encode
+from keeper.live.part import Absorbed, Part, refusal, result
+from keeper.node import wire
+from keeper.node.blocking_rpc import RpcError
+from keeper.node.endpoint import Reply, Request
+from keeper.node.spellings import is_unknown_state, revert_data
+from keeper.query import Answer, Ask, Call, Reverted
+
+_MOST_CALLS = 250
+_FEWEST_CALLS = 16
+_MOST_BYTES = 100_000
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(slots=True)
+class Packing:
+    """How calls are packed, as far as the endpoints have taught it."""
+
+    calls: int = _MOST_CALLS
+    """In one pack. Halved where one was too much, and one more with each that was not."""
+    available: bool = True
+    """There is a Multicall3 on this chain."""
+    silent: set[Call] = field(default_factory=set)
+    """Calls that fail without a word."""
+
+    def parts(self, calls: Sequence[Call], at: Hash32) -> list[Part]:
+        """Return the parts that ask these calls."""
+        if not self.available:
+            return [OneCall(call, at, self) for call in calls]
+        alone = [call for call in calls if call in self.silent]
+        packed = [call for call in calls if call not in self.silent] if alone else calls
+        parts: list[Part] = [OneCall(call, at, self) for call in alone]
+        for pack in self._packs(packed):
+            parts.append(Pack(pack, at, self) if len(pack) > 1 else OneCall(pack[0], at, self))
+        return parts
+
+    def _packs(self, calls: Sequence[Call]) -> Iterator[tuple[Call, ...]]:
+        pack: list[Call] = []
+        size = 0
+        for call in calls:
+            if pack and (len(pack) >= self.calls or size + len(call.data) > _MOST_BYTES):
+                yield tuple(pack)
+                pack, size = [], 0
+            pack.append(call)
+            size += len(call.data)
+        if pack:
+            yield tuple(pack)
+
+    def too_many(self, calls: int) -> None:
+        """Learn that so many calls were too much for one pack."""
+        self.calls = max(_FEWEST_CALLS, min(self.calls, calls // 2))
+
+    def taken(self) -> None:
+        """Learn that a pack was not too much."""
+        self.calls = min(_MOST_CALLS, self.calls + 1)
+
+    def keeps_silent(self, call: Call) -> None:
+        """Learn that a call fails without a word also when it is alone."""
+        if len(self.silent) >= _MOST_REMEMBERED:
+            self.silent.clear()
+        self.silent.add(call)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Several calls in one request, through Multicall3."""
+
+    calls: tuple[Call, ...]
+    at: Hash32
+    packing: Packing
+
+    def requests(self) -> Sequence[Request]:
+        """Return the one request."""
+        return [_eth_call(Call(MULTICALL3, encode(self.calls)), self.at)]
+
+    def absorb(self, replies: Sequence[Reply]) -> Absorbed:
+        """Return the calls' answers, and those calls again that this pack can't speak for."""
+        (reply,) = replies
+        if isinstance(reply, RpcError):
+            if is_unknown_state(reply):
+                raise refusal(reply)
+            self.packing.too_many(len(self.calls))
+            return Absorbed({}, self._smaller())
+        answer = wire.data(reply)
+        if not answer:
+            self.packing.available = False
+            return Absorbed({}, self._alone(self.calls))
+        try:
+            results = decode(answer, len(self.calls))
+        except ValueError as error:
+            raise Unavailable(f"an answer that is not Multicall3's: {error}") from None
+        if Reverted(b"") not in results:
+            self.packing.taken()
+            return Absorbed(dict(zip(self.calls, results, strict=True)))
+        if results[-1] == Reverted(b""):  # perhaps the gas came to its end
+            self.packing.too_many(len(self.calls))
+        first = next(place for place, one in enumerate(results) if isinstance(one, Reverted))
+        sure = dict[Ask, Answer](zip(self.calls[:first], results[:first], strict=True))
+        return Absorbed(sure, self._alone(self.calls[first:]))
+
+    def _smaller(self) -> list[Part]:
+        size = max(1, len(self.calls) // 8)
+        packs = [self.calls[at : at + size] for at in range(0, len(self.calls), size)]
+        if size == 1:
+            return self._alone(self.calls)
+        return [Pack(pack, self.at, self.packing) for pack in packs]
+
+    def _alone(self, calls: Sequence[Call]) -> list[Part]:
+        return [OneCall(call, self.at, self.packing) for call in calls]
+
+
+@dataclass(frozen=True, slots=True)
+class OneCall:
+    """One call in a request of its own."""
+
+    call: Call
+    at: Hash32
+    packing: Packing
+
+    def requests(self) -> Sequence[Request]:
+        """Return the one request."""
+        return [_eth_call(self.call, self.at)]
+
+    def absorb(self, replies: Sequence[Reply]) -> Absorbed:
+        """Return the call's answer."""
+        (reply,) = replies
+        if isinstance(reply, RpcError) and (data := revert_data(reply)) is not None:
+            if not data:
+                self.packing.keeps_silent(self.call)
+            return Absorbed({self.call: Reverted(data)})
+        return Absorbed({self.call: wire.data(result(reply))})
+
+
+def _eth_call(call: Call, at: Hash32) -> Request:
+    return Request(
+        "eth_call", ({"to": wire.hex_data(call.to), "data": wire.hex_data(call.data)}, wire.pinned(at))
+    )

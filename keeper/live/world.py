@@ -1,0 +1,133 @@
+"""The live World: heads as they come, and answers from the endpoints, all at one block named by its hash."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from typing import assert_never
+
+from keeper.domain.address import Hash32
+from keeper.domain.errors import Invariant
+from keeper.domain.head import Head
+from keeper.domain.secret import Secret
+from keeper.domain.state import StateRef
+from keeper.live.calls import Packing
+from keeper.live.log_ranges import Width, log_range
+from keeper.live.part import Part
+from keeper.live.reads import BlockLogs, OneAccount
+from keeper.live.simulation import Simulation
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
+from keeper.node.head_socket import HeadSocket
+from keeper.node.heads import Heads
+from keeper.ports import NewHead, Signal, Tick
+from keeper.query import Account, Answer, Ask, Call, LogRange, Logs, Simulate
+
+
+class LiveWorld:
+    """A :class:`keeper.ports.World` over JSON-RPC. A fork is one too: its endpoint is the fork's."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        socket: Secret | None = None,
+        poll_s: float = 0.5,
+        tick_s: float = 5.0,
+    ) -> None:
+        """`socket` is a WebSocket URL that tells of new heads; without one they are asked for each `poll_s`.
+
+        After each `tick_s` without a head there is a Tick.
+        """
+        self._endpoints = endpoints
+        self._socket = None if socket is None else HeadSocket(socket)
+        self._poll_s = poll_s
+        self._tick_s = tick_s
+        self._packing = Packing()
+        self._width = Width()
+
+    # --- what happens ---------------------------------------------------------------------------------------
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        """Yield the newest head, each one that follows, and a Tick whenever none came for a while."""
+        heads: asyncio.Queue[Head] = asyncio.Queue()
+        following = asyncio.create_task(self._follow(heads))
+        try:
+            while True:
+                coming = asyncio.create_task(heads.get())
+                await asyncio.wait(
+                    (coming, following), timeout=self._tick_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if coming.done():
+                    yield NewHead(head=coming.result(), seen_at_s=time.time())
+                    continue
+                coming.cancel()
+                if following.done():
+                    following.result()  # raises what ended it
+                yield Tick(seen_at_s=time.time())
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+
+    async def _follow(self, heads: asyncio.Queue[Head]) -> None:
+        stream = Heads(self._endpoints, socket=self._socket, poll_s=self._poll_s).follow()
+        async with aclosing(stream):
+            async for head in stream:
+                heads.put_nowait(head)
+
+    # --- what is so -----------------------------------------------------------------------------------------
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        """Return the answer to each ask, all at one state, in one batch wherever they fit into one.
+
+        Raises Unavailable where no endpoint answers, Inconsistent where none knows the state any more.
+        """
+        ranges = [ask for ask in asks if isinstance(ask, LogRange)]
+        pinned = [ask for ask in asks if not isinstance(ask, LogRange)] if ranges else asks
+        answers: dict[Ask, Answer] = {}
+        if pinned:
+            answers.update(
+                await self._endpoints.read(lambda endpoint: self._at_one(endpoint, pinned, at.hash))
+            )
+        for ask in ranges:
+            answers[ask] = await log_range(self._endpoints, self._width, ask, at.hash)
+        return tuple([answers[ask] for ask in asks])
+
+    async def _at_one(self, endpoint: Endpoint, asks: Sequence[Ask], at: Hash32) -> dict[Ask, Answer]:
+        """Return the answers of one endpoint at one block: usually in one round."""
+        answers: dict[Ask, Answer] = {}
+        parts = self._parts(asks, at)
+        while parts:
+            requests = [part.requests() for part in parts]
+            replies = await endpoint.read([one for of_part in requests for one in of_part])
+            more: list[Part] = []
+            start = 0
+            for part, of_part in zip(parts, requests, strict=True):
+                absorbed = part.absorb(replies[start : start + len(of_part)])
+                start += len(of_part)
+                answers.update(absorbed.answers)
+                more += absorbed.parts
+            parts = more
+        return answers
+
+    def _parts(self, asks: Sequence[Ask], at: Hash32) -> list[Part]:
+        calls: list[Call] = []
+        parts: list[Part] = []
+        for ask in asks:
+            match ask:
+                case Call():
+                    calls.append(ask)
+                case Logs():
+                    parts.append(BlockLogs(ask, at))
+                case Account():
+                    parts.append(OneAccount(ask, at))
+                case Simulate():
+                    parts.append(Simulation(ask, at))
+                case LogRange():
+                    raise Invariant("a range of blocks is not asked at one")
+                case _:
+                    assert_never(ask)
+        return self._packing.parts(calls, at) + parts
