@@ -1,4 +1,4 @@
-"""Signs of life for a supervisor: a file touched at each head handled, and systemd's watchdog, if there is one.
+"""Signs of life for a supervisor: a file touched at each head handled, and systemd's watchdog.
 
 The file holds the last head in JSON, so that it also says how far the keeper is. Neither sign is worth
 stopping for: what can't be written is logged once.

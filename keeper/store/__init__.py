@@ -1,6 +1,6 @@
 """Store: the journal on disk, and the lock that keeps a second keeper out."""
 
 from keeper.store.journal import SqliteJournal
-from keeper.store.lock import Lock, hold
+from keeper.store.lock import Lock
 
-__all__ = ["Lock", "SqliteJournal", "hold"]
+__all__ = ["Lock", "SqliteJournal"]

@@ -21,6 +21,14 @@ class Lock:
         self._paths = tuple(paths)
         self._held: list[int] = []
 
+    @classmethod
+    def of(cls, *, journal: Path, operator: Address | None) -> Self:
+        """Return the lock of a journal, and of a key beside it, where there is one."""
+        paths = [journal.with_name(journal.name + ".lock")]
+        if operator is not None:
+            paths.append(journal.with_name(f"{checksum(operator)}.lock"))
+        return cls(paths)
+
     def acquire(self) -> Self:
         """Lock every file, or none. Raises ConfigError, with the holder's pid, where one is held."""
         try:
@@ -43,14 +51,6 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-
-def hold(state_dir: Path, operator: Address | None) -> Lock:
-    """Return the lock of a state directory, and so of its journals, and of a key within it."""
-    paths = [state_dir / "keeper.lock"]
-    if operator is not None:
-        paths.append(state_dir / f"{checksum(operator)}.lock")
-    return Lock(paths)
 
 
 def _locked(path: Path) -> int:
