@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from keeper.devnet.artifact import Artifact
 from keeper.devnet.chain import Chain, Contract
@@ -165,6 +166,7 @@ class AaveMarket:
     deployment_block: int
 
 
+@cache
 def compile_aave() -> Compiled:
     """Return Aave's contracts, compiled as Aave compiles them: ten seconds the first time."""
     sources = {name: (CHECKOUT / "node_modules" / name).read_text() for name in map(_SOURCES.__add__, _ROOTS)}

@@ -18,9 +18,10 @@ from keeper.devnet.accounts import market
 from keeper.devnet.addresses import Addresses
 from keeper.devnet.borrowers import draw, open_positions, supply
 from keeper.devnet.chain import Chain
-from keeper.devnet.compile import CHECKOUT, compile_sources, read_sources
+from keeper.devnet.compile import CHECKOUT
 from keeper.devnet.feeds import deploy_feeds
 from keeper.devnet.multicall import MULTICALL3, place_multicall3
+from keeper.devnet.own import SOURCES, compile_own
 from keeper.devnet.tokens import TOKENS, deploy_tokens, give
 from keeper.devnet.uniswap import deploy_uniswap
 from keeper.node.anvil import Anvil
@@ -34,6 +35,11 @@ BLOCK_S = 12
 BASE_FEE_WEI = 8 * 10**9
 
 _MARKET_WEI = 10**28
+_MADE_BY = (
+    *("aave", "accounts", "addresses", "artifact", "borrowers", "build", "chain", "compile", "feeds"),
+    *("multicall", "own", "tokens", "uniswap"),
+)
+"""The modules of this package that have a hand in a built devnet."""
 _KEPT = 6
 """How many built devnets are kept, the newest ones."""
 
@@ -63,7 +69,7 @@ def built(*, seed: int = SEED, borrowers: int = BORROWERS) -> Built:
 def build(folder: Path, *, seed: int, borrowers: int) -> None:
     """Build a devnet into a folder: dumped state, and addresses. The same seed gives the same chain."""
     aave = compile_aave()
-    own = compile_sources(read_sources("contracts/devnet"))
+    own = compile_own()
     positions = draw(seed, borrowers)
     admin = market().address
     with Anvil(chain_id=CHAIN_ID, timestamp_s=GENESIS_S, extra=["--auto-impersonate"]) as anvil:
@@ -128,11 +134,10 @@ def _without_traces(dump: str) -> str:
 def _key(seed: int, borrowers: int) -> str:
     """Return a hash of what a devnet is made from: contracts, this package, and what was asked for."""
     told = hashlib.sha256(f"{seed} {borrowers}".encode())
-    package = sorted(Path(__file__).parent.glob("*.py"))
-    for path in (CHECKOUT / "package-lock.json", *package):
+    modules = (Path(__file__).parent / f"{name}.py" for name in _MADE_BY)
+    contracts = (CHECKOUT / name for name in SOURCES)
+    for path in (CHECKOUT / "package-lock.json", *modules, *contracts):
         told.update(path.name.encode() + b"\0" + path.read_bytes())
-    for name, text in read_sources("contracts/devnet").items():
-        told.update(f"{name}\0{text}".encode())
     return told.hexdigest()[:16]
 
 

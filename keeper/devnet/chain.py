@@ -9,6 +9,7 @@ from typing import Any
 
 from keeper.devnet.artifact import Artifact, Interface
 from keeper.domain.address import Address
+from keeper.domain.errors import KeeperError
 from keeper.node.blocking_rpc import BlockingRpc, RpcError
 
 _GAS = 15_000_000
@@ -20,7 +21,7 @@ _TIP_WEI = 10**9
 """What the market pays: always enough, whatever base fee a scenario sets."""
 
 
-class Failed(Exception):
+class Failed(KeeperError):
     """A transaction of the devnet's own reverted, or a block was not mined as asked."""
 
 

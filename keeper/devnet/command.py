@@ -10,13 +10,13 @@ from pathlib import Path
 
 from keeper.devnet import scenario
 from keeper.devnet.accounts import MNEMONIC
+from keeper.devnet.borrowers import LEAST
 from keeper.devnet.build import BORROWERS, CHAIN_ID, SEED
 from keeper.devnet.devnet import Devnet
 from keeper.domain.address import checksum
+from keeper.domain.errors import ConfigError
 
 PORT = 8545
-CRASH = "crash"
-"""The name of the market drawn from the seed."""
 
 
 def run(
@@ -24,30 +24,28 @@ def run(
     seed: int = SEED,
     borrowers: int = BORROWERS,
     port: int = PORT,
-    market: str | None = None,
-    every_s: float = 6.0,
+    prices: Path | None = None,
+    block_s: float = 4.0,
     say: Callable[[str], None] = print,
-) -> None:
-    """Run a devnet until Ctrl-C or SIGTERM, and `say` how to connect.
+) -> int:
+    """Run a devnet until Ctrl-C or SIGTERM, `say` how to connect, and return the exit code.
 
-    Without a `market` every transaction is mined at once and prices rest. With one, `crash` or the name of a
-    CSV (see `keeper.devnet.scenario`), a block is mined every `every_s` seconds: the market's and the
-    keeper's in turn, and plain ones when the path has ended.
-    Raises PathError, OSError, AnvilError, CompileError.
+    A block is mined every `block_s` seconds: the market's and the keeper's in turn, along the path of the CSV
+    `prices` (see `keeper.devnet.scenario`), else along a crash drawn from the seed; plain ones afterwards.
+    Raises ConfigError where the CSV is none or the borrowers too few, AnvilError, CompileError.
     """
-    path = None if market is None else _path(market, seed)
+    path = _path(prices, seed)
+    if borrowers < LEAST:
+        raise ConfigError(f"--borrowers: {borrowers} is too few for every kind to come up: at least {LEAST}")
     with (
         _stopped_by_signals() as stopped,
-        Devnet.start(seed=seed, borrowers=borrowers, port=port, automine=path is None) as devnet,
+        Devnet.start(seed=seed, borrowers=borrowers, port=port, automine=False) as devnet,
     ):
         for line in lines(devnet):
             say(line)
-        if path is None:
-            say("Every transaction is mined at once. Ctrl-C ends it.")
-            stopped.wait()
-        else:
-            say(f"The market moves in {len(path)} steps, a block every {every_s:g} s. Ctrl-C ends it.")
-            _move(devnet, path, every_s=every_s, stopped=stopped, say=say)
+        say(f"The market moves in {len(path)} steps; a block is mined every {block_s:g} s. Ctrl-C ends it.")
+        _move(devnet, path, block_s=block_s, stopped=stopped, say=say)
+    return 0
 
 
 def lines(devnet: Devnet) -> Iterator[str]:
@@ -72,28 +70,33 @@ def lines(devnet: Devnet) -> Iterator[str]:
     yield f"  KEEPER_PRIVATE_KEY=0x{devnet.operator.private_key.hex()}"
 
 
-def _path(market: str, seed: int) -> scenario.Path:
-    if market == CRASH:
+def _path(prices: Path | None, seed: int) -> scenario.Path:
+    if prices is None:
         return scenario.crash(seed)
-    with open(Path(market), newline="") as file:
-        return scenario.read_csv(file)
+    try:
+        with open(prices, newline="") as file:
+            return scenario.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--prices: {error}") from None
 
 
 def _move(
     devnet: Devnet,
     path: scenario.Path,
     *,
-    every_s: float,
+    block_s: float,
     stopped: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    """Play the path, then mine plain blocks, one every so many seconds, until stopped."""
-    for step in scenario.play(devnet, path, rest=lambda: stopped.wait(every_s)):
+    """Rest for a block, play the path, then mine plain blocks, until stopped."""
+    if stopped.wait(block_s):
+        return
+    for step in scenario.play(devnet, path, rest=lambda: stopped.wait(block_s)):
         prices = ", ".join(f"{symbol} ${price / 1e8:,.2f}" for symbol, price in step.prices_base.items())
         say(f"block {devnet.chain.block_number()}: {prices}")
-        if stopped.wait(every_s):
+        if stopped.wait(block_s):
             return
-    while not stopped.wait(every_s):
+    while not stopped.wait(block_s):
         devnet.mine()
 
 

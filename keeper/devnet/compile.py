@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from keeper.devnet.artifact import Artifact
+from keeper.domain.errors import KeeperError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +49,7 @@ _OUTPUT = {
 _IMPORT = re.compile(r"""(?:^|;)\s*import\s(?:[^'";]*?\sfrom\s)?\s*['"]([^'"]+)['"]""", re.MULTILINE)
 
 
-class CompileError(Exception):
+class CompileError(KeeperError):
     """The sources do not compile, or what compiles them is missing; the message says which and why."""
 
 

@@ -13,7 +13,7 @@ from keeper.devnet.addresses import Addresses
 from keeper.devnet.artifact import Interface
 from keeper.devnet.build import BLOCK_S, BORROWERS, SEED, built
 from keeper.devnet.chain import Chain, Contract, Failed
-from keeper.devnet.compile import compile_sources, read_sources
+from keeper.devnet.own import compile_own
 from keeper.devnet.tokens import TOKENS
 from keeper.devnet.uniswap import arbitrage, pool_interface, router_interface
 from keeper.domain.address import Address
@@ -171,8 +171,8 @@ class Devnet:
         return self.contract(self.addresses.router, router_interface())
 
     def _aggregator(self, symbol: str) -> Contract:
-        own = compile_sources(read_sources("contracts/devnet"))
-        return self.contract(self.addresses.aggregators[symbol], own["SettableAggregator"].interface)
+        interface = compile_own()["SettableAggregator"].interface
+        return self.contract(self.addresses.aggregators[symbol], interface)
 
     def _post_price(self, symbol: str, price_base: int) -> str:
         return self._aggregator(symbol).post("transmit", price_base, sender=self.market.address)

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from keeper.domain.errors import KeeperError
 from keeper.node.blocking_rpc import BlockingRpc
 
 VERSION = "1.7.1"
@@ -36,7 +37,7 @@ _LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
 _WATCHDOG = 'read -r _; kill -9 "$1"; rm -rf "$2"; sleep 0.2; rm -rf "$2"'
 
 
-class AnvilError(Exception):
+class AnvilError(KeeperError):
     """Anvil is missing or did not start; the message says what to do."""
 
 

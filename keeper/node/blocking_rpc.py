@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from keeper.domain.errors import KeeperError
 
-class RpcError(Exception):
+
+class RpcError(KeeperError):
     """The node refused a request. `data` is what it said beside the message, such as a revert's bytes."""
 
     def __init__(self, method: str, *, code: int, message: str, data: object = None) -> None:

@@ -13,7 +13,8 @@ from keeper.devnet import BLOCK_S, CHAIN_ID, Contract, Devnet
 from keeper.devnet.aave import E_MODES, FLASH_PREMIUM_BPS, RESERVES, compile_aave
 from keeper.devnet.artifact import Artifact
 from keeper.devnet.build import GENESIS_S, SEED, build
-from keeper.devnet.compile import CHECKOUT, compile_sources, read_sources
+from keeper.devnet.compile import CHECKOUT
+from keeper.devnet.own import compile_own
 from keeper.devnet.scenario import crash, play
 from keeper.devnet.tokens import TOKENS, give
 from keeper.devnet.uniswap import POOLS, pool_interface, sqrt_price_x96
@@ -33,8 +34,7 @@ def _pool(devnet: Devnet) -> Contract:
 
 
 def _tokens(devnet: Devnet) -> dict[str, Contract]:
-    own = compile_sources(read_sources("contracts/devnet"))
-    interfaces = {"WETH": compile_aave()["WETH9"].interface, "USDT": own["SilentToken"].interface}
+    interfaces = {"WETH": compile_aave()["WETH9"].interface, "USDT": compile_own()["SilentToken"].interface}
     other = compile_aave()["TestnetERC20"].interface
     return {
         symbol: devnet.contract(token, interfaces.get(symbol, other))
@@ -199,8 +199,7 @@ def test_set_price__emits_what_chainlink_emits__and_aave_reads_it(devnet: Devnet
     assert [int(topic, 16) for topic in logs[2]["topics"][1:]] == [80_000 * 10**8, 2]
     oracle = _contract(devnet, "AaveOracle", devnet.addresses.oracle)
     assert oracle.call("getAssetPrice", devnet.addresses.tokens["WBTC"]) == 80_000 * 10**8
-    own = compile_sources(read_sources("contracts/devnet"))
-    proxy = devnet.contract(devnet.addresses.feeds["WBTC"], own["FeedProxy"].interface)
+    proxy = devnet.contract(devnet.addresses.feeds["WBTC"], compile_own()["FeedProxy"].interface)
     assert proxy.address_of("aggregator") == devnet.addresses.aggregators["WBTC"]
     assert proxy.call("latestRoundData")[:2] == ((1 << 64) + 2, 80_000 * 10**8)
     assert proxy.call("getRoundData", (1 << 64) + 1)[1] == TOKENS["WBTC"].price_base
