@@ -33,6 +33,7 @@ from keeper.domain.state import Mined
 from keeper.planner.planner import Drafted, Planner, Proposal
 from keeper.ports import Journal, Landing, NewHead, World
 from keeper.query import Simulated, SimulatedCall, run, settle, simulate
+from keeper.reverts import explained
 from keeper.watcher import Watcher
 
 
@@ -303,5 +304,5 @@ class Engine:
 def _gas(simulated: Simulated) -> int | Declined:
     """Return what a draft used by itself, or why its simulation counts for nothing."""
     if simulated.reverted:
-        return Declined(reason=Reason.SIMULATION, detail=f"reverted with 0x{simulated.returned[:68].hex()}")
+        return Declined(reason=Reason.SIMULATION, detail=explained(simulated.returned))
     return simulated.gas_used

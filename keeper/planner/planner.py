@@ -30,6 +30,7 @@ from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
 from keeper.planner.sizing import Evaluation, value_wei, waterfall
 from keeper.query import Simulated
+from keeper.reverts import explained
 
 _AGREEMENT_BPS = 1
 """How far a simulation may be from its prediction: it is equal to the wei, or a fact is missing."""
@@ -345,7 +346,7 @@ class Planner:
 def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:
     """Return how a simulation contradicts the draft's prediction, or None. Both are in wei, tip deducted."""
     if simulated.reverted:
-        return Declined(reason=Reason.SIMULATION, detail=f"reverted with 0x{simulated.returned[:68].hex()}")
+        return Declined(reason=Reason.SIMULATION, detail=explained(simulated.returned))
     predicted_wei = draft.close.waterfall.vault_wei
     measured_wei = int.from_bytes(simulated.returned[:32], "big")
     if abs(measured_wei - predicted_wei) * BPS > _AGREEMENT_BPS * predicted_wei:

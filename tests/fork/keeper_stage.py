@@ -1,0 +1,141 @@
+"""A keeper on a devnet: its own contracts deployed, its rooms joined, its plans executed for real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from keeper.contracts import executor_creation_code, vault_creation_code
+from keeper.devnet import Devnet
+from keeper.domain.address import Address
+from keeper.domain.events import Event
+from keeper.domain.head import Head
+from keeper.domain.plan import Plan
+from keeper.domain.secret import Secret
+from keeper.engine import Engine, Pace
+from keeper.flash.aave_v3 import AaveV3Flash
+from keeper.live.world import LiveWorld
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
+from keeper.planner.assembly import Desk
+from keeper.planner.options import PlannerOptions
+from keeper.planner.planner import Planner
+from keeper.protocols.aave_v3 import AaveV3
+from keeper.venues.uniswap_v3 import UniswapV3
+from keeper.watcher import Book, Depths, Watcher
+
+GAS_LIMIT = 3_000_000
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a test plays on."""
+
+    devnet: Devnet
+    endpoints: Endpoints
+    engine: Engine
+    watcher: Watcher
+    planner: Planner
+    vault: Address
+    heard: list[Event] = field(default_factory=list)
+
+    async def head(self) -> Head:
+        return await self.endpoints.block("latest")
+
+    def execute(self, plans: Sequence[Plan]) -> list[dict[str, str]]:
+        """Mine the plans' transactions, in their order, in one keeper's block; return their receipts."""
+        rpc = self.devnet.anvil.rpc
+        operator = "0x" + self.devnet.operator.address.hex()
+        nonce = int(rpc("eth_getTransactionCount", operator, "latest"), 16)
+        hashes = [
+            rpc(
+                "eth_sendTransaction",
+                {
+                    "from": operator,
+                    "to": "0x" + plan.draft.transaction.to.hex(),
+                    "data": "0x" + plan.draft.transaction.data.hex(),
+                    "nonce": hex(nonce + place),
+                    "gas": hex(GAS_LIMIT),
+                    "maxFeePerGas": hex(10**12),
+                    "maxPriorityFeePerGas": hex(plan.fees.max_priority_fee_per_gas_wei),
+                },
+            )
+            for place, plan in enumerate(plans)
+        ]
+        self.devnet.keeper_block()
+        return [rpc("eth_getTransactionReceipt", one) for one in hashes]
+
+    def vault_wei(self) -> int:
+        """Return the vault's wrapped native, asked of the token itself."""
+        data = "0x70a08231" + self.vault.rjust(32, b"\0").hex()
+        weth = "0x" + self.devnet.addresses.weth.hex()
+        return int(self.devnet.anvil.rpc("eth_call", {"to": weth, "data": data}, "latest"), 16)
+
+
+def deploy(devnet: Devnet) -> tuple[Address, Address]:
+    """Return an executor of the devnet's operator and its vault, newly deployed."""
+    vault = _create(devnet, vault_creation_code(owner=devnet.owner.address))
+    executor = _create(
+        devnet,
+        executor_creation_code(
+            operator=devnet.operator.address, vault=vault, wrapped_native=devnet.addresses.weth
+        ),
+    )
+    return executor, vault
+
+
+def _create(devnet: Devnet, code: bytes) -> Address:
+    rpc = devnet.anvil.rpc
+    sender = "0x" + devnet.operator.address.hex()
+    sent = rpc("eth_sendTransaction", {"from": sender, "data": "0x" + code.hex(), "gas": hex(5_000_000)})
+    devnet.mine()
+    return Address(bytes.fromhex(rpc("eth_getTransactionReceipt", sent)["contractAddress"][2:]))
+
+
+@asynccontextmanager
+async def stage(devnet: Devnet, options: PlannerOptions) -> AsyncIterator[Stage]:
+    """Yield a keeper on the devnet that decides and does not send."""
+    addresses = devnet.addresses
+    executor, vault = deploy(devnet)
+    endpoints = Endpoints([Endpoint(Secret(devnet.anvil.url))])
+    venue = UniswapV3(factory=addresses.factory, router=addresses.router)
+    lender = AaveV3Flash(pool=addresses.pool)
+    watcher = Watcher(
+        books=(Book(AaveV3(pool=addresses.pool), first_block=addresses.deployment_block),),
+        depths=Depths(venue, intermediates=options.intermediates),
+        lenders=(lender,),
+    )
+    planner = Planner(
+        desk=Desk(
+            operator=devnet.operator.address,
+            executor=executor,
+            wrapped_native=addresses.weth,
+            venue=venue,
+            lender=lender,
+        ),
+        options=options,
+    )
+    heard: list[Event] = []
+    engine = Engine(
+        world=LiveWorld(endpoints),
+        watcher=watcher,
+        planner=planner,
+        journal=None,
+        landing=None,
+        listen=heard.append,
+        clock=lambda: 0.0,
+        pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+    )
+    try:
+        yield Stage(
+            devnet=devnet,
+            endpoints=endpoints,
+            engine=engine,
+            watcher=watcher,
+            planner=planner,
+            vault=vault,
+            heard=heard,
+        )
+    finally:
+        await endpoints.close()
