@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
+from typing import NamedTuple
 
 from keeper.domain.depth import Segment
 
@@ -50,34 +51,46 @@ def optimal_size(
     """
 
     def reaches(line: Line, amount: int) -> int:
-        return least + (amount - line.first) * span // line.rise
+        return (amount - line.first) * span // line.rise
 
-    here = least
+    width, at = most - least, 0  # sizes are counted from `least` on
     given_from = cost_from = 0
     given, cost = next(gives, None), next(costs, None)
-    while given is not None and cost is not None:
-        given_to = given_from + given.capacity_in
-        cost_to = cost_from + _capacity_out(cost)
-        given_end, cost_end = reaches(seized, given_to), reaches(owed, cost_to)
-        end = min(given_end, cost_end, most)
-        if end > here:
-            balance = _Balance.of(
-                given, cost, seized=seized, owed=owed, span=span, given_from=given_from, cost_from=cost_from
+    if given is None or cost is None:
+        return least
+    given_to, cost_to = given.capacity_in, _capacity_out(cost)
+    given_end, cost_end = reaches(seized, given_to), reaches(owed, cost_to)
+    while True:
+        end = min(given_end, cost_end, width)
+        if end > at:
+            balance = _Balance(
+                gain=seized.rise * given.a * given.b,
+                price=owed.rise * cost.a * cost.b,
+                give_0=span * (given.b + given.c * (seized.first - given_from)),
+                give_1=given.c * seized.rise,
+                cost_0=span * (cost.a - cost.c * (owed.first - cost_from)),
+                cost_1=cost.c * owed.rise,
             )
-            if not balance.rises_at(end - least):
-                return min(max(least + balance.root(), here), end)
-            here = end
-        if end == most:
+            if not balance.rises_at(end):
+                return least + min(max(balance.root(), at), end)
+            at = end
+        if end == width:
             return most
         if given_end <= cost_end:
             given, given_from = next(gives, None), given_to
+            if given is None:
+                return least + at
+            given_to += given.capacity_in
+            given_end = reaches(seized, given_to)
         else:
             cost, cost_from = next(costs, None), cost_to
-    return here
+            if cost is None:
+                return least + at
+            cost_to += _capacity_out(cost)
+            cost_end = reaches(owed, cost_to)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Balance:
+class _Balance(NamedTuple):
     """The sign of Z' along one pair of segments, t into the interval.
 
     Z' > 0 where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t); all terms are
@@ -90,19 +103,6 @@ class _Balance:
     give_1: int
     cost_0: int
     cost_1: int
-
-    @staticmethod
-    def of(
-        given: Segment, cost: Segment, *, seized: Line, owed: Line, span: int, given_from: int, cost_from: int
-    ) -> _Balance:
-        return _Balance(
-            gain=seized.rise * given.a * given.b,
-            price=owed.rise * cost.a * cost.b,
-            give_0=span * (given.b + given.c * (seized.first - given_from)),
-            give_1=given.c * seized.rise,
-            cost_0=span * (cost.a - cost.c * (owed.first - cost_from)),
-            cost_1=cost.c * owed.rise,
-        )
 
     def rises_at(self, t: int) -> bool:
         cost, give = self.cost_0 - self.cost_1 * t, self.give_0 + self.give_1 * t
