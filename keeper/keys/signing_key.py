@@ -21,10 +21,13 @@ class SigningKey:
 
     def __init__(self, key: bytes) -> None:
         """Take the key's 32 bytes. Raises ValueError, without them, where they are no key."""
+        expected = "not a private key: expected 32 bytes within the curve's order"
+        if len(key) != 32:  # the library would fill up with zeros
+            raise ValueError(expected)
         try:
             self._key = PrivateKey(key)
-        except (ValueError, TypeError):
-            raise ValueError("not a private key: expected 32 bytes within the curve's order") from None
+        except ValueError:
+            raise ValueError(expected) from None
         self.address = Address(keccak(self._key.public_key.format(compressed=False)[1:])[-20:])
 
     @classmethod
