@@ -18,7 +18,7 @@ from keeper.devnet.accounts import market
 from keeper.devnet.addresses import Addresses
 from keeper.devnet.borrowers import draw, open_positions, supply
 from keeper.devnet.chain import Chain
-from keeper.devnet.compile import CHECKOUT
+from keeper.devnet.compile import CHECKOUT, CompileError
 from keeper.devnet.feeds import deploy_feeds
 from keeper.devnet.multicall import MULTICALL3, place_multicall3
 from keeper.devnet.own import SOURCES, compile_own
@@ -53,7 +53,14 @@ class Built:
 
 
 def built(*, seed: int = SEED, borrowers: int = BORROWERS) -> Built:
-    """Return the devnet of that seed. Where it was never built, that takes some seconds."""
+    """Return the devnet of that seed. Where it was never built, that takes some seconds.
+
+    Raises CompileError, saying what to do, where there is nothing to build it from.
+    """
+    if not (CHECKOUT / "node_modules").is_dir():
+        raise CompileError(
+            "the devnet is made in a checkout of the keeper's repository: run scripts/setup in one"
+        )
     folder = CHECKOUT / ".cache" / "devnet" / _key(seed, borrowers)
     state, addresses = folder / "state.json", folder / "addresses.json"
     if not addresses.is_file():

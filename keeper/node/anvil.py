@@ -34,7 +34,8 @@ _OLDEST = (1, 5)
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _FOLDER_PREFIX = "keeper-anvil-"
 _LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
-_WATCHDOG = 'read -r _; kill -9 "$1"; rm -rf "$2"; sleep 0.2; rm -rf "$2"'
+_WATCHDOG = 'read -r pid; read -r _; kill -9 "$pid"; rm -rf "$1"; sleep 0.2; rm -rf "$1"'
+"""It is told whom to watch when Anvil has started, so that there is hardly a moment when nobody watches."""
 
 
 class AnvilError(KeeperError):
@@ -85,6 +86,14 @@ class Anvil:
         binary = find_anvil()
         _remove_folders_left_behind()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHDOG, "sh", self._folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert self._watchdog.stdin is not None
         with open(self._folder / "log", "wb") as log:
             self._process = subprocess.Popen(
                 [binary, *_option("--cache-path", self._folder / "states"), *self._arguments],
@@ -93,13 +102,8 @@ class Anvil:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the starter, who then stops it
             )
-        self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "sh", str(self._process.pid), self._folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watchdog.stdin.write(f"{self._process.pid}\n".encode())
+        self._watchdog.stdin.flush()
         try:
             self._port = self._await_port(within_s)
         except BaseException:
@@ -112,13 +116,14 @@ class Anvil:
         """End it and remove its folder. Harmless where it has ended already."""
         if self._rpc is not None:
             self._rpc.close()
-        # The watchdog goes first: it must not be there to kill the number of a process that is gone.
-        for process in (self._watchdog, self._process):
-            if process is not None:
-                process.kill()
-                process.wait()
-        if self._watchdog is not None and self._watchdog.stdin is not None:
-            self._watchdog.stdin.close()
+        # Both are killed before either is waited for: until then nobody else can get Anvil's number.
+        running = [process for process in (self._process, self._watchdog) if process is not None]
+        for process in running:
+            process.kill()
+        for process in running:
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._watchdog = self._process = self._rpc = self._folder = None
