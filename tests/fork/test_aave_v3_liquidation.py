@@ -464,6 +464,7 @@ def _check_terms(pool: Address, pair: Pair, close: Close) -> None:
         return
     stretches = revision_10.feasible(pair)
     assert not isinstance(stretches, Refusal)
+    assert any(one.least_raw <= close.repaid_raw <= one.most_raw for one in stretches)
     terms = AaveTerms(
         revision=revision_10, pool=pool, borrower=BORROWER, pair=pair, late=pair, stretches=stretches
     )

@@ -16,7 +16,7 @@ from keeper.ports import Filter, Touched
 from keeper.protocols.aave_v3 import events, queries, revision_10
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
-from keeper.protocols.aave_v3.terms import AaveTerms
+from keeper.protocols.aave_v3.terms import AaveTerms, steady
 from keeper.query import Log, Query
 
 _REVISIONS: Mapping[int, Revision] = {10: revision_10}
@@ -125,7 +125,7 @@ class AaveV3:
                         borrower=borrower,
                         pair=pair,
                         late=revision.pair(late, collateral=collateral, debt=debt),
-                        stretches=found,
+                        stretches=steady(found),
                     )
                 refused = found
             why = _why(refused, account, collateral, debt)

@@ -7,7 +7,7 @@ functions. Revisions differ in rounding, in the accrual formula and in their rul
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Protocol
 
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
@@ -132,17 +132,26 @@ class Remainder:
     health_factor_wad: int
 
 
+class Kind(Enum):
+    """What a stretch of repay amounts leaves."""
+
+    PART = auto()
+    """Enough of both sides."""
+    ALL_COLLATERAL = auto()
+    """Nothing of this collateral, by asking for what it costs to the unit."""
+    ALL_COLLATERAL_BY_CAP = auto()
+    """Nothing of this collateral, by asking for more: the pool takes all there is and lowers the repay."""
+    ALL_DEBT = auto()
+    """Nothing of this debt."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Repay amounts that go through, all of one kind.
+    """Repay amounts that go through, all of one kind; both ends are included."""
 
-    `by_cap`: not by asking for the amount, but by asking for more than the collateral is worth; the pool
-    then takes all of it and lowers the repay to this one amount.
-    """
-
+    kind: Kind
     least_raw: int
     most_raw: int
-    by_cap: bool = False
 
 
 class Revision(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +16,7 @@ from keeper.domain.token import Token
 from keeper.protocols.aave_v3.revision import (
     MAX_UINT,
     Close,
+    Kind,
     Pair,
     Refusal,
     Remainder,
@@ -29,6 +30,8 @@ _SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
 _GUARD_SLACK = 1_000
 """A guard lets a thousandth be gone: a rival closes more, and repaying one unit must not stop us."""
 
+
+_WHOLE = {Kind.ALL_COLLATERAL_BY_CAP, Kind.ALL_DEBT}
 
 _ROUNDINGS = 8
 """More units of either token than all the roundings of a close together are worth."""
@@ -46,7 +49,7 @@ class AaveTerms:
     late: Pair
     """The same pair at the deadline."""
     stretches: tuple[Stretch, ...]
-    """What can be repaid, as the revision's `feasible` gives it."""
+    """What can be repaid: the revision's `feasible`, made `steady`."""
 
     # --- what is exchanged
 
@@ -148,20 +151,16 @@ class AaveTerms:
 
     # --- inside
 
-    def _stretch(self, repay_raw: int) -> Stretch:
-        """Return the stretch an amount is in; taking all the collateral wins over a part of it."""
-        for stretch in sorted(self.stretches, key=lambda one: not one.by_cap):
-            if stretch.least_raw <= repay_raw <= stretch.most_raw:
-                return stretch
-        raise ValueError(f"{repay_raw} of {self.debt.symbol} is not among the amounts that may be repaid")
-
     def _debt_to_cover(self, repay_raw: int) -> int:
         """Return what to ask for: without bound where it clears the debt or takes all of the collateral.
 
-        Both grow with time; a number would leave dust a second later.
+        Both grow with time; a number would leave dust a second later. Raises ValueError outside the
+        feasible set.
         """
-        whole = self._stretch(repay_raw).by_cap or repay_raw == self.owed_raw
-        return MAX_UINT if whole else repay_raw
+        kinds = {one.kind for one in self.stretches if one.least_raw <= repay_raw <= one.most_raw}
+        if not kinds:
+            raise ValueError(f"{repay_raw} of {self.debt.symbol} is not among the amounts that may be repaid")
+        return MAX_UINT if kinds & _WHOLE else repay_raw
 
     def _close(self, repay_raw: int) -> Close:
         close = self.revision.close(
@@ -216,6 +215,16 @@ class AaveTerms:
         missing = target * account.debt_base - account.threshold_base_bps * BPS * WAD
         missing -= _ROUNDINGS * unit_base * target
         return max(missing, 0) * debt.reserve.unit_raw // (rate * debt.reserve.price_base)
+
+
+def steady(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """Return the stretches without those that only hold for a second.
+
+    What takes all of the collateral by asking for it to the unit leaves dust as soon as the collateral has
+    grown by one. Where more may be asked for, the cap takes as much, and its price keeps up.
+    """
+    capped = any(one.kind is Kind.ALL_COLLATERAL_BY_CAP for one in stretches)
+    return tuple(one for one in stretches if not (capped and one.kind is Kind.ALL_COLLATERAL))
 
 
 def _smallest(

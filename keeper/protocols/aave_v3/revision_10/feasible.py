@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keeper.domain.fixed_point import BPS, RAY, mul_div_down, mul_div_up
-from keeper.protocols.aave_v3.revision import Pair, Refusal, Stretch
+from keeper.protocols.aave_v3.revision import Kind, Pair, Refusal, Stretch
 from keeper.protocols.aave_v3.revision_10.liquidation import (
     LEFTOVER_LEAST_BASE,
     capped_repay_raw,
@@ -57,14 +57,14 @@ def _partial(pair: Pair) -> Stretch | None:
     most = min(
         pair.limit_raw, debt.raw - least_owed, most_repay_for_gross_raw(pair, collateral.raw - least_left)
     )
-    return _stretch(1, most)
+    return _stretch(Kind.PART, 1, most)
 
 
 def _takes_all_collateral(pair: Pair) -> Stretch | None:
     """Return what asks for the collateral to the last unit, and not for more."""
     least = most_repay_for_gross_raw(pair, pair.collateral.raw - 1) + 1
     most = min(pair.limit_raw, most_repay_for_gross_raw(pair, pair.collateral.raw))
-    return _stretch(max(least, 1), most)
+    return _stretch(Kind.ALL_COLLATERAL, max(least, 1), most)
 
 
 def _takes_all_collateral_by_cap(pair: Pair) -> Stretch | None:
@@ -72,14 +72,14 @@ def _takes_all_collateral_by_cap(pair: Pair) -> Stretch | None:
     if gross_raw(pair, pair.limit_raw) <= pair.collateral.raw:
         return None
     repay = capped_repay_raw(pair)
-    return Stretch(least_raw=repay, most_raw=repay, by_cap=True) if repay > 0 else None
+    return _stretch(Kind.ALL_COLLATERAL_BY_CAP, max(repay, 1), repay)
 
 
 def _clears_debt(pair: Pair) -> Stretch | None:
     owed = pair.debt.raw
     if pair.limit_raw < owed or gross_raw(pair, owed) > pair.collateral.raw:
         return None
-    return _stretch(owed, owed)
+    return _stretch(Kind.ALL_DEBT, owed, owed)
 
 
 def most_repay_for_gross_raw(pair: Pair, gross: int) -> int:
@@ -112,7 +112,7 @@ def _burning(pair: Pair, stretch: Stretch) -> Stretch | None:
         return burned * RAY >= pair.debt.index_ray
 
     least = _first(stretch.least_raw, stretch.most_raw, burns)
-    return None if least is None else _from(stretch, least)
+    return None if least is None else _stretch(stretch.kind, least, stretch.most_raw)
 
 
 def _within_cash(pair: Pair, stretch: Stretch) -> Stretch | None:
@@ -127,7 +127,7 @@ def _within_cash(pair: Pair, stretch: Stretch) -> Stretch | None:
         return stretch
     first_over = _first(stretch.least_raw, stretch.most_raw, exceeds)
     assert first_over is not None
-    return _stretch(stretch.least_raw, first_over - 1)
+    return _stretch(stretch.kind, stretch.least_raw, first_over - 1)
 
 
 def _first(least: int, most: int, holds: Callable[[int], bool]) -> int | None:
@@ -146,12 +146,9 @@ def _first(least: int, most: int, holds: Callable[[int], bool]) -> int | None:
 
 
 def _gross(pair: Pair, stretch: Stretch, repay: int) -> int:
-    return pair.collateral.raw if stretch.by_cap else gross_raw(pair, repay)
+    by_cap = stretch.kind is Kind.ALL_COLLATERAL_BY_CAP
+    return pair.collateral.raw if by_cap else gross_raw(pair, repay)
 
 
-def _stretch(least: int, most: int) -> Stretch | None:
-    return Stretch(least_raw=least, most_raw=most) if least <= most else None
-
-
-def _from(stretch: Stretch, least: int) -> Stretch:
-    return Stretch(least_raw=least, most_raw=stretch.most_raw, by_cap=stretch.by_cap)
+def _stretch(kind: Kind, least: int, most: int) -> Stretch | None:
+    return Stretch(kind=kind, least_raw=least, most_raw=most) if least <= most else None

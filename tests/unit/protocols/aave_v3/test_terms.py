@@ -12,9 +12,9 @@ from keeper.domain.fixed_point import RAY, WAD
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Interval, Opportunity
 from keeper.protocols.aave_v3 import AaveV3, revision_10
-from keeper.protocols.aave_v3.revision import MAX_UINT, Close, Pair, Refusal
+from keeper.protocols.aave_v3.revision import MAX_UINT, Close, Kind, Pair, Refusal
 from keeper.protocols.aave_v3.state import Market, Row
-from keeper.protocols.aave_v3.terms import AaveTerms
+from keeper.protocols.aave_v3.terms import AaveTerms, steady
 from tests.unit.protocols.aave_v3.markets import (
     BORROWER,
     DOLLAR,
@@ -49,7 +49,7 @@ def terms_of(pair: Pair, late: Pair | None = None) -> AaveTerms | Refusal:
         borrower=BORROWER,
         pair=pair,
         late=late or pair,
-        stretches=stretches,
+        stretches=steady(stretches),
     )
 
 
@@ -81,14 +81,33 @@ def test_feasible__small_position__exactly_the_amounts_that_go_through(
     position: tuple[Market, Row],
 ) -> None:
     for pair in pairs_of(*position):
-        terms = terms_of(pair)
-        going_through = sorted(tried(pair))
-        if isinstance(terms, Refusal):
-            event(f"none, {terms}")
-            assert going_through == []
+        stretches = revision_10.feasible(pair)
+        going_through = set(tried(pair))
+        if isinstance(stretches, Refusal):
+            event(f"none, {stretches}")
+            assert going_through == set()
             continue
-        event(f"{len(terms.feasible)} intervals")
-        assert amounts(terms) == going_through
+        event(", ".join(sorted(one.kind.name for one in stretches)))
+        assert going_through == {n for one in stretches for n in range(one.least_raw, one.most_raw + 1)}
+
+
+@_MUCH
+@given(small_positions())
+def test_steady__small_position__drops_only_what_costs_about_as_much_as_the_cap(
+    position: tuple[Market, Row],
+) -> None:
+    for pair in pairs_of(*position):
+        terms = terms_of(pair)
+        if isinstance(terms, Refusal):
+            continue
+        closes = tried(pair)
+        kept = set(amounts(terms))
+        assert kept <= set(closes)
+        for repay in set(closes) - kept:
+            event("dropped")
+            (capped,) = [one for one in terms.stretches if one.kind is Kind.ALL_COLLATERAL_BY_CAP]
+            assert closes[repay].seized_raw == closes[capped.least_raw].seized_raw
+            assert not closes[repay].stays_collateral
 
 
 @_MUCH
