@@ -27,13 +27,15 @@ library Erc20 {
 
     /// @notice Moves `amount` to `to`, and returns whether the token says so.
     function tryTransfer(IERC20 token, address to, uint256 amount) internal returns (bool) {
-        return _call(address(token), abi.encodeCall(IERC20.transfer, (to, amount)));
+        return _call(token, IERC20.transfer.selector, to, amount);
     }
 
     /// @notice Lets `spender` take `amount`, whatever it may have been allowed before.
     function forceApprove(IERC20 token, address spender, uint256 amount) internal {
-        if (_approve(token, spender, amount)) return;
-        if (_approve(token, spender, 0) && _approve(token, spender, amount)) return;
+        if (_call(token, IERC20.approve.selector, spender, amount)) return;
+        if (_call(token, IERC20.approve.selector, spender, 0)) {
+            if (_call(token, IERC20.approve.selector, spender, amount)) return;
+        }
         revert ApprovalRefused(address(token));
     }
 
@@ -41,18 +43,21 @@ library Erc20 {
     /// @dev Asks first: what was approved has mostly been taken, and some tokens refuse to approve zero.
     function revoke(IERC20 token, address spender) internal {
         if (token.allowance(address(this), spender) == 0) return;
-        if (!_approve(token, spender, 0)) revert ApprovalRefused(address(token));
+        if (!_call(token, IERC20.approve.selector, spender, 0)) revert ApprovalRefused(address(token));
     }
 
-    function _approve(IERC20 token, address spender, uint256 amount) private returns (bool) {
-        return _call(address(token), abi.encodeCall(IERC20.approve, (spender, amount)));
-    }
-
-    /// @dev True where the call succeeded and answered nothing, being a contract, or a true.
-    function _call(address token, bytes memory data) private returns (bool) {
-        (bool success, bytes memory answer) = token.call(data);
-        if (!success) return false;
-        if (answer.length == 0) return token.code.length != 0;
-        return answer.length >= 32 && uint256(bytes32(answer)) == 1;
+    /// @dev Returns whether the token did it: it answered nothing, being a contract, or a true.
+    function _call(IERC20 token, bytes4 selector, address account, uint256 amount) private returns (bool success) {
+        uint256 answered;
+        assembly ("memory-safe") {
+            let data := mload(64)
+            mstore(data, selector)
+            mstore(add(data, 4), account)
+            mstore(add(data, 36), amount)
+            success := call(gas(), token, 0, data, 68, 0, 32)
+            answered := returndatasize()
+            if answered { success := and(success, and(gt(answered, 31), eq(mload(0), 1))) }
+        }
+        if (answered == 0 && address(token).code.length == 0) success = false;
     }
 }

@@ -2,8 +2,9 @@
 pragma solidity 0.8.34;
 
 import {Approvals} from "./Approvals.sol";
+import {Calls} from "./Calls.sol";
 import {Erc20, IERC20, IWrappedNative} from "./Erc20.sol";
-import {Reader, Reading} from "./Reader.sol";
+import {Packed} from "./Packed.sol";
 import {Scratch} from "./Scratch.sol";
 
 /// @title Executor
@@ -16,42 +17,49 @@ import {Scratch} from "./Scratch.sol";
 /// planted in a contract that it called can only ever meet that key's programs; the owner then deploys another
 /// executor before the same vault.
 ///
-/// @dev A program is packed. Integers are big-endian; a `number` is one byte, how many bytes follow, and those.
-/// `at` and `length` are u16.
+/// @dev A program is packed. Integers are big-endian; a `number` is one byte, how many bytes follow, and those;
+/// `data` is two bytes, how many follow, and those.
 ///
 /// program  = deadline:u40 floor:number tipBps:u16 tipCap:number
 ///            tokens:u8 addresses:u8 address*   index 0 is the wrapped native coin, these are 1, 2, ...; the
 ///                                              first `tokens` of them are the tokens that are touched
 ///            guards legs:u8 leg*
 /// leg      = 0:u8 body                         it must succeed
-///          | 1:u8 gas:u24 length:u16 body      it may fail, and then leaves no trace; gas 0 is all there is
+///          | 1:u8 gas:u24 data                 the data is a body, which may fail, and then leaves no trace; it
+///                                              gets so much gas, or with 0 all there is
 /// body     = guards steps:u8 step*
-/// guards   = count:u8 (target:u8 test:u8 [least:number] [most:number] length:u16 data)*
+/// guards   = count:u8 (target:u8 data test:u8 [least:number] [most:number])*
 ///            test is the word of the answer to look at, + 0x80 with `least`, + 0x40 with `most`
-/// step     = flags:u8 target:u8
-///            [SPEND     token:u8 spender:u8 (amount:number unless SPEND_BALANCE)]
-///            [VALUE     amount:number]         native coin to send along, unwrapped by an earlier step
-///            [BALANCE   token:u8 at:u16 least:number]
-///            [CALLBACK  caller:u8 selector:u32 bytesArgument:u8 initiatorArgument:u8 at:u16]
-///            length:u16 data
-/// callback = length:u8 answer repayments:u8 (token:u8 amount:number)* body
+/// step     = flags:u8 target:u8 data
+///            [BALANCE       token:u8 at:u16 least:number [SKIP size:u8]]
+///            [SPEND         token:u8 amount:number spender:u8]
+///            [SPEND_BALANCE spender:u8]
+///            [VALUE         amount:number]
+///            [CALLBACK      caller:u8 selector:u32 bytesArgument:u8 initiatorArgument:u8 at:u16]
+/// callback = length:u8 answer length:u8 repayments body
+/// repayments = (token:u8 amount:number)*
 ///
-/// SPEND approves, calls, and approves zero. BALANCE replaces the word at `at` in the data by the balance of the
-/// token, and reverts (with SKIP: leaves the step out) where that is below `least`. CALLBACK expects that the
-/// call makes one callback, whose bytes argument are the bytes of the data at `at`, after their ABI length: a
-/// `callback`. Its body runs, then the caller is approved the repayments, until the step ends.
+/// BALANCE replaces the word at `at` in the data by the balance of the token, and reverts where that is below
+/// `least`; with SKIP the call is left out instead, and the `size` bytes of the step that are left passed over.
+/// SPEND approves, calls, and approves zero; SPEND_BALANCE does it with the balance just measured. VALUE sends
+/// along native coin, which an earlier step has unwrapped. CALLBACK expects that the call makes one callback,
+/// whose bytes argument are the bytes at `at` in the data, after their ABI length: a `callback`. Its body runs,
+/// then its caller is approved the repayments, until the step ends.
 contract Executor {
     using Erc20 for IERC20;
+    using Packed for uint256;
+    using Packed for bytes;
 
-    uint256 private constant SPEND = 1;
-    uint256 private constant SPEND_BALANCE = 2;
-    uint256 private constant VALUE = 4;
-    uint256 private constant BALANCE = 8;
-    uint256 private constant SKIP = 16;
+    uint256 private constant BALANCE = 1;
+    uint256 private constant SKIP = 2;
+    uint256 private constant SPEND = 4;
+    uint256 private constant SPEND_BALANCE = 8;
+    uint256 private constant VALUE = 16;
     uint256 private constant CALLBACK = 32;
 
     uint256 private constant TEST_LEAST = 0x80;
     uint256 private constant TEST_MOST = 0x40;
+    uint256 private constant TEST_WORD = 0x3f;
 
     /// @dev What a token that counts in shares may be unable to give up.
     uint256 private constant DUST = 2;
@@ -60,23 +68,6 @@ contract Executor {
     address public immutable operator;
     address public immutable vault;
     IWrappedNative public immutable wrappedNative;
-
-    struct Step {
-        uint256 flags;
-        address target;
-        IERC20 spent;
-        address spender;
-        uint256 amount;
-        uint256 value;
-        IERC20 held;
-        uint256 heldAt;
-        uint256 least;
-        address caller;
-        uint256 selector;
-        uint256 bytesArgument;
-        uint256 initiatorArgument;
-        uint256 programAt;
-    }
 
     /// @notice What reached the vault, the tip not counted, and the tip; in wei.
     event Executed(uint256 profit, uint256 tip);
@@ -89,9 +80,7 @@ contract Executor {
     error Reentered();
     error Expired(uint256 deadline);
     error GuardFailed(uint256 index);
-    error UntouchedToken(uint256 index);
     error ForbiddenCall(address target, bytes4 selector);
-    error NoCode(address target);
     error BalanceTooLow(address token, uint256 balance, uint256 least);
     error NotSwept(address token, uint256 left);
     error FloorNotMet(uint256 profit, uint256 floor);
@@ -111,20 +100,23 @@ contract Executor {
     function execute(bytes calldata program) external returns (uint256 profit) {
         if (msg.sender != operator) revert NotOperator();
         if (Scratch.isRunning()) revert Reentered();
+        Scratch.setRunning(true);
 
-        Reader memory reader = Reading.open(program);
-        uint256 deadline = reader.fixedNumber(5);
-        // slither-disable-next-line timestamp
+        (uint256 deadline, uint256 at) = Packed.open(program).uintOf(5);
         if (block.timestamp > deadline) revert Expired(deadline);
-        uint256 floor = reader.number();
-        uint256 tipBps = reader.fixedNumber(2);
-        uint256 tipCap = reader.number();
-        uint256 tokens = _begin(reader);
+        uint256 floor;
+        uint256 tipBps;
+        uint256 tipCap;
+        uint256 tokens;
+        (floor, at) = at.number();
+        (tipBps, at) = at.uintOf(2);
+        (tipCap, at) = at.number();
+        (tokens, at) = _list(at);
 
-        _guard(reader);
+        at = _guard(at);
         uint256 before = wrappedNative.balanceOf(vault);
-        _runLegs(reader);
-        reader.close();
+        at = _runLegs(at);
+        Packed.close(program, at);
 
         _sweep(tokens);
         uint256 tip;
@@ -132,26 +124,22 @@ contract Executor {
         if (profit < floor) revert FloorNotMet(profit, floor);
         emit Executed(profit, tip);
         if (tip != 0) _tip(tip);
-        Scratch.end();
+        Scratch.setRunning(false);
     }
 
     /// @notice Runs the body of a leg that may fail; a frame of its own, so that failing undoes all of it.
     function runLeg(bytes calldata body) external {
         if (msg.sender != address(this)) revert NotSelf();
-        Reader memory reader = Reading.open(body);
-        _run(reader);
-        reader.close();
+        Packed.close(body, _run(Packed.open(body)));
     }
 
     /// @notice Runs the callback that the current step has committed to, and returns the answer it is to give.
-    fallback(bytes calldata) external returns (bytes memory answer) {
-        Reader memory reader = Reading.open(Scratch.take());
-        answer = reader.slice(reader.small());
-        uint256 repaymentsAt = reader.at;
-        _eachRepayment(reader, msg.sender, _pass);
-        _run(reader);
-        reader.close();
-        _eachRepayment(Reader(repaymentsAt, reader.end), msg.sender, _approve);
+    fallback(bytes calldata) external returns (bytes memory) {
+        bytes calldata callback = Scratch.take();
+        (bytes calldata answer, bytes calldata repayments, uint256 at) = _open(callback);
+        Packed.close(callback, _run(at));
+        _approve(repayments, msg.sender);
+        return answer;
     }
 
     /// @notice Takes native coin only while a program runs: a withdrawal's, or a market's that pays out in it.
@@ -159,32 +147,61 @@ contract Executor {
         if (!Scratch.isRunning()) revert NotOperator();
     }
 
-    // --- a program's parts, in the order in which they are read
+    // --- a program's parts: each is given where it begins, and returns where it ends
 
-    /// @dev Returns how many tokens after the wrapped native coin are touched.
-    function _begin(Reader memory reader) private returns (uint256 tokens) {
-        tokens = reader.small();
-        uint256 addresses = reader.small();
-        Scratch.begin(tokens);
-        Scratch.setAddress(0, address(wrappedNative));
+    /// @dev Lists the addresses; returns also how many of them, after the wrapped native coin, are tokens.
+    function _list(uint256 at) private returns (uint256 tokens, uint256) {
+        uint256 addresses;
+        (tokens, at) = at.u8();
+        (addresses, at) = at.u8();
+        Scratch.setToken(0, uint160(address(wrappedNative)));
         for (uint256 i = 1; i <= addresses; i++) {
-            Scratch.setAddress(i, address(uint160(reader.fixedNumber(20))));
+            uint256 account;
+            (account, at) = at.uintOf(20);
+            if (i <= tokens) Scratch.setToken(i, account);
+            else Scratch.setAddress(i, account);
         }
+        return (tokens, at);
     }
 
-    function _runLegs(Reader memory reader) private {
-        uint256 legs = reader.small();
+    /// @dev Reads that must still hold: the first thing a program and a leg do, for a lost race to cost little.
+    function _guard(uint256 at) private view returns (uint256) {
+        uint256 guards;
+        (guards, at) = at.u8();
+        for (uint256 i = 0; i < guards; i++) {
+            address target;
+            uint256 test;
+            uint256 least;
+            uint256 most = type(uint256).max;
+            bytes calldata data;
+            (target, at) = _address(at);
+            (data, at) = at.sized();
+            (test, at) = at.u8();
+            if (test & TEST_LEAST != 0) (least, at) = at.number();
+            if (test & TEST_MOST != 0) (most, at) = at.number();
+
+            (bool success, uint256 word) = Calls.read(target, data, test & TEST_WORD);
+            if (!success || word < least || word > most) revert GuardFailed(i);
+        }
+        return at;
+    }
+
+    function _runLegs(uint256 at) private returns (uint256) {
+        uint256 legs;
+        (legs, at) = at.u8();
         for (uint256 i = 0; i < legs; i++) {
-            if (reader.small() == 0) {
-                _run(reader);
-            } else {
-                uint256 gasLimit = reader.fixedNumber(3);
-                _tryLeg(i, gasLimit, reader.slice(reader.fixedNumber(2)));
-            }
+            uint256 mayFail;
+            (mayFail, at) = at.u8();
+            at = mayFail == 0 ? _run(at) : _tryLeg(at, i);
         }
+        return at;
     }
 
-    function _tryLeg(uint256 index, uint256 gasLimit, bytes calldata body) private {
+    function _tryLeg(uint256 at, uint256 index) private returns (uint256) {
+        uint256 gasLimit;
+        bytes calldata body;
+        (gasLimit, at) = at.uintOf(3);
+        (body, at) = at.sized();
         bytes memory data = abi.encodeCall(this.runLeg, (body));
         bool success;
         bytes32 reason;
@@ -196,149 +213,163 @@ contract Executor {
             reason := mload(0)
         }
         if (!success) emit LegFailed(index, reason);
+        return at;
     }
 
-    function _run(Reader memory reader) private {
-        _guard(reader);
-        uint256 steps = reader.small();
+    function _run(uint256 at) private returns (uint256) {
+        at = _guard(at);
+        uint256 steps;
+        (steps, at) = at.u8();
         for (uint256 i = 0; i < steps; i++) {
-            Step memory step = _readStep(reader);
-            _perform(step, reader.slice(reader.fixedNumber(2)));
+            at = _step(at);
         }
+        return at;
     }
 
-    /// @dev Reads that must still hold: the first thing a program and a leg do, for a lost race to cost little.
-    function _guard(Reader memory reader) private view {
-        uint256 guards = reader.small();
-        for (uint256 i = 0; i < guards; i++) {
-            address target = Scratch.getAddress(reader.small());
-            uint256 test = reader.small();
-            uint256 least = test & TEST_LEAST != 0 ? reader.number() : 0;
-            uint256 most = test & TEST_MOST != 0 ? reader.number() : type(uint256).max;
-            uint256 end = 32 * (test & 0x3f) + 32;
+    function _step(uint256 at) private returns (uint256) {
+        uint256 flags;
+        address target;
+        bytes calldata data;
+        (flags, at) = at.u8();
+        (target, at) = _address(at);
+        (data, at) = at.sized();
+        bytes memory input = Calls.copy(data);
 
-            (bool success, bytes memory answer) = target.staticcall(reader.slice(reader.fixedNumber(2)));
-            if (!success || answer.length < end) revert GuardFailed(i);
-            uint256 word;
-            assembly ("memory-safe") {
-                word := mload(add(answer, end))
-            }
-            if (word < least || word > most) revert GuardFailed(i);
-        }
-    }
-
-    function _readStep(Reader memory reader) private view returns (Step memory step) {
-        uint256 flags = reader.small();
-        step.flags = flags;
-        step.target = Scratch.getAddress(reader.small());
-        if (flags & SPEND != 0) {
-            step.spent = _readToken(reader);
-            step.spender = Scratch.getAddress(reader.small());
-            if (flags & SPEND_BALANCE == 0) step.amount = reader.number();
-        }
-        if (flags & VALUE != 0) step.value = reader.number();
+        IERC20 spent;
+        uint256 amount;
         if (flags & BALANCE != 0) {
-            step.held = _readToken(reader);
-            step.heldAt = reader.fixedNumber(2);
-            step.least = reader.number();
+            bool tooLow;
+            (spent, amount, tooLow, at) = _putBalance(at, flags, input);
+            if (tooLow) return at;
         }
-        if (flags & CALLBACK != 0) {
-            step.caller = Scratch.getAddress(reader.small());
-            step.selector = reader.fixedNumber(4);
-            step.bytesArgument = reader.small();
-            step.initiatorArgument = reader.small();
-            step.programAt = reader.fixedNumber(2);
+        address spender;
+        if (flags & (SPEND | SPEND_BALANCE) != 0) {
+            if (flags & SPEND != 0) (spent, amount, at) = _amount(at);
+            (spender, at) = _address(at);
+            spent.forceApprove(spender, amount);
         }
-    }
+        uint256 value;
+        if (flags & VALUE != 0) (value, at) = at.number();
 
-    /// @dev What is spent must be a touched token: those are what is swept.
-    function _readToken(Reader memory reader) private view returns (IERC20) {
-        uint256 index = reader.small();
-        if (!Scratch.isTouched(index)) revert UntouchedToken(index);
-        return IERC20(Scratch.getAddress(index));
-    }
-
-    // --- one step
-
-    function _perform(Step memory step, bytes calldata data) private {
-        bytes4 selector = bytes4(data);
-        if (step.target == address(this) || Approvals.isApproval(selector)) {
-            revert ForbiddenCall(step.target, selector);
-        }
-        bytes memory call = data;
-        if (step.flags & BALANCE != 0) {
-            uint256 balance = step.held.balanceOf(address(this));
-            if (balance < step.least) {
-                if (step.flags & SKIP != 0) return;
-                revert BalanceTooLow(address(step.held), balance, step.least);
-            }
-            _replaceWord(call, step.heldAt, balance);
-        }
-        if (step.flags & SPEND != 0) {
-            if (step.flags & SPEND_BALANCE != 0) step.amount = step.spent.balanceOf(address(this));
-            step.spent.forceApprove(step.spender, step.amount);
-        }
-        if (step.flags & CALLBACK == 0) {
-            _call(step.target, step.value, call);
+        if (flags & CALLBACK == 0) {
+            _call(target, value, input);
         } else {
-            // Hashed before the balance is put in: whatever the lender sends back that differs is refused, so
-            // the repayments revoked below are the ones that were approved.
-            bytes calldata callback = _callback(data, step.programAt);
-            Scratch.commit(
-                step.caller, step.selector, step.bytesArgument, step.initiatorArgument, keccak256(callback)
-            );
-            _call(step.target, step.value, call);
-            Scratch.requireTaken();
-            Reader memory reader = Reading.open(callback);
-            reader.slice(reader.small());
-            _eachRepayment(reader, step.caller, _revoke);
+            at = _callWithCallback(at, target, value, input, data);
         }
-        if (step.flags & SPEND != 0) step.spent.revoke(step.spender);
+        if (flags & (SPEND | SPEND_BALANCE) != 0) spent.revoke(spender);
+        return at;
     }
 
-    function _call(address target, uint256 value, bytes memory data) private {
-        (bool success, bytes memory answer) = target.call{value: value}(data);
-        if (!success) {
-            assembly ("memory-safe") {
-                revert(add(answer, 32), mload(answer))
-            }
-        }
-        if (answer.length == 0 && target.code.length == 0) revert NoCode(target);
-    }
+    /// @dev Puts the balance of a token into the call, or tells that it is too low and the call to be left out.
+    function _putBalance(uint256 at, uint256 flags, bytes memory input)
+        private
+        view
+        returns (IERC20 token, uint256 held, bool tooLow, uint256)
+    {
+        uint256 wordAt;
+        uint256 least;
+        uint256 size;
+        (token, at) = _token(at);
+        (wordAt, at) = at.uintOf(2);
+        (least, at) = at.number();
+        if (flags & SKIP != 0) (size, at) = at.u8();
 
-    function _replaceWord(bytes memory data, uint256 at, uint256 word) private pure {
-        if (at + 32 > data.length) revert Reading.Malformed();
+        held = token.balanceOf(address(this));
+        if (held < least) {
+            if (flags & SKIP == 0) revert BalanceTooLow(address(token), held, least);
+            return (token, held, true, at + size);
+        }
+        if (wordAt + 32 > input.length) revert Packed.Malformed();
         assembly ("memory-safe") {
-            mstore(add(add(data, 32), at), word)
+            mstore(add(add(input, 32), wordAt), held)
         }
+        return (token, held, false, at);
     }
 
-    /// @dev Returns the bytes argument at `at`, after its ABI length.
-    function _callback(bytes calldata data, uint256 at) private pure returns (bytes calldata) {
-        if (at < 32) revert Reading.Malformed();
-        return data[at:][:uint256(bytes32(data[at - 32:at]))];
+    function _amount(uint256 at) private view returns (IERC20 token, uint256 amount, uint256) {
+        (token, at) = _token(at);
+        (amount, at) = at.number();
+        return (token, amount, at);
     }
 
-    function _eachRepayment(
-        Reader memory reader,
-        address lender,
-        function(IERC20, address, uint256) internal action
-    ) private {
-        uint256 repayments = reader.small();
-        for (uint256 i = 0; i < repayments; i++) {
-            IERC20 token = _readToken(reader);
-            action(token, lender, reader.number());
+    function _token(uint256 at) private view returns (IERC20 token, uint256 next) {
+        (uint256 index, uint256 end) = at.u8();
+        return (IERC20(Scratch.getToken(index)), end);
+    }
+
+    function _address(uint256 at) private view returns (address account, uint256 next) {
+        (uint256 index, uint256 end) = at.u8();
+        return (Scratch.getAddress(index), end);
+    }
+
+    /// @dev The commitment is to the bytes before a balance is put in: whatever comes back that differs is
+    /// refused, and so the repayments revoked afterwards are the ones that were approved.
+    function _callWithCallback(uint256 at, address target, uint256 value, bytes memory input, bytes calldata data)
+        private
+        returns (uint256)
+    {
+        address caller;
+        uint256 selector;
+        uint256 bytesArgument;
+        uint256 initiatorArgument;
+        uint256 start;
+        (caller, at) = _address(at);
+        (selector, at) = at.uintOf(4);
+        (bytesArgument, at) = at.u8();
+        (initiatorArgument, at) = at.u8();
+        (start, at) = at.uintOf(2);
+        if (start < 32) revert Packed.Malformed();
+        bytes calldata callback = data[start:][:uint256(bytes32(data[start - 32:start]))];
+
+        Scratch.commit(caller, selector, bytesArgument, initiatorArgument, Calls.hash(callback));
+        _call(target, value, input);
+        Scratch.requireTaken();
+        (, bytes calldata repayments,) = _open(callback);
+        _revoke(repayments, caller);
+        return at;
+    }
+
+    // --- one call
+
+    function _call(address target, uint256 value, bytes memory input) private {
+        bytes4 selector = bytes4(input);
+        if (target == address(this) || Approvals.isApproval(selector)) revert ForbiddenCall(target, selector);
+        Calls.make(target, value, input);
+    }
+
+    // --- a callback's program
+
+    /// @dev Returns its answer, its repayments, and where its body begins.
+    function _open(bytes calldata callback)
+        private
+        pure
+        returns (bytes calldata answer, bytes calldata repayments, uint256 at)
+    {
+        uint256 size;
+        (size, at) = Packed.open(callback).u8();
+        (answer, at) = at.slice(size);
+        (size, at) = at.u8();
+        (repayments, at) = at.slice(size);
+    }
+
+    function _approve(bytes calldata repayments, address lender) private {
+        uint256 at = Packed.open(repayments);
+        for (uint256 end = at + repayments.length; at < end;) {
+            IERC20 token;
+            uint256 amount;
+            (token, amount, at) = _amount(at);
+            token.forceApprove(lender, amount);
         }
+        Packed.close(repayments, at);
     }
 
-    function _pass(IERC20, address, uint256) private pure {}
-
-    function _approve(IERC20 token, address lender, uint256 amount) private {
-        token.forceApprove(lender, amount);
-    }
-
-    function _revoke(IERC20 token, address lender, uint256) private {
-        token.revoke(lender);
+    function _revoke(bytes calldata repayments, address lender) private {
+        uint256 at = Packed.open(repayments);
+        for (uint256 end = at + repayments.length; at < end;) {
+            IERC20 token;
+            (token,, at) = _amount(at);
+            token.revoke(lender);
+        }
     }
 
     // --- the end

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.34;
 
+import {Calls} from "./Calls.sol";
+
 /// @title What the executor remembers within a transaction
 /// @notice All of it in transient storage: a frame that reverts takes back what it wrote, and nothing is left
 /// when the transaction ends. The executor has no other storage.
@@ -11,6 +13,8 @@ library Scratch {
     error WrongInitiator(address initiator);
     /// @notice A call returned without the callback it was to make.
     error CallbackMissing();
+    /// @notice What is spent or measured must be one of the program's tokens: those are what is swept.
+    error UntouchedToken(uint256 index);
 
     uint256 internal constant NO_ARGUMENT = 0xff;
 
@@ -19,32 +23,36 @@ library Scratch {
     uint256 private constant COMMITTED_BYTES = 2;
     uint256 private constant ADDRESSES = 0x100;
 
+    uint256 private constant TOUCHED = 1 << 160;
+
     // --- the running program
-
-    /// @notice Begins a program that touches the first `tokens` addresses after index 0.
-    function begin(uint256 tokens) internal {
-        _store(RUNNING, tokens + 1);
-    }
-
-    function end() internal {
-        _store(RUNNING, 0);
-    }
 
     function isRunning() internal view returns (bool) {
         return _load(RUNNING) != 0;
     }
 
-    /// @notice Whether the address at `index` is one of the tokens that are swept in the end.
-    function isTouched(uint256 index) internal view returns (bool) {
-        return index < _load(RUNNING);
+    function setRunning(bool running) internal {
+        _store(RUNNING, running ? 1 : 0);
     }
 
-    function setAddress(uint256 index, address value) internal {
-        _store(ADDRESSES + index, uint160(value));
+    /// @notice Lists an address by which a program goes on to mean it by its index.
+    function setAddress(uint256 index, uint256 account) internal {
+        _store(_slot(index), account);
+    }
+
+    /// @notice Lists a token that will be swept in the end.
+    function setToken(uint256 index, uint256 token) internal {
+        _store(_slot(index), token | TOUCHED);
     }
 
     function getAddress(uint256 index) internal view returns (address) {
-        return address(uint160(_load(ADDRESSES + index)));
+        return address(uint160(_load(_slot(index))));
+    }
+
+    function getToken(uint256 index) internal view returns (address) {
+        uint256 token = _load(_slot(index));
+        if (token & TOUCHED == 0) revert UntouchedToken(index);
+        return address(uint160(token));
     }
 
     // --- the commitment to one callback
@@ -79,9 +87,8 @@ library Scratch {
             if (initiator != uint160(address(this))) revert WrongInitiator(address(uint160(initiator)));
         }
         uint256 at = _word(arguments, 32 * (commitment >> 8 & 0xff));
-        uint256 length = _word(arguments, at);
-        program = arguments[at + 32:][:length];
-        if (keccak256(program) != bytes32(_load(COMMITTED_BYTES))) revert UnexpectedCallback();
+        program = arguments[at + 32:][:_word(arguments, at)];
+        if (Calls.hash(program) != bytes32(_load(COMMITTED_BYTES))) revert UnexpectedCallback();
 
         _store(COMMITMENT, 0);
     }
@@ -89,6 +96,10 @@ library Scratch {
     /// @notice Requires that the commitment was taken.
     function requireTaken() internal view {
         if (_load(COMMITMENT) != 0) revert CallbackMissing();
+    }
+
+    function _slot(uint256 index) private pure returns (uint256) {
+        return ADDRESSES | index; // an index is a byte
     }
 
     function _word(bytes calldata data, uint256 at) private pure returns (uint256) {

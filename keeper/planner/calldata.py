@@ -2,24 +2,27 @@
 
 Knows the packing and nothing else: no protocol, no venue, no amount of its own. The packing is there because
 a transaction pays for each byte of its calldata, a lost race for little else. Integers are big-endian and
-unpadded; a `number` is one byte, how many bytes follow (0 to 32), and those; `at` and `length` are u16::
+unpadded; a `number` is one byte, how many bytes follow (0 to 32), and those; `data` is two bytes, how many
+follow, and those::
 
     program  = deadline:u40 floor:number tipBps:u16 tipCap:number
                tokens:u8 addresses:u8 address*   index 0 is the wrapped native coin, these are 1, 2, ...; the
                                                  first `tokens` of them are the tokens that are touched
                guards legs:u8 leg*
     leg      = 0:u8 body                         it must succeed
-             | 1:u8 gas:u24 length:u16 body      it may fail, and then leaves no trace; gas 0 is all there is
+             | 1:u8 gas:u24 data                 the data is a body, which may fail, and then leaves no trace;
+                                                 it gets so much gas, or with 0 all there is
     body     = guards steps:u8 step*
-    guards   = count:u8 (target:u8 test:u8 [least:number] [most:number] length:u16 data)*
+    guards   = count:u8 (target:u8 data test:u8 [least:number] [most:number])*
                test is the word of the answer to look at, + 0x80 with `least`, + 0x40 with `most`
-    step     = flags:u8 target:u8
-               [SPEND     token:u8 spender:u8 (amount:number unless SPEND_BALANCE)]
-               [VALUE     amount:number]
-               [BALANCE   token:u8 at:u16 least:number]
-               [CALLBACK  caller:u8 selector:u32 bytesArgument:u8 initiatorArgument:u8 at:u16]
-               length:u16 data
-    callback = length:u8 answer repayments:u8 (token:u8 amount:number)* body
+    step     = flags:u8 target:u8 data
+               [BALANCE       token:u8 at:u16 least:number [SKIP size:u8]]
+               [SPEND         token:u8 amount:number spender:u8]
+               [SPEND_BALANCE spender:u8]
+               [VALUE         amount:number]
+               [CALLBACK      caller:u8 selector:u32 bytesArgument:u8 initiatorArgument:u8 at:u16]
+    callback = length:u8 answer length:u8 repayments body
+    repayments = (token:u8 amount:number)*
 
 Every address is listed once and meant by its index from then on. A value that does not fit its field raises
 ValueError: it would be another value on the chain.
@@ -31,12 +34,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from keeper.domain.address import Address
-from keeper.domain.calls import BalanceWord, Callback, ContractCall, Guard, Spend
+from keeper.domain.calls import BalanceWord, Callback, ContractCall, Guard
 
 EXECUTE_SELECTOR = bytes.fromhex("09c5eabe")
 """``execute(bytes)``"""
 
-_SPEND, _SPEND_BALANCE, _VALUE, _BALANCE, _SKIP, _CALLBACK = 1, 2, 4, 8, 16, 32
+_BALANCE, _SKIP, _SPEND, _SPEND_BALANCE, _VALUE, _CALLBACK = 1, 2, 4, 8, 16, 32
 _TEST_LEAST, _TEST_MOST, _TEST_WORDS = 0x80, 0x40, 0x40
 _NO_ARGUMENT = 0xFF
 _MOST_UINT256 = 2**256 - 1
@@ -207,46 +210,51 @@ def _guard(guard: Guard, table: _Table) -> bytes:
     if guard.most != _MOST_UINT256:
         test |= _TEST_MOST
         bounds += _number(guard.most, "a guard's most")
-    return table[guard.target] + bytes((test,)) + bounds + _sized(guard.data, 2, "a guard's data")
+    return table[guard.target] + _sized(guard.data, 2, "a guard's data") + bytes((test,)) + bounds
 
 
 def _step(step: Step, table: _Table) -> bytes:
-    call = step.call
-    flags, fields, data = 0, table[call.target], call.data
-    if call.spend is not None:
-        flags |= _SPEND
-        fields += table[call.spend.token] + table[step.spender or call.target]
-        if call.balance_word is not None and call.balance_word.token == call.spend.token:
-            flags |= _SPEND_BALANCE
-        else:
-            fields += _number(call.spend.amount_raw, "what is spent")
-    elif step.spender is not None:
-        raise ValueError("a spender is named, but nothing to spend")
+    call, data = step.call, step.call.data
+    flags, fields = _spending(step, table)
     if step.value_wei:
         flags |= _VALUE
         fields += _number(step.value_wei, "a step's value")
-    if call.balance_word is not None:
-        flags |= _BALANCE
-        fields += _balance_word(call.balance_word, call.data, table)
-    if step.skip_if_too_low:
-        if call.balance_word is None:
-            raise ValueError("a step that may be left out must measure a balance")
-        flags |= _SKIP
     if call.callback is not None:
         flags |= _CALLBACK
-        fields += _callback(call.callback, at=len(call.data), table=table)
-        data = _with_program(call.data, _callback_program(call.callback, step.inside, table))
+        fields += _callback(call.callback, at=len(data), table=table)
+        data = _with_program(data, _callback_program(call.callback, step.inside, table))
     elif step.inside:
         raise ValueError("steps are to run inside a callback, but the call makes none")
-    return bytes((flags,)) + fields + _sized(data, 2, "a step's data")
+    if call.balance_word is not None:
+        flags |= _BALANCE
+        balance_word = _balance_word(call.balance_word, call.data, table)
+        if step.skip_if_too_low:
+            flags |= _SKIP
+            balance_word += _fixed(len(fields), 1, "what is passed over")
+        fields = balance_word + fields
+    elif step.skip_if_too_low:
+        raise ValueError("a step that may be left out must measure a balance")
+    return bytes((flags,)) + table[call.target] + _sized(data, 2, "a step's data") + fields
+
+
+def _spending(step: Step, table: _Table) -> tuple[int, bytes]:
+    """Return the flag and the fields of what a step spends."""
+    spend, word = step.call.spend, step.call.balance_word
+    if spend is None:
+        if step.spender is not None:
+            raise ValueError("a spender is named, but nothing to spend")
+        return 0, b""
+    spender = table[step.spender or step.call.target]
+    if word is not None and word.token == spend.token:
+        return _SPEND_BALANCE, spender
+    return _SPEND, table[spend.token] + _number(spend.amount_raw, "what is spent") + spender
 
 
 def _balance_word(word: BalanceWord, data: bytes, table: _Table) -> bytes:
     if not 0 <= word.offset <= len(data) - 32:
         raise ValueError(f"a word at {word.offset} is not within {len(data)} bytes of data")
-    return (
-        table[word.token] + _fixed(word.offset, 2, "a word's offset") + _number(word.minimum_raw, "a minimum")
-    )
+    offset = _fixed(word.offset, 2, "a word's offset")
+    return table[word.token] + offset + _number(word.minimum_raw, "a minimum")
 
 
 def _callback(callback: Callback, *, at: int, table: _Table) -> bytes:
@@ -265,19 +273,10 @@ def _callback(callback: Callback, *, at: int, table: _Table) -> bytes:
 
 
 def _callback_program(callback: Callback, inside: Sequence[Step], table: _Table) -> bytes:
-    repayments = () if callback.repay is None else (callback.repay,)
-    return b"".join(
-        (
-            _sized(callback.answer, 1, "a callback's answer"),
-            _count(repayments, "repayments"),
-            *(_repayment(repayment, table) for repayment in repayments),
-            _body((), inside, table),
-        )
-    )
-
-
-def _repayment(repayment: Spend, table: _Table) -> bytes:
-    return table[repayment.token] + _number(repayment.amount_raw, "what is repaid")
+    repay = callback.repay
+    repayments = b"" if repay is None else table[repay.token] + _number(repay.amount_raw, "what is repaid")
+    answer = _sized(callback.answer, 1, "a callback's answer")
+    return answer + _sized(repayments, 1, "the repayments") + _body((), inside, table)
 
 
 def _with_program(data: bytes, program: bytes) -> bytes:

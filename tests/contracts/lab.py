@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from eth_abi.abi import decode
 
 from keeper.abi import Error, Interface, interface, load
+from keeper.contracts import executor
 from keeper.devnet.compile import Compiled, compile_sources, read_sources
 from keeper.domain.address import Address
 from keeper.domain.calls import BalanceWord, Callback, ContractCall, Guard, Spend
@@ -57,14 +59,19 @@ class Receipt:
     logs: tuple[dict[str, Any], ...]
 
 
+@cache
+def compile_test_contracts() -> Compiled:
+    """Return the executor, the vault, and all that they are tried with, compiled as what is shipped is."""
+    sources = read_sources("contracts/src", "contracts/test", "contracts/devnet")
+    return compile_sources(sources, settings=executor().settings)
+
+
 class Lab:
     """Accounts, contracts, and what they do. Owner, operator and stranger are plain keys."""
 
     def __init__(self, anvil: Anvil) -> None:
         self.rpc = anvil.rpc
-        self.compiled: Compiled = compile_sources(
-            read_sources("contracts/src", "contracts/test", "contracts/devnet")
-        )
+        self.compiled: Compiled = compile_test_contracts()
         self._errors: dict[bytes, Error] = {
             error.selector: error
             for name in self.compiled
@@ -352,8 +359,8 @@ def executed(executor: Contract, receipt: Receipt) -> tuple[int, int]:
     for log in receipt.logs:
         topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
         if topics and topics[0] == event.topic:
-            told = event.decode(topics, bytes.fromhex(log["data"][2:]))
-            return told["profit"], told["tip"]
+            values = event.decode(topics, bytes.fromhex(log["data"][2:]))
+            return values["profit"], values["tip"]
     raise AssertionError("nothing was executed")
 
 

@@ -79,21 +79,22 @@ def test_encode__flash_loan_liquidation_and_sale__is_as_laid_out() -> None:
     )
     inner = _joined(
         "01 01",  # what the callback answers
-        "01 01 0203e9",  # one repayment: 1001 of token 1
+        "04 01 0203e9",  # one repayment: 1001 of token 1
         "00 02",  # no guards, two steps
-        "01 04 01 04 0203e8 0004 bbbbbbbb",  # to 4, spending 1000 of token 1 to 4
-        "1b 03 02 03 02 0004 0107 0024 cccccccc" + "00" * 32,  # to 3, spending all of token 2, at least 7
+        "04 04 0004 bbbbbbbb 01 0203e8 04",  # to 4, spending 1000 of token 1 to 4
+        "0b 03 0024 cccccccc" + "00" * 32,  # to 3,
+        "02 0004 0107 01 03",  # with the balance of token 2, at least 7, else 1 byte is passed over: to 3
     )
     data = _joined("aaaaaaaa" + "00" * 32, f"{len(inner):064x}", inner.hex(), "00" * (-len(inner) % 32))
     assert packed == _joined(
         "0000000001 0109 0000 00",  # deadline, floor, no tip
         "02 04",  # two tokens, four addresses
         USDC.hex() + WBTC.hex() + ROUTER.hex() + POOL.hex(),
-        "01 03 82 0105 0001 dd",  # one guard: of 3, word 2, at least 5
+        "01 03 0001 dd 82 0105",  # one guard: of 3, word 2, at least 5
         "01 00 00 01",  # one leg, which must succeed, no guards, one step
-        "20 04 04 1b11d0ff 04 03 0044",  # to 4, which calls back with its bytes at 68 of the data
-        f"{len(data):04x}",
+        f"20 04 {len(data):04x}",
         data.hex(),
+        "04 1b11d0ff 04 03 0044",  # to 4, which calls back with its bytes at 68 of the data
     )
 
 
@@ -111,7 +112,7 @@ def test_execute_calldata__any_program__is_one_bytes_argument() -> None:
 def test_encode__wrapped_native__is_index_zero_and_not_listed() -> None:
     call = ContractCall(target=WETH, data=b"", spend=Spend(token=WETH, amount_raw=1))
     assert encode(_program(Step(call=call))) == _joined(
-        "0000000001 00 0000 00", "0000", "00", "01 00 00 01", "01 00 00 00 0101 0000"
+        "0000000001 00 0000 00", "0000", "00", "01 00 00 01", "04 00 0000 00 0101 00"
     )
 
 
@@ -343,13 +344,13 @@ class _Reader:
         return tuple(self.guard() for _ in range(self.fixed(1)))
 
     def guard(self) -> Guard:
-        target, test = self.address(), self.fixed(1)
+        target, data, test = self.address(), self.take(self.fixed(2)), self.fixed(1)
         return Guard(
             target=target,
             word_index=test & 0x3F,
             least=self.number() if test & 0x80 else 0,
             most=self.number() if test & 0x40 else MOST,
-            data=self.take(self.fixed(2)),
+            data=data,
         )
 
     def leg(self) -> Leg | OptionalLeg:
@@ -365,46 +366,52 @@ class _Reader:
         return tuple(self.step() for _ in range(self.fixed(1)))
 
     def step(self) -> Step:
-        flags, target = self.fixed(1), self.address()
-        spend = spender = word = None
-        caller, value_wei = None, 0
-        selector, program_argument, initiator_argument, at = b"", 0, 0, 0
+        flags, target, data = self.fixed(1), self.address(), self.take(self.fixed(2))
+        word = spend = spender = callback = skipped_to = None
+        inside: tuple[Step, ...] = ()
         if flags & 1:
-            token, spender = self.token(), self.address()
-            spend = Spend(token=token, amount_raw=0 if flags & 2 else self.number())
-        if flags & 4:
-            value_wei = self.number()
-        if flags & 8:
             word = BalanceWord(token=self.token(), offset=self.fixed(2), minimum_raw=self.number())
+            if flags & 2:
+                size = self.fixed(1)
+                skipped_to = len(self.packed) - size
+        if flags & 4:
+            spend = Spend(token=self.token(), amount_raw=self.number())
+        if flags & 8:
+            assert word is not None
+            spend = Spend(token=word.token, amount_raw=0)
+        if flags & 12:
+            spender = self.address()
+        value_wei = self.number() if flags & 16 else 0
         if flags & 32:
-            caller, selector = self.address(), self.take(4)
-            program_argument, initiator_argument, at = self.fixed(1), self.fixed(1), self.fixed(2)
-        data = self.take(self.fixed(2))
-        callback, inside = None, ()
-        if caller is not None:
-            size = int.from_bytes(data[at - 32 : at], "big")
-            assert len(data) == at + size + -size % 32
-            inner = _Reader(data[at : at + size], self.table, self.tokens)
-            answer = inner.take(inner.fixed(1))
-            repayments = [
-                Spend(token=inner.token(), amount_raw=inner.number()) for _ in range(inner.fixed(1))
-            ]
-            assert inner.guards() == ()
-            inside = inner.steps()
-            assert inner.packed == b""
-            data = data[: at - 32] + bytes(32)
-            callback = Callback(
-                caller=caller,
-                selector=selector,
-                program_argument=program_argument,
-                initiator_argument=None if initiator_argument == 0xFF else initiator_argument,
-                answer=answer,
-                repay=repayments[0] if repayments else None,
-            )
+            callback, inside, data = self.callback(data)
+        assert skipped_to in (None, len(self.packed)), "passing over a step ends where it ends"
         return Step(
             call=ContractCall(target=target, data=data, spend=spend, balance_word=word, callback=callback),
             inside=inside,
             spender=spender,
             value_wei=value_wei,
-            skip_if_too_low=bool(flags & 16),
+            skip_if_too_low=bool(flags & 2),
         )
+
+    def callback(self, data: bytes) -> tuple[Callback, tuple[Step, ...], bytes]:
+        """Return the commitment, the steps in it, and the data as it was before they were put in."""
+        caller, selector = self.address(), self.take(4)
+        program_argument, initiator_argument, at = self.fixed(1), self.fixed(1), self.fixed(2)
+        size = int.from_bytes(data[at - 32 : at], "big")
+        assert len(data) == at + size + -size % 32
+        inner = _Reader(data[at : at + size], self.table, self.tokens)
+        answer = inner.take(inner.fixed(1))
+        repayments = _Reader(inner.take(inner.fixed(1)), self.table, self.tokens)
+        repay = Spend(token=repayments.token(), amount_raw=repayments.number()) if repayments.packed else None
+        assert inner.guards() == ()
+        inside = inner.steps()
+        assert inner.packed == repayments.packed == b""
+        callback = Callback(
+            caller=caller,
+            selector=selector,
+            program_argument=program_argument,
+            initiator_argument=None if initiator_argument == 0xFF else initiator_argument,
+            answer=answer,
+            repay=repay,
+        )
+        return callback, inside, data[: at - 32] + bytes(32)
