@@ -80,10 +80,10 @@ class AaveTerms:
         """Return the amounts that may be repaid, ascending and disjoint."""
         joined: list[Interval] = []
         for stretch in self.stretches:
-            if joined and stretch.least_raw <= joined[-1].most_raw + 1:
-                least, most = joined[-1].least_raw, max(joined.pop().most_raw, stretch.most_raw)
-            else:
-                least, most = stretch.least_raw, stretch.most_raw
+            least, most = stretch.least_raw, stretch.most_raw
+            if joined and least <= joined[-1].most_raw + 1:
+                touching = joined.pop()
+                least, most = touching.least_raw, max(touching.most_raw, most)
             joined.append(Interval(least_raw=least, most_raw=most))
         return tuple(joined)
 
@@ -241,5 +241,7 @@ def _smallest(
             return low
         if low < high and may_reach(low, high):
             middle = (low + high) // 2
-            ranges += [(middle + 1, high), (low + 1, middle)]
+            ranges.append((middle + 1, high))
+            if low < middle:
+                ranges.append((low + 1, middle))
     return None

@@ -110,7 +110,7 @@ def test_steady__small_position__drops_only_what_costs_about_as_much_as_the_cap(
             assert not closes[repay].stays_collateral
 
 
-@_MUCH
+@settings(_MUCH, max_examples=100)
 @given(small_positions())
 def test_settle__every_feasible_amount__is_what_the_call_moves(position: tuple[Market, Row]) -> None:
     for pair in pairs_of(*position):
