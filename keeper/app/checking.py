@@ -22,6 +22,9 @@ from keeper.query import AccountState, Call, Query, Reverted, accounts, attempt,
 _LEAST_OPERATOR_WEI = 10**16
 """About one liquidation at a high gas price."""
 
+WORLDLY = frozenset({"endpoint", "head"})
+"""The lines that are about the world, not about what the operator wrote."""
+
 
 async def check(settings: Settings) -> tuple[CheckLine, ...]:
     """Return a line for each thing that must hold. What can't be found out is a failed line, not an error."""
@@ -63,7 +66,8 @@ def _mistaken(name: str, mistake: str) -> CheckLine:
 
 def _chain(reached: Reached) -> CheckLine:
     chain = reached.chain
-    return CheckLine(name="chain", ok=True, detail=f"{chain.name}, chain id {chain.chain_id}")
+    known = "" if str(chain.chain_id) in chain.name else f", chain id {chain.chain_id}"
+    return CheckLine(name="chain", ok=True, detail=chain.name + known)
 
 
 def _head_age(head: Head, settings: Settings) -> CheckLine:

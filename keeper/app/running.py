@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
 from keeper.app.build import Assembled, assemble, signing_key
-from keeper.app.checking import findings
+from keeper.app.checking import WORLDLY, findings
 from keeper.app.inspecting import observe
 from keeper.channels.public import PublicChannel
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.errors import ConfigError
+from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Event, Listener, Sent, Started, Stopped
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome
@@ -162,7 +162,10 @@ def _operator_key(keeper: Assembled) -> SigningKey:
 
 
 async def _require_sound(keeper: Assembled) -> None:
-    """Raise ConfigError with everything that `keeper check` finds wrong."""
+    """Raise what `keeper check` finds wrong: Unavailable where that is the world's, else ConfigError."""
     wrong = [line for line in await findings(keeper.settings) if not line.ok]
+    told = tuple(f"{line.name}: {line.detail}. {line.advice}".strip() for line in wrong)
+    if any(line.name in WORLDLY for line in wrong):
+        raise Unavailable("; ".join(told))
     if wrong:
-        raise ConfigError(*(f"{line.name}: {line.detail}. {line.advice}" for line in wrong))
+        raise ConfigError(*told)

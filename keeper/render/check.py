@@ -10,7 +10,7 @@ from rich.text import Text
 
 from keeper.domain.address import checksum
 from keeper.domain.report import CheckLine, DeployReport
-from keeper.render.figures import native
+from keeper.render.figures import native, short_market
 
 
 def check_view(lines: Sequence[CheckLine]) -> RenderableType:
@@ -23,7 +23,7 @@ def check_view(lines: Sequence[CheckLine]) -> RenderableType:
         told = Text(line.detail)
         if not line.ok and line.advice:
             told.append(f"\n{line.advice}", "yellow")
-        grid.add_row(Text("ok", "green") if line.ok else Text("FAIL", "bold red"), line.name, told)
+        grid.add_row(Text("ok", "green") if line.ok else Text("FAIL", "bold red"), short_market(line.name), told)
     return grid
 
 

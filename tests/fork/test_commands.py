@@ -1,0 +1,288 @@
+"""The commands as a user types them, each in a process of its own, on a devnet: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from keeper.devnet import Devnet
+from keeper.domain.address import checksum
+from tests.fork.keeper_stage import deploy
+
+TIMEOUT_S = 60
+MAINNET_POOL = "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
+
+
+@pytest.fixture
+def user(devnet: Devnet, tmp_path: Path) -> User:
+    return User(devnet, tmp_path)
+
+
+class User:
+    """Somebody at a terminal in an empty folder, with these variables set."""
+
+    def __init__(self, devnet: Devnet, folder: Path) -> None:
+        self.devnet = devnet
+        self.folder = folder
+        addresses = devnet.addresses
+        self.variables = {
+            "KEEPER_RPC_URLS": devnet.anvil.url,
+            "KEEPER_MARKETS": f"aave-v3:{checksum(addresses.pool)}@{addresses.deployment_block}",
+            "KEEPER_WRAPPED_NATIVE": checksum(addresses.weth),
+            "KEEPER_UNISWAP_V3_FACTORY": checksum(addresses.factory),
+            "KEEPER_UNISWAP_V3_ROUTER": checksum(addresses.router),
+            "KEEPER_INTERMEDIATES": f"{checksum(addresses.weth)},{checksum(addresses.tokens['USDC'])}",
+            "KEEPER_STATE_DIR": str(folder / "state"),
+            "KEEPER_POLL_INTERVAL_S": "0.1",
+        }
+
+    @property
+    def key(self) -> dict[str, str]:
+        return {"KEEPER_PRIVATE_KEY": "0x" + self.devnet.operator.private_key.hex()}
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "keeper", *words],
+            cwd=self.folder,
+            env=_without_keeper(os.environ) | self.variables | more,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def types(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*words, **more)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def has_deployed(self) -> dict[str, str]:
+        """Return the lines for ``.env`` of an executor and a vault that are there."""
+        executor, vault = deploy(self.devnet)
+        return {"KEEPER_EXECUTOR": checksum(executor), "KEEPER_VAULT": checksum(vault)}
+
+
+def _without_keeper(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.startswith("KEEPER_")}
+
+
+def crash(devnet: Devnet) -> None:
+    """Let ether fall by a tenth, which puts some borrowers below health 1."""
+    devnet.market_block({symbol: devnet.price_base(symbol) * 90 // 100 for symbol in ("WETH", "wstETH")})
+
+
+def unhealthy(user: User) -> list[str]:
+    rows = json.loads(user.types("scan", "--below", "1", "--json").stdout)["rows"]
+    return [row["borrower"] for row in rows]
+
+
+# --- what is there ------------------------------------------------------------------------------------------
+
+
+def test_scan__after_a_crash__worst_first_and_equal_in_both_forms(user: User) -> None:
+    crash(user.devnet)
+    told = user.types("scan", "--below", "1.1", "--json")
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
+    healths = [int(row["health"]["health_factor_wad"]) for row in report["rows"]]
+    assert report["borrowers"] == len(user.devnet.addresses.borrowers) >= 40
+    assert healths == sorted(healths) and healths[0] < 10**18 <= healths[-1] < 11 * 10**17
+    assert any(row["closable"] for row in report["rows"])
+    shown = user.types("scan", "--below", "1.1").stdout
+    assert f"{len(healths)} of {report['borrowers']} positions are below 1.1000" in shown
+
+
+def test_plan__no_contract_deployed__explained_on_a_simulated_executor(user: User) -> None:
+    crash(user.devnet)
+    planned = 0
+    for borrower in unhealthy(user):
+        told = user.types("plan", borrower, "--json")
+        assert told.returncode == 0, told.stderr
+        report = json.loads(told.stdout)
+        assert report["pairs"] or report["declined"]
+        planned += "gas_used" in report["decision"]
+    assert planned >= 2
+
+
+def test_plan__a_healthy_borrower__says_so(user: User) -> None:
+    report = json.loads(user.types("scan", "--below", "100", "--json").stdout)
+    healthiest = report["rows"][-1]["borrower"]
+    told = user.types("plan", healthiest)
+    assert told.returncode == 0
+    assert "healthy" in told.stdout.lower()
+
+
+def test_plan__somebody_without_debt__exit_2_and_named(user: User) -> None:
+    nobody = "0x" + "12" * 20
+    told = user.types("plan", nobody)
+    assert told.returncode == 2
+    assert "BORROWER" in told.stderr and "owes nothing" in told.stderr
+
+
+# --- deploying and checking ---------------------------------------------------------------------------------
+
+
+def test_check__before_and_after_deploy__tells_what_to_do_and_then_is_content(user: User) -> None:
+    before = user.types("check", **user.key)
+    assert before.returncode == 1
+    assert "keeper deploy" in " ".join(before.stdout.split())
+    typed = user.types("deploy", "--owner", checksum(user.devnet.owner.address), **user.key)
+    assert typed.returncode == 0, typed.stderr
+    deployed = dict(re.findall(r"^(KEEPER_\w+)=(\S+)$", typed.stdout, re.MULTILINE))
+    after = user.types("check", "--json", **user.key, **deployed)
+    assert after.returncode == 0, after.stdout
+    report = json.loads(after.stdout)
+    assert report["ok"] and {"executor", "vault", "operator"} <= {line["name"] for line in report["lines"]}
+
+
+def test_deploy__the_owner_is_the_operator__refused(user: User) -> None:
+    told = user.types("deploy", "--owner", checksum(user.devnet.operator.address), **user.key)
+    assert told.returncode == 2
+    assert "--owner: is the operator" in told.stderr
+
+
+def test_deploy__a_key_without_gas__says_how_much_is_needed(user: User) -> None:
+    poor = {"KEEPER_PRIVATE_KEY": "0x" + "42" * 32}
+    told = user.types("deploy", "--owner", checksum(user.devnet.owner.address), **poor)
+    assert told.returncode == 2
+    assert "native coin" in told.stderr and "42" * 32 not in told.stderr
+
+
+def test_check__an_executor_of_somebody_else__named(user: User) -> None:
+    deployed = user.has_deployed()
+    stranger = {"KEEPER_PRIVATE_KEY": "0x" + user.devnet.rival.private_key.hex()}
+    told = user.types("check", **stranger, **deployed)
+    assert told.returncode == 1
+    shown = " ".join(told.stdout.split())
+    assert "FAIL operator" in shown and checksum(user.devnet.operator.address) in shown.replace(" ", "")
+
+
+@pytest.mark.parametrize("variable", ["KEEPER_EXECUTOR", "KEEPER_VAULT"])
+def test_run__a_contract_that_is_not_there__refused_by_name(user: User, variable: str) -> None:
+    deployed = user.has_deployed() | {variable: "0x" + "99" * 20}
+    told = user.types("run", **user.key, **deployed)
+    assert told.returncode == 2
+    assert variable in told.stderr
+
+
+# --- sending ------------------------------------------------------------------------------------------------
+
+
+def test_liquidate__yes__included_and_the_debt_is_smaller(user: User) -> None:
+    deployed = user.has_deployed()
+    crash(user.devnet)
+    worst = max(
+        json.loads(user.types("scan", "--below", "1", "--json").stdout)["rows"],
+        key=lambda row: int(row["health"]["debt_base"]),
+    )
+    told = user.types("liquidate", worst["borrower"], "--yes", **user.key, **deployed)
+    assert told.returncode == 0, told.stdout + told.stderr
+    rows = json.loads(user.types("scan", "--below", "100", "--json").stdout)["rows"]
+    left = [row for row in rows if row["borrower"] == worst["borrower"]]
+    assert not left or int(left[0]["health"]["debt_base"]) < int(worst["health"]["debt_base"])
+
+
+def test_liquidate__nobody_to_ask__refused_without_yes(user: User) -> None:
+    deployed = user.has_deployed()
+    crash(user.devnet)
+    told = user.types("liquidate", unhealthy(user)[-1], **user.key, **deployed)
+    assert told.returncode in (1, 2)
+    block = int(
+        user.devnet.anvil.rpc("eth_getTransactionCount", "0x" + user.devnet.operator.address.hex()), 16
+    )
+    assert block == 2, "the two deployments are all that was sent"
+
+
+def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
+    crash(user.devnet)
+    process = user.start("run", KEEPER_LOG_FORMAT="json")
+    events = _until(process, "decided")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    assert events[0]["event"] == "started" and events[0]["dry_run"]
+    assert "planned" in {event["event"] for event in events}
+    assert "sent" not in {event["event"] for event in events}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_run__with_a_key__liquidates_and_ends_cleanly(user: User, ending: signal.Signals) -> None:
+    deployed = user.has_deployed()
+    crash(user.devnet)
+    process = user.start("run", KEEPER_LOG_FORMAT="json", **user.key, **deployed)
+    try:
+        events = _until(process, "decided")
+        user.devnet.mine()
+        events += _until(process, "concluded")
+    finally:
+        process.send_signal(ending)
+    rest, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, err
+    events += [json.loads(line) for line in rest.splitlines()]
+    assert {"sent", "concluded", "stopped"} <= {event["event"] for event in events}
+    assert user.devnet.operator.private_key.hex() not in json.dumps(events) + err
+
+
+def test_run__a_second_keeper_on_the_same_journal__refused_with_the_holders_pid(user: User) -> None:
+    deployed = user.has_deployed()
+    first = user.start("run", KEEPER_LOG_FORMAT="json", **user.key, **deployed)
+    try:
+        _until(first, "started")
+        second = user.types("run", **user.key, **deployed)
+        assert second.returncode == 2
+        assert str(first.pid) in second.stderr
+    finally:
+        first.terminate()
+        first.communicate(timeout=TIMEOUT_S)
+
+
+def _until(process: subprocess.Popen[str], name: str) -> list[dict[str, object]]:
+    """Return the events up to the first of that name."""
+    events: list[dict[str, object]] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if events[-1]["event"] == name:
+            return events
+    assert process.stderr is not None
+    pytest.fail(f"ended without {name}: {events} {process.stderr.read()}")
+
+
+# --- wrong input --------------------------------------------------------------------------------------------
+
+
+def test_run__the_endpoint_is_down__exit_1_and_named_without_its_key(user: User) -> None:
+    told = user.types("run", KEEPER_RPC_URLS="http://127.0.0.1:9/v3/0123456789abcdef0123456789abcdef")
+    assert told.returncode == 1
+    assert "127.0.0.1" in told.stderr
+    assert "0123456789abcdef" not in told.stderr + told.stdout
+    assert "Traceback" not in told.stderr
+
+
+def test_scan__another_chain_than_expected__exit_2(user: User) -> None:
+    told = user.types("scan", KEEPER_CHAIN_ID="1")
+    assert told.returncode == 2
+    assert "KEEPER_CHAIN_ID" in told.stderr and "31337" in told.stderr
+
+
+def test_scan__a_market_of_another_chain__exit_2(user: User) -> None:
+    told = user.types("scan", KEEPER_MARKETS=MAINNET_POOL)
+    assert told.returncode == 2
+    assert "KEEPER_MARKETS" in told.stderr and "Ethereum" in told.stderr
+
+
+def test_scan__several_mistakes__all_at_once_by_name(user: User) -> None:
+    told = user.types("scan", KEEPER_EXECUTOR="0x12", KEEPER_OBJECTIVE="most", KEEPER_MIN_PROFIT="1")
+    assert told.returncode == 2
+    assert {"KEEPER_EXECUTOR", "KEEPER_OBJECTIVE", "KEEPER_MIN_PROFIT"} <= set(
+        re.findall(r"KEEPER_\w+", told.stderr)
+    )
+    assert "KEEPER_MIN_PROFIT_WEI" in told.stderr, "the nearest known name"
