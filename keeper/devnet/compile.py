@@ -37,14 +37,12 @@ SETTINGS: Mapping[str, object] = {
 
 _NO_REMAPPINGS: Mapping[str, str] = {}
 _OUTPUT = {
-    "*": {
-        "*": [
-            "abi",
-            "evm.bytecode.object",
-            "evm.bytecode.linkReferences",
-            "evm.deployedBytecode.object",
-        ]
-    }
+    "*": [
+        "abi",
+        "evm.bytecode.object",
+        "evm.bytecode.linkReferences",
+        "evm.deployedBytecode.object",
+    ]
 }
 _IMPORT = re.compile(r"""(?:^|;)\s*import\s(?:[^'";]*?\sfrom\s)?\s*['"]([^'"]+)['"]""", re.MULTILINE)
 
@@ -92,7 +90,7 @@ def compile_sources(
     settings: Mapping[str, object] = SETTINGS,
     remappings: Mapping[str, str] = _NO_REMAPPINGS,
 ) -> Compiled:
-    """Return what these sources, by the names that imports use, compile to.
+    """Return what these sources, by the names that imports use, compile to; not what they import.
 
     `remappings` give other beginnings to the names of imports. Raises CompileError.
     """
@@ -103,7 +101,7 @@ def compile_sources(
         "settings": {
             **settings,
             "remappings": [f"{prefix}={target}" for prefix, target in remappings.items()],
-            "outputSelection": _OUTPUT,
+            "outputSelection": {name: _OUTPUT for name in sorted(sources)},
         },
     }
     text = json.dumps(standard_json, sort_keys=True)
