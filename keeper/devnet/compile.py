@@ -101,7 +101,7 @@ def compile_sources(
         "settings": {
             **settings,
             "remappings": [f"{prefix}={target}" for prefix, target in remappings.items()],
-            "outputSelection": {name: _OUTPUT for name in sorted(sources)},
+            "outputSelection": dict.fromkeys(sorted(sources), _OUTPUT),
         },
     }
     text = json.dumps(standard_json, sort_keys=True)
