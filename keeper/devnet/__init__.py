@@ -2,7 +2,7 @@
 
 ::
 
-    with Devnet.start() as devnet:                       # 50 ms, once built
+    with Devnet.start() as devnet:                       # a tenth of a second, once built
         devnet.market_block({"WETH": 2_400 * 10**8})     # feeds report, pools follow
         devnet.addresses.pool, devnet.operator.private_key, devnet.anvil.url
 

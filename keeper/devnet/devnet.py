@@ -45,7 +45,7 @@ class Devnet:
         port: int = 0,
         extra: tuple[str, ...] = (),
     ) -> Self:
-        """Return a devnet in its first state: 50 ms, and the time to build it where it was never built.
+        """Return a devnet in its first state: a tenth of a second, once it is built.
 
         `seed` and `borrowers` say who is there; `extra` are arguments of Anvil's.
         Raises AnvilError or CompileError, each with what to do.
