@@ -12,7 +12,7 @@ import pytest
 
 from keeper.domain.address import Address
 from keeper.venues.uniswap_v3 import PoolKey, State, Ticks, V3Pool, Walk
-from keeper.venues.uniswap_v3.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO
+from keeper.venues.uniswap_v3.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, tick_at_sqrt_ratio
 
 TOKEN0 = Address(b"\x01" * 20)
 TOKEN1 = Address(b"\x02" * 20)
@@ -44,7 +44,11 @@ def pool_of(pool_id: int) -> V3Pool:
             initialised=tuple(tick["tick"] for tick in ticks),
             liquidity_net=tuple(int(tick["liquidityNet"]) for tick in ticks),
         ),
-        state=State(int(recipe["sqrtPriceX96"]), recipe["tick"], int(recipe["liquidity"])),
+        state=State(
+            int(recipe["sqrtPriceX96"]),
+            int(recipe["liquidity"]),
+            below=recipe["tick"] < tick_at_sqrt_ratio(int(recipe["sqrtPriceX96"])),
+        ),
     )
 
 
@@ -85,9 +89,9 @@ def test_walk__recorded_swap__equals_the_pool_and_its_quoter(case: Case) -> None
         if case["zeroForOne"]
         else (int(answer["amount1"]), int(answer["amount0"]))
     )
-    assert moved.state == State(
-        int(answer["sqrtPriceX96After"]), answer["tickAfter"], int(answer["liquidityAfter"])
-    )
+    assert moved.state.sqrt_price_x96 == int(answer["sqrtPriceX96After"])
+    assert moved.state.tick == answer["tickAfter"]
+    assert moved.state.liquidity == int(answer["liquidityAfter"])
     quote = case["expected"]["quoterV2"]
     if quote["reverted"]:  # an exact output that the pool cannot fill, asked for without a limit
         assert "exhausts_liquidity" in case["classes"] and not case["exactInput"]

@@ -14,7 +14,13 @@ from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.errors import Broken
 from keeper.query import Call, Query, read
 from keeper.venues.uniswap_v3.pool import PoolKey, V3Pool
-from keeper.venues.uniswap_v3.tick_math import MAX_TICK, MIN_TICK
+from keeper.venues.uniswap_v3.tick_math import (
+    MAX_SQRT_RATIO,
+    MAX_TICK,
+    MIN_SQRT_RATIO,
+    MIN_TICK,
+    tick_at_sqrt_ratio,
+)
 from keeper.venues.uniswap_v3.walk import State, Ticks
 
 _GET_POOL = load("uniswap_v3_factory").function("getPool")
@@ -49,10 +55,11 @@ def loaded_pool(address: Address, *, reach_ticks: int, before: V3Pool | None) ->
     calls = [Call(address, selector) for selector in selectors]
     slot0, liquidity, *rest = yield from read([*calls, *guesses], bytes)
     key = _key(address, rest) if before is None else before.key
-    state = State(_unsigned(slot0, 0), _signed(slot0, 1), _unsigned(liquidity, 0))
-    if state.sqrt_price_x96 == 0:
+    price_x96, tick = _unsigned(slot0, 0), _signed(slot0, 1)
+    if not MIN_SQRT_RATIO <= price_x96 < MAX_SQRT_RATIO:
         raise Broken(f"the pool 0x{address.hex()} has no price yet")
-    words = _words_around(state.tick, spacing=key.tick_spacing, reach_ticks=reach_ticks)
+    state = State(price_x96, _unsigned(liquidity, 0), below=tick < tick_at_sqrt_ratio(price_x96))
+    words = _words_around(tick, spacing=key.tick_spacing, reach_ticks=reach_ticks)
     ticks = yield from _ticks(key, words)
     return V3Pool(key=key, ticks=ticks, state=state)
 

@@ -54,11 +54,17 @@ class Ticks:
 
 
 class State(NamedTuple):
-    """What a swap changes in a pool."""
+    """What a swap changes in a pool. The tick follows from the price, but for one bit: see `below`."""
 
     sqrt_price_x96: int
-    tick: int
     liquidity: int
+    below: bool = False
+    """The price is a tick's own and was reached from above: the pool has crossed into the tick below."""
+
+    @property
+    def tick(self) -> int:
+        """Return the tick, as the contract stores it: computed, for most swaps leave a pool nobody asks."""
+        return tick_at_sqrt_ratio(self.sqrt_price_x96) - self.below
 
 
 class Moved(NamedTuple):
@@ -84,7 +90,7 @@ class Walk:
     most where the router stops. Its growing lists are a memo: they answer the same whoever asked before.
     """
 
-    __slots__ = ("_fee_ppm", "_ins", "_limit_x96", "_outs", "_states", "_ticks", "_zero_for_one")
+    __slots__ = ("_fee_ppm", "_ins", "_limit_x96", "_outs", "_states", "_tick", "_ticks", "_zero_for_one")
 
     def __init__(
         self, ticks: Ticks, start: State, *, fee_ppm: int, zero_for_one: bool, limit_x96: int | None = None
@@ -99,6 +105,7 @@ class Walk:
         else:
             self._limit_x96 = min(sqrt_ratio_at_tick(ticks.highest), MAX_SQRT_RATIO - 1)
         self._states = [start]
+        self._tick = start.tick  # of the last of the states
         self._ins = [0]
         self._outs = [0]
 
@@ -135,17 +142,16 @@ class Walk:
         """Yield the whole steps, from the start to the limit."""
         at = 0
         while at + 1 < len(self._states) or self._take_step():
-            price, _, liquidity = self._states[at]
-            yield Step(price, liquidity, self._ins[at + 1] - self._ins[at])
+            state = self._states[at]
+            yield Step(state.sqrt_price_x96, state.liquidity, self._ins[at + 1] - self._ins[at])
             at += 1
 
     def _take_step(self) -> bool:
         """Append one more whole step, and return whether there was one."""
-        state = self._states[-1]
-        price, tick, liquidity = state
+        price, liquidity, below = self._states[-1]
         if price == self._limit_x96:
             return False
-        end_tick, initialised_at = self._step_end(tick, whole_word=liquidity != 0)
+        end_tick, initialised_at = self._step_end(self._tick, whole_word=liquidity != 0)
         end_tick_price = sqrt_ratio_at_tick(end_tick)
         if self._zero_for_one:
             target = max(end_tick_price, self._limit_x96)
@@ -156,18 +162,20 @@ class Walk:
             amount_in = amount1_up(price, target, liquidity)
             amount_out = amount0_down(price, target, liquidity)
         if target != end_tick_price:
-            end = State(target, tick if target == price else tick_at_sqrt_ratio(target), liquidity)
+            end = State(target, liquidity, below and target == price)
+        elif self._zero_for_one:
+            end = State(target, liquidity - self._net(initialised_at), below=True)
+            self._tick = end_tick - 1
         else:
-            net = 0 if initialised_at is None else self._ticks.liquidity_net[initialised_at]
-            end = (
-                State(target, end_tick - 1, liquidity - net)
-                if self._zero_for_one
-                else State(target, end_tick, liquidity + net)
-            )
+            end = State(target, liquidity + self._net(initialised_at))
+            self._tick = end_tick
         self._states.append(end)
         self._ins.append(self._ins[-1] + amount_in + self._fee_up(amount_in))
         self._outs.append(self._outs[-1] + amount_out)
         return True
+
+    def _net(self, initialised_at: int | None) -> int:
+        return 0 if initialised_at is None else self._ticks.liquidity_net[initialised_at]
 
     def _step_end(self, tick: int, *, whole_word: bool) -> tuple[int, int | None]:
         """Return the tick that a step from `tick` aims at, and its place if it is initialised.
@@ -192,7 +200,7 @@ class Walk:
 
     def _partial_in(self, state: State, amount: int) -> Moved:
         """Return the step that `amount` in ends in, before it reaches its end."""
-        price, _, liquidity = state
+        price, liquidity, _ = state
         net_of_fee = amount * (PPM - self._fee_ppm) // PPM
         if self._zero_for_one:
             after = price_after_amount0_in(price, liquidity, net_of_fee)
@@ -200,23 +208,22 @@ class Walk:
         else:
             after = price_after_amount1_in(price, liquidity, net_of_fee)
             amount_out = amount0_down(price, after, liquidity)
-        return Moved(amount, amount_out, self._moved_to(after, state))
+        return Moved(amount, amount_out, _moved_to(after, state))
 
     def _partial_out(self, state: State, amount: int) -> Moved:
         """Return the step that `amount` out ends in, before it reaches its end."""
-        price, _, liquidity = state
+        price, liquidity, _ = state
         if self._zero_for_one:
             after = price_after_amount1_out(price, liquidity, amount)
             amount_in = amount0_up(after, price, liquidity)
         else:
             after = price_after_amount0_out(price, liquidity, amount)
             amount_in = amount1_up(price, after, liquidity)
-        return Moved(amount_in + self._fee_up(amount_in), amount, self._moved_to(after, state))
-
-    def _moved_to(self, price_x96: int, state: State) -> State:
-        if price_x96 == state.sqrt_price_x96:
-            return state
-        return State(price_x96, tick_at_sqrt_ratio(price_x96), state.liquidity)
+        return Moved(amount_in + self._fee_up(amount_in), amount, _moved_to(after, state))
 
     def _fee_up(self, amount_in: int) -> int:
         return -(-amount_in * self._fee_ppm // (PPM - self._fee_ppm))
+
+
+def _moved_to(price_x96: int, state: State) -> State:
+    return state if price_x96 == state.sqrt_price_x96 else State(price_x96, state.liquidity)

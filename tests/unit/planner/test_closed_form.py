@@ -69,7 +69,7 @@ def test_optimal_size__depth_ends__is_where_it_ends() -> None:
     assert found == 1_000
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.integers(10**4, 10**8), min_size=1, max_size=6),
     st.lists(st.integers(10**4, 10**8), min_size=0, max_size=6),

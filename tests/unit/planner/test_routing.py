@@ -76,6 +76,7 @@ def test_routes__no_pool__are_none() -> None:
     assert routes(pools_of(flat(1, A, B)), A, C, intermediates=(B,)) == ()
 
 
+@settings(deadline=None)
 @given(SEEDS, st.integers(1, 10**20))
 def test_sell_through__two_pools__is_one_sale_after_the_other(seed: int, amount: int) -> None:
     pools, route = chain_of_two(seed)
@@ -95,6 +96,7 @@ def test_sell_through__nothing_reaches_the_second_pool__is_exhausted_for_no_pool
     assert not sell_through(pools, route, 10).exhausted
 
 
+@settings(deadline=None)
 @given(SEEDS, st.integers(1, 10**20))
 def test_buy_through__two_pools__is_one_purchase_after_the_other_from_the_end(seed: int, amount: int) -> None:
     pools, route = chain_of_two(seed)
@@ -106,6 +108,7 @@ def test_buy_through__two_pools__is_one_purchase_after_the_other_from_the_end(se
     assert passage.pools == {one.address: one for one in (first.after, second.after)}
 
 
+@settings(deadline=None)
 @given(SEEDS, st.integers(1, 10**19))
 def test_buy_through__what_a_sale_gave__costs_no_more(seed: int, amount: int) -> None:
     pools, route = chain_of_two(seed)
@@ -160,7 +163,7 @@ def test_mid_price__empty_pool__is_none() -> None:
     assert mid_price(pools, route) is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(SEEDS, st.integers(1, 10**21))
 def test_route_segments__two_pools_summed_up__bound_the_exact_sale(seed: int, amount: int) -> None:
     pools, route = chain_of_two(seed)
@@ -193,6 +196,7 @@ def _first_price(pools: dict[Address, Pool], hop: Hop) -> tuple[int, int]:
     return first.a, first.b
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_route_segments__two_pools__fill_the_tighter_one(seed: int) -> None:
     pools, route = chain_of_two(seed)

@@ -56,7 +56,8 @@ class Chain:
                 return encode(["uint128"], [state.liquidity])
             case (known, _) if known == selector("slot0()"):
                 types = ["uint160", "int24", "uint16", "uint16", "uint16", "uint8", "bool"]
-                return encode(types, [state.sqrt_price_x96, state.tick, 0, 1, 1, 0, True])
+                tick = state.tick if state.sqrt_price_x96 else 0
+                return encode(types, [state.sqrt_price_x96, tick, 0, 1, 1, 0, True])
             case (known, argument) if known == selector("tickBitmap(int16)"):
                 (word,) = decode(["int16"], argument)
                 places = [divmod(tick // key.tick_spacing, 256) for tick in ticks.initialised]

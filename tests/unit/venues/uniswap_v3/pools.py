@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import NamedTuple
 
 from keeper.domain.address import Address
 from keeper.venues.uniswap_v3 import PoolKey, State, Ticks, V3Pool
@@ -24,6 +25,7 @@ from keeper.venues.uniswap_v3.tick_math import (
     sqrt_ratio_at_tick,
     tick_at_sqrt_ratio,
 )
+from keeper.venues.uniswap_v3.walk import Moved
 
 TOKEN0, TOKEN1, ADDRESS = Address(b"\x01" * 20), Address(b"\x02" * 20), Address(b"\x03" * 20)
 SPACING_BY_FEE_PPM = {100: 1, 500: 10, 3_000: 60, 10_000: 200}
@@ -53,7 +55,7 @@ def pool(
             initialised=tuple(ticks),
             liquidity_net=tuple(net[tick] for tick in ticks),
         ),
-        state=State(sqrt_price_x96, tick, sum(net[t] for t in ticks if t <= tick)),
+        state=State(sqrt_price_x96, sum(net[t] for t in ticks if t <= tick)),
     )
 
 
@@ -93,11 +95,27 @@ def random_pool(
     return pool(positions, fee_ppm=fee, sqrt_price_x96=price, token0=token0, token1=token1, address=address)
 
 
-def contract_swap(pool: V3Pool, *, zero_for_one: bool, amount_specified: int) -> tuple[int, int, State]:
-    """Return amount in, amount out and the state after: ``UniswapV3Pool.swap``, as it is written there."""
+class Swapped(NamedTuple):
+    """What the contract would have: amounts, and the state it would store."""
+
+    amount_in: int
+    amount_out: int
+    sqrt_price_x96: int
+    tick: int
+    liquidity: int
+
+
+def swapped(moved: Moved) -> Swapped:
+    """Return a walk's answer in the contract's terms."""
+    state = moved.state
+    return Swapped(moved.amount_in, moved.amount_out, state.sqrt_price_x96, state.tick, state.liquidity)
+
+
+def contract_swap(pool: V3Pool, *, zero_for_one: bool, amount_specified: int) -> Swapped:
+    """Return ``UniswapV3Pool.swap``, as it is written there."""
     limit = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
     net = dict(zip(pool.ticks.initialised, pool.ticks.liquidity_net, strict=True))
-    price, tick, liquidity = pool.state
+    price, tick, liquidity = pool.state.sqrt_price_x96, pool.state.tick, pool.state.liquidity
     exact_input = amount_specified > 0
     remaining, calculated = amount_specified, 0
     while remaining != 0 and price != limit:
@@ -121,10 +139,9 @@ def contract_swap(pool: V3Pool, *, zero_for_one: bool, amount_specified: int) ->
             tick = tick_next - 1 if zero_for_one else tick_next
         elif price != start:
             tick = tick_at_sqrt_ratio(price)
-    state = State(price, tick, liquidity)
     if exact_input:
-        return amount_specified - remaining, -calculated, state
-    return calculated, -(amount_specified - remaining), state
+        return Swapped(amount_specified - remaining, -calculated, price, tick, liquidity)
+    return Swapped(calculated, remaining - amount_specified, price, tick, liquidity)
 
 
 def next_initialised_tick(net: dict[int, int], tick: int, spacing: int, *, lte: bool) -> tuple[int, bool]:

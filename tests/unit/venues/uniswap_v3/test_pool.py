@@ -26,7 +26,7 @@ def rounding(v3_pool: Pool, token_in: Address) -> int:
     return (len(segments) + 1) * (3 + 3 * segments[0].a // segments[0].b)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(SEEDS, TOKENS, st.integers(1, 10**26))
 def test_buy__what_a_sale_gave__costs_no_more_than_was_sold(seed: int, token: Address, amount: int) -> None:
     drawn = random_pool(seed)
@@ -38,7 +38,7 @@ def test_buy__what_a_sale_gave__costs_no_more_than_was_sold(seed: int, token: Ad
     assert bought.amount_in_raw <= sold.amount_in_raw
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(SEEDS, TOKENS, st.integers(1, 10**26))
 def test_sell__what_a_purchase_cost__gives_it_but_for_a_unit_a_step(
     seed: int, token: Address, amount: int
@@ -50,7 +50,7 @@ def test_sell__what_a_purchase_cost__gives_it_but_for_a_unit_a_step(
     assert abs(sold.amount_out_raw - amount) <= rounding(drawn, token)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(SEEDS, TOKENS, st.integers(1, 10**25), st.integers(1, 10**25))
 def test_sell__more__gives_no_less_at_no_better_a_price(
     seed: int, token: Address, amount: int, more: int
@@ -64,7 +64,7 @@ def test_sell__more__gives_no_less_at_no_better_a_price(
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(SEEDS, TOKENS, st.integers(1, 10**26))
 def test_segments__summed_up__bound_the_exact_sale(seed: int, token: Address, amount: int) -> None:
     drawn = random_pool(seed)
@@ -87,6 +87,7 @@ def test_segments__summed_up__bound_the_exact_sale(seed: int, token: Address, am
     assert sold.amount_out_raw > out - rounding(drawn, token)
 
 
+@settings(deadline=None)
 @given(SEEDS, TOKENS)
 def test_sell__without_end__is_exhausted_and_leaves_nothing_to_sell_into(seed: int, token: Address) -> None:
     drawn = random_pool(seed)
@@ -101,6 +102,7 @@ def test_sell__without_end__is_exhausted_and_leaves_nothing_to_sell_into(seed: i
     assert short.after == emptied.after
 
 
+@settings(deadline=None)
 @given(SEEDS, TOKENS, st.integers(1, 10**24))
 def test_sell__any_amount__leaves_the_pool_it_was_asked_of_unchanged(
     seed: int, token: Address, amount: int

@@ -134,8 +134,17 @@ def test_load__no_pool_at_the_address__is_left_out_and_the_others_read(answer: A
 
 
 def test_load__pool_without_a_price__is_left_out() -> None:
-    there = replace(pool_at(1, A, B, 500), state=State(0, 0, 0))
+    there = replace(pool_at(1, A, B, 500), state=State(0, 0))
     assert loaded(venue(), Chain([there]), there.address) == {}
+
+
+def test_load__tick_crossed_downwards__is_below_its_price() -> None:
+    # the price is tick 0's own, and the position above it is not in range
+    resting = pool([(-600, 0, 10**18), (0, 600, 10**17)], sqrt_price_x96=sqrt_ratio_at_tick(0))
+    for below, tick, liquidity in ((True, -1, 10**18), (False, 0, 10**17)):
+        there = replace(resting, state=State(sqrt_ratio_at_tick(0), liquidity, below))
+        assert there.state.tick == tick
+        assert loaded(venue(WHOLE_RANGE), Chain([there]), there.address) == {there.address: there}
 
 
 def test_load__price_at_either_end__reads_no_word_beyond() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, floor
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper.venues.uniswap_v3.sqrt_price_math import (
@@ -23,6 +23,7 @@ PRICES = st.integers(MIN_SQRT_RATIO, MAX_SQRT_RATIO - 1)
 LIQUIDITY = st.integers(1, 2**100)
 
 
+@settings(deadline=None)
 @given(PRICES, PRICES, LIQUIDITY)
 def test_amounts__between_two_prices__enclose_the_real_amount(one: int, other: int, liquidity: int) -> None:
     low, high = sorted((one, other))
@@ -35,6 +36,7 @@ def test_amounts__between_two_prices__enclose_the_real_amount(one: int, other: i
     assert real0 <= amount0_up(low, high, liquidity) < real0 + 1 + Fraction(1, low)
 
 
+@settings(deadline=None)
 @given(PRICES, LIQUIDITY, st.integers(0, 2**90))
 def test_price_after_amount_in__any__moves_towards_the_pool_and_covers_no_more(
     price: int, liquidity: int, amount: int
@@ -47,6 +49,7 @@ def test_price_after_amount_in__any__moves_towards_the_pool_and_covers_no_more(
     assert amount1_up(price, higher, liquidity) <= amount
 
 
+@settings(deadline=None)
 @given(PRICES, LIQUIDITY, st.integers(1, 99))
 def test_price_after_amount_out__less_than_there_is__gives_it_whole(
     price: int, liquidity: int, percent: int

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper.venues.uniswap_v3.tick_math import (
@@ -24,6 +24,7 @@ def test_sqrt_ratio_at_tick__ends_and_middle__are_the_contract_constants(tick: i
     assert sqrt_ratio_at_tick(tick) == ratio
 
 
+@settings(deadline=None)
 @given(TICKS)
 def test_sqrt_ratio_at_tick__any_tick__is_the_power_of_1_0001(tick: int) -> None:
     assert sqrt_ratio_at_tick(tick) / 2**96 == pytest.approx(1.0001 ** (tick / 2), rel=1e-9)
@@ -35,6 +36,7 @@ def test_sqrt_ratio_at_tick__beyond_the_ends__raises(tick: int) -> None:
         sqrt_ratio_at_tick(tick)
 
 
+@settings(deadline=None)
 @given(st.integers(MIN_TICK, MAX_TICK - 1), st.data())
 def test_tick_at_sqrt_ratio__any_price_of_a_tick__is_that_tick(tick: int, data: st.DataObject) -> None:
     low, high = sqrt_ratio_at_tick(tick), sqrt_ratio_at_tick(tick + 1)
