@@ -86,11 +86,10 @@ def deploy(devnet: Devnet) -> tuple[Address, Address]:
 
 
 def _create(devnet: Devnet, code: bytes) -> Address:
-    rpc = devnet.anvil.rpc
-    sender = "0x" + devnet.operator.address.hex()
-    sent = rpc("eth_sendTransaction", {"from": sender, "data": "0x" + code.hex(), "gas": hex(5_000_000)})
-    devnet.mine()
-    return Address(bytes.fromhex(rpc("eth_getTransactionReceipt", sent)["contractAddress"][2:]))
+    sent = devnet.chain.post(devnet.operator.address, None, code)
+    if not devnet.anvil.rpc("anvil_getAutomine"):
+        devnet.mine()
+    return Address(bytes.fromhex(devnet.chain.receipt(sent)["contractAddress"][2:]))
 
 
 @asynccontextmanager
