@@ -13,6 +13,7 @@ from keeper.devnet.accounts import MNEMONIC
 from keeper.devnet.borrowers import LEAST
 from keeper.devnet.build import BORROWERS, CHAIN_ID, SEED
 from keeper.devnet.devnet import Devnet
+from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
 from keeper.domain.errors import ConfigError
 
@@ -64,10 +65,12 @@ def lines(devnet: Devnet) -> Iterator[str]:
     yield f"  Accounts   of the public mnemonic “{MNEMONIC}”:"
     for who in ("owner", "operator", "rival"):
         yield f"             {who:9}{checksum(getattr(devnet, who).address)}"
-    yield "For .env:"
-    yield f"  KEEPER_RPC_URLS={devnet.anvil.url}"
-    yield f"  KEEPER_MARKETS=aave-v3:{checksum(there.pool)}"
-    yield f"  KEEPER_PRIVATE_KEY=0x{devnet.operator.private_key.hex()}"
+    yield "For your .env:"
+    yield ""
+    for name, value in variables(devnet).items():
+        yield f"{name}={value}"
+    yield f"KEEPER_PRIVATE_KEY=0x{devnet.operator.private_key.hex()}"
+    yield ""
 
 
 def _path(prices: Path | None, seed: int) -> scenario.Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from keeper.devnet import Devnet
+from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
 from tests.fork.keeper_stage import deploy
 
@@ -33,14 +34,7 @@ class User:
     def __init__(self, devnet: Devnet, folder: Path) -> None:
         self.devnet = devnet
         self.folder = folder
-        addresses = devnet.addresses
-        self.variables = {
-            "KEEPER_RPC_URLS": devnet.anvil.url,
-            "KEEPER_MARKETS": f"aave-v3:{checksum(addresses.pool)}@{addresses.deployment_block}",
-            "KEEPER_WRAPPED_NATIVE": checksum(addresses.weth),
-            "KEEPER_UNISWAP_V3_FACTORY": checksum(addresses.factory),
-            "KEEPER_UNISWAP_V3_ROUTER": checksum(addresses.router),
-            "KEEPER_INTERMEDIATES": f"{checksum(addresses.weth)},{checksum(addresses.tokens['USDC'])}",
+        self.variables = variables(devnet) | {
             "KEEPER_STATE_DIR": str(folder / "state"),
             "KEEPER_POLL_INTERVAL_S": "0.1",
         }
