@@ -10,7 +10,7 @@
 | sent      | Refused (for any other reason)                 | concluded | JournalOutcome |
 | sent      | Looked: in a block, deep enough                | concluded | JournalOutcome |
 | sent      | Looked: in a block                             | mined     |                |
-| sent      | Looked: nonce used by another, twice           | concluded | JournalOutcome |
+| sent      | Looked: its nonce used without it, twice       | concluded | JournalOutcome |
 | sent      | Looked: past its deadline, not in the pool     | concluded | JournalOutcome |
 | sent      | Looked: anything else                          | sent      |                |
 | mined     | Looked: as in *sent*; in no block any more     | sent      |                |
@@ -243,8 +243,8 @@ def _looked(state: Sent | Mined, look: Looked) -> Step:
         return Mined(submission=submission), ()
 
     was = state if isinstance(state, Sent) else Sent(submission=submission, standing=Standing.TAKEN)
-    if look.chain_nonce > submission.nonce:
-        # A node may count a transaction a moment before it can show its receipt.
+    if look.chain_nonce > submission.nonce and not look.known:
+        # Twice, for a node may count a transaction a moment before it can show it.
         if was.passed_at is not None and look.head_number > was.passed_at:
             return _conclude(submission, Superseded(head_number=look.head_number))
         return replace(was, passed_at=look.head_number if was.passed_at is None else was.passed_at), ()
