@@ -1,0 +1,296 @@
+"""The journal keeps what it is given, in order, once, and says clearly when it can't."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.declined import Reason
+from keeper.domain.depth import Route
+from keeper.domain.errors import ConfigError, Invariant, Unavailable
+from keeper.domain.head import Head
+from keeper.domain.plan import Close, Draft, Objective, Transaction, Waterfall
+from keeper.domain.submission import (
+    Expired,
+    Included,
+    Outcome,
+    Reverted,
+    SignedTransaction,
+    Submission,
+    Superseded,
+)
+from keeper.domain.token import Token, TokenAmount
+from keeper.store import SqliteJournal
+
+OPERATOR = Address(b"\x0f" * 20)
+POOLS = frozenset({Address(b"\x01" * 20), Address(b"\xff" * 20)})
+USDC = Token(address=Address(b"\xcc" * 20), symbol="USDC", decimals=6)
+WETH = Token(address=Address(b"\xee" * 20), symbol="WETH", decimals=18)
+HEAD = Head(
+    number=19_000_000,
+    hash=Hash32(b"\x11" * 32),
+    parent=Hash32(b"\x10" * 32),
+    timestamp_s=1_700_000_000,
+    base_fee_wei=10**9,
+    gas_used=0,
+    gas_limit=30_000_000,
+    coinbase=Address(bytes(20)),
+)
+DRAFT = Draft(
+    market="aave-v3:test",
+    borrower=Address(b"\xb0" * 20),
+    health_factor_wad=2**256 - 1,
+    objective=Objective.MAX_PROFIT,
+    close=Close(
+        repaid=TokenAmount(token=USDC, raw=10**12),
+        seized=TokenAmount(token=WETH, raw=10**21),
+        owed=TokenAmount(token=USDC, raw=2 * 10**12),
+        buy_route=Route(hops=()),
+        surplus_route=Route(hops=()),
+        flash_fee=TokenAmount(token=USDC, raw=5 * 10**8),
+        waterfall=Waterfall(bonus_wei=2**70, price_impact_wei=3, flash_fee_wei=2, gas_wei=0, tip_wei=1),
+        health_factor_after_wad=10**18,
+    ),
+    funding="aave-v3",
+    pools=POOLS,
+    floor_wei=2**69,
+    deadline_s=1_700_000_036,
+    transaction=Transaction(to=Address(b"\xe0" * 20), data=b"\x01"),
+)
+
+
+def submission(serial: int = 0, *, operator: Address = OPERATOR) -> Submission:
+    hash_ = Hash32(serial.to_bytes(32, "big"))
+    return Submission(
+        market="aave-v3:test",
+        borrower=Address(b"\xb0" * 20),
+        pools=POOLS,
+        operator=operator,
+        nonce=serial,
+        transaction=SignedTransaction(raw=b"\x02" + hash_, hash=hash_),
+        head_number=HEAD.number,
+        head_hash=HEAD.hash,
+        deadline_s=1_700_000_036,
+        predicted_profit_wei=-(2**80),
+    )
+
+
+OUTCOMES: tuple[Outcome, ...] = (
+    Included(
+        block_number=5,
+        block_hash=Hash32(b"\x05" * 32),
+        gas_used=500_000,
+        effective_gas_price_wei=2**65,
+        vault_profit_wei=2**90,
+        tip_wei=2**66,
+    ),
+    Reverted(block_number=5, block_hash=Hash32(b"\x05" * 32), gas_used=40_000, effective_gas_price_wei=2**65),
+    Expired(head_number=9, why="its deadline passed"),
+    Superseded(head_number=9),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.sqlite"
+
+
+def column(path: Path, query: str) -> list[object]:
+    connection = sqlite3.connect(path)
+    try:
+        return [row[0] for row in connection.execute(query)]
+    finally:
+        connection.close()
+
+
+def test_open__anew__writes_ahead_and_to_the_disk(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        pragmas = ("journal_mode", "synchronous", "user_version")
+        values = [journal._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+    assert values == ["wal", 2, 1]  # 2 is FULL
+
+
+def test_unconcluded__opened_again__intents_as_they_were_oldest_first(path: Path) -> None:
+    ours = [submission(serial) for serial in (3, 1, 2)]
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for one in ours:
+            journal.intended(one)
+        journal.intended(submission(9, operator=Address(b"\x0a" * 20)))
+        journal.concluded(ours[1], OUTCOMES[0])
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        assert journal.unconcluded(OPERATOR) == (ours[0], ours[2])
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_submissions__each_outcome__as_it_was(path: Path, outcome: Outcome) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.intended(submission(1))
+        journal.intended(submission(2))
+        journal.concluded(submission(1), outcome)
+        assert journal.submissions() == ((submission(1), outcome), (submission(2), None))
+    assert column(path, "SELECT realised_profit_wei FROM outcomes") == [str(outcome.realised_profit_wei)]
+
+
+def test_concluded__second_outcome__is_our_bug_and_changes_nothing(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.intended(submission())
+        journal.concluded(submission(), OUTCOMES[2])
+        with pytest.raises(Invariant, match="refused a line"):
+            journal.concluded(submission(), OUTCOMES[0])
+        assert journal.submissions() == ((submission(), OUTCOMES[2]),)
+
+
+def test_concluded__never_intended__is_our_bug(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        with pytest.raises(Invariant, match="never intended"):
+            journal.concluded(submission(), OUTCOMES[2])
+        journal.intended(submission())  # the transaction before was ended
+
+
+def test_intended__same_transaction_twice__is_our_bug(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.intended(submission())
+        with pytest.raises(Invariant, match="refused a line"):
+            journal.intended(submission())
+
+
+def test_predicted_and_declined__kept_to_the_wei(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.predicted(HEAD, [DRAFT, replace(DRAFT, objective=Objective.MAX_CLOSE)])
+        journal.declined(HEAD, {Reason.DUST: 3, Reason.NO_ROUTE: 1})
+    assert column(path, "SELECT objective FROM predictions ORDER BY id") == ["max_profit", "max_close"]
+    assert column(path, "SELECT health_factor_wad FROM predictions LIMIT 1") == [str(2**256 - 1)]
+    assert column(path, "SELECT vault_wei FROM predictions LIMIT 1") == [str(2**70 - 3 - 2 - 1)]
+    assert column(path, "SELECT reason || ' ' || borrowers FROM declined") == ["dust 3", "no route 1"]
+
+
+@pytest.mark.parametrize("table", ["journal", "predictions", "declined", "intents", "outcomes"])
+def test_tables__changed_or_removed_from__refuse(path: Path, table: str) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.predicted(HEAD, [DRAFT])
+        journal.declined(HEAD, {Reason.DUST: 3})
+        journal.intended(submission())
+        journal.concluded(submission(), OUTCOMES[2])
+    connection = sqlite3.connect(path)
+    (first, *_) = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    for attack in (f"DELETE FROM {table}", f"UPDATE {table} SET {first} = {first}"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(attack)
+    connection.close()
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_intended__disk_full__unavailable_and_whole_again_afterwards(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.intended(submission(1))
+        pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+        journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+        big = replace(submission(2), market="x" * 10_000)
+        with pytest.raises(Unavailable, match=r"journal\.sqlite can't be written: database or disk is full"):
+            journal.intended(big)
+        assert journal.unconcluded(OPERATOR) == (submission(1),)
+        journal._connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+        journal.intended(big)
+        assert journal.unconcluded(OPERATOR) == (submission(1), big)
+
+
+def test_intended__file_locked_by_another_program__unavailable(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal._connection.execute("PRAGMA busy_timeout = 50")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            journal.intended(submission())
+        other.close()
+        journal.intended(submission())
+
+
+def test_open__no_database__says_so_and_leaves_it_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"a shopping list, longer than a header of SQLite is" * 40)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"KEEPER_STATE_DIR: .*is no journal, or damaged"):
+        SqliteJournal.open(path, chain_id=1)
+    assert path.read_bytes() == before
+
+
+def test_open__damaged__says_so(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for serial in range(400):
+            journal.intended(submission(serial))
+    content = bytearray(path.read_bytes())
+    content[8_192:40_960] = os.urandom(40_960 - 8_192)
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"KEEPER_STATE_DIR: .*damaged"):
+        SqliteJournal.open(path, chain_id=1)
+
+
+def test_open__of_a_newer_keeper__says_so_and_leaves_it_alone(path: Path) -> None:
+    SqliteJournal.open(path, chain_id=1).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    with pytest.raises(ConfigError, match=r"KEEPER_STATE_DIR: .*newer keeper .*version 7.*knows 1"):
+        SqliteJournal.open(path, chain_id=1)
+    assert column(path, "PRAGMA user_version") == [7]
+
+
+def test_open__of_another_program__says_so(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE cookies (crumbs)")
+    connection.close()
+    with pytest.raises(ConfigError, match="another program's file"):
+        SqliteJournal.open(path, chain_id=1)
+
+
+def test_open__of_another_chain__names_both(path: Path) -> None:
+    SqliteJournal.open(path, chain_id=1).close()
+    with pytest.raises(ConfigError, match="journal of chain 1, and this is chain 10"):
+        SqliteJournal.open(path, chain_id=10)
+
+
+def test_open__a_directory_in_its_place__says_so(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="KEEPER_STATE_DIR: can't open"):
+        SqliteJournal.open(path, chain_id=1)
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.unit.store.test_journal import submission
+from keeper.store import SqliteJournal
+with SqliteJournal.open(Path(sys.argv[1]), chain_id=1) as journal:
+    for serial in range(10**6):
+        journal.intended(submission(serial))
+        print(serial, flush=True)
+"""
+
+
+def test_intended__killed_while_writing__all_that_was_reported_is_there(path: Path) -> None:
+    checkout = Path(__file__).parents[3]
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path), str(checkout)], stdout=subprocess.PIPE, cwd=checkout
+    )
+    assert writer.stdout is not None
+    with writer.stdout:
+        reported = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.send_signal(signal.SIGKILL)
+        reported += [int(line) for line in writer.stdout.read().split()]
+    writer.wait()
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        kept = [one.nonce for one in journal.unconcluded(OPERATOR)]
+    assert kept[: len(reported)] == reported
+    assert len(kept) - len(reported) <= 1  # one may have been written and not yet reported
