@@ -2,5 +2,5 @@
 
 To add one: write a class that implements :class:`keeper.ports.FlashSource` (what it lends, its fee rounded as
 the lender rounds it, and the call with the one callback that it makes), test its fee against the real
-contract, and name it in ``keeper/app.py``.
+contract, and name it in ``keeper/app/build.py``.
 """

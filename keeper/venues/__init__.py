@@ -7,5 +7,5 @@ To add a venue:
 2. Write its queries (which pools there are; what they hold) as :data:`keeper.query.Query` generators, and its
    calls as :class:`keeper.domain.calls.ContractCall` values. Nothing is fetched or sent here.
 3. Join them in one class that implements :class:`keeper.ports.Venue`, put the contract's functions
-   under ``abis/``, and name the class in ``app.py``.
+   under ``abis/``, and name the class in ``keeper/app/build.py``.
 """

@@ -228,6 +228,18 @@ def test_run__with_a_key__liquidates_and_ends_cleanly(user: User, ending: signal
     assert user.devnet.operator.private_key.hex() not in json.dumps(events) + err
 
 
+def test_run__ethereum_mainnet__refuses_the_public_mempool_unless_allowed(user: User) -> None:
+    deployed = user.has_deployed()
+    user.devnet.anvil.rpc("anvil_setChainId", 1)
+    told = user.types("run", **user.key, **deployed)
+    assert told.returncode == 2
+    assert "KEEPER_ALLOW_PUBLIC" in told.stderr
+    process = user.start("run", **EVERY_EVENT, **user.key, **deployed, KEEPER_ALLOW_PUBLIC="true")
+    assert not _until(process, "started")[0]["dry_run"]
+    process.terminate()
+    process.communicate(timeout=TIMEOUT_S)
+
+
 def test_run__a_second_keeper_on_the_same_journal__refused_with_the_holders_pid(user: User) -> None:
     deployed = user.has_deployed()
     first = user.start("run", **EVERY_EVENT, **user.key, **deployed)
