@@ -23,7 +23,9 @@ def check_view(lines: Sequence[CheckLine]) -> RenderableType:
         told = Text(line.detail)
         if not line.ok and line.advice:
             told.append(f"\n{line.advice}", "yellow")
-        grid.add_row(Text("ok", "green") if line.ok else Text("FAIL", "bold red"), short_market(line.name), told)
+        grid.add_row(
+            Text("ok", "green") if line.ok else Text("FAIL", "bold red"), short_market(line.name), told
+        )
     return grid
 
 

@@ -14,6 +14,7 @@ from keeper.query import run
 from keeper.watcher import Book, Depths, Watcher
 from tests.fork.keeper_stage import Stage, stage
 
+
 def act(devnet: Devnet, borrower: Address, *, borrowed: str, amount_raw: int) -> None:
     """Let somebody borrow more, which an event of the pool tells."""
     rpc = devnet.anvil.rpc
