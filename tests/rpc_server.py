@@ -37,7 +37,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_post("/{path:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -61,7 +61,7 @@ def error(asked: dict[str, Any], code: int, message: str, data: object = None) -
     }
 
 
-def each(one: Callable[[dict[str, Any]], dict[str, object]]) -> Answer:
+def each(one: Callable[[dict[str, Any]], dict[str, object]]) -> Callable[[Any], bytes]:
     """Answer batches and single requests alike, request by request."""
 
     def answer(asked: Any) -> bytes:

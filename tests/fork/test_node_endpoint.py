@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -183,19 +184,24 @@ async def test_read__hangs__unavailable_in_time() -> None:
 
 
 async def test_read__trickles_for_ever__unavailable_in_time() -> None:
-    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        for _ in range(100):
-            writer.write(b" ")
-            await asyncio.sleep(0.05)
-        writer.close()
+    gone = asyncio.Event()
 
-    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
-    endpoint = Endpoint(Secret(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), timeout_s=0.3)
-    with pytest.raises(Unavailable, match="no answer within"):
-        await endpoint.read([NUMBER])
-    await endpoint.close()
-    server.close()
+    async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        gone.set()
+
+    async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
+        endpoint = Endpoint(Secret(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), timeout_s=0.3)
+        with pytest.raises(Unavailable, match="no answer within"):
+            await endpoint.read([NUMBER])
+        await endpoint.close()
+        await gone.wait()
 
 
 @pytest.mark.parametrize("fault", [DropRequest(), DropAnswer(), Truncate(), Say(200, b"\x00" * 100)])
