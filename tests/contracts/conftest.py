@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from keeper.node.anvil import Anvil
-from tests.contracts.lab import Lab
+from tests.contracts.lab import Lab, go_back
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +21,5 @@ def lab(_lab: Lab) -> Iterator[Lab]:
     """Return a chain with an executor, its vault and a market. What a test does to it is undone."""
     snapshot = _lab.rpc("evm_snapshot")
     yield _lab
-    assert _lab.rpc("evm_revert", snapshot)
+    go_back(_lab.rpc, snapshot)
     _lab.rpc("anvil_setCoinbase", "0x" + bytes(20).hex())  # which a snapshot does not hold

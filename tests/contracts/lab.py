@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +15,7 @@ from keeper.devnet.compile import Compiled, compile_sources, read_sources
 from keeper.domain.address import Address
 from keeper.domain.calls import BalanceWord, Callback, ContractCall, Guard, Spend
 from keeper.node.anvil import Anvil
-from keeper.node.blocking_rpc import RpcError
+from keeper.node.blocking_rpc import BlockingRpc, RpcError
 from keeper.planner.calldata import Leg, OptionalLeg, Program, Step, encode, execute_calldata
 
 ETHER = 10**18
@@ -318,7 +319,9 @@ class Lab:
             inside=inside,
         )
 
-    def liquidation(self, *, debt: Contract | None = None, collateral: Contract | None = None) -> Step:
+    def liquidation(
+        self, *, debt: Contract | None = None, collateral: Contract | None = None, **changes: Any
+    ) -> Step:
         """Return an honest liquidation: borrow 1000, repay a debt, be given 1100, buy back, sell the rest.
 
         1 of either token is worth 1 wei of wrapped native: 99 of 100 less the premium of 1 is the profit.
@@ -330,6 +333,7 @@ class Lab:
             self.trade(debt, 1_000, collateral, 1_100),
             self.trade(collateral, 1_001, debt, 1_001),
             self.sell_all(collateral, self.weth, (1, 1)),
+            **changes,
         )
 
     def guard(self, *, least: int = 0, most: int = MOST_UINT256, word_index: int = 1) -> Guard:
@@ -353,6 +357,16 @@ class Lab:
         assert self.native_balance(self.executor.address) == 0
 
 
+def go_back(rpc: BlockingRpc, snapshot: str) -> None:
+    """Undo all since the snapshot.
+
+    Anvil answers before it has cleared its pool of what it mined; whatever is left there it would mine again.
+    """
+    while rpc("txpool_status")["pending"] != "0x0":
+        time.sleep(0.0005)
+    assert rpc("evm_revert", snapshot)
+
+
 def executed(executor: Contract, receipt: Receipt) -> tuple[int, int]:
     """Return the profit and the tip that a program reported."""
     event = executor.interface.event("Executed")
@@ -367,11 +381,11 @@ def executed(executor: Contract, receipt: Receipt) -> tuple[int, int]:
 def committed_bytes(program: Program) -> bytes:
     """Return what a program's first callback is to carry, as anybody who sees the transaction can read it."""
     packed = encode(program)
-    fields = packed.index(FLASH_CALLBACK) + 4 + 2
-    at = int.from_bytes(packed[fields : fields + 2], "big")
-    data = packed[fields + 4 :]
-    length = int.from_bytes(data[at - 32 : at], "big")
-    return data[at : at + length]
+    for contract, name, argument in (("Market", "flashLoanSimple", 3), ("Vault", "lend", 2)):
+        function = interface(compile_test_contracts()[contract].abi).function(name)
+        if function.selector in packed:
+            return bytes(function.arguments(packed[packed.index(function.selector) :])[argument])
+    raise ValueError("the program expects no callback")
 
 
 def _hex(value: bytes) -> str:

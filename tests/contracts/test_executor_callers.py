@@ -90,19 +90,31 @@ def test_fallback__stranger_during_a_committed_call__reverts(lab: Lab) -> None:
     assert lab.read(attacker, "landed") == 0
 
 
-def test_fallback__right_lender_and_bytes_but_the_strangers_loan__reverts(lab: Lab) -> None:
-    """Within the committed call the stranger makes the lender call back, in the stranger's own name."""
+@pytest.mark.parametrize("initiator_argument", [3, None])
+def test_fallback__right_lender_and_bytes_but_the_strangers_loan__reverts(
+    lab: Lab, initiator_argument: int | None
+) -> None:
+    """Within the committed call the stranger makes the lender call back, in the stranger's own name.
+
+    Where the lender does not say whose loan it is, that takes the commitment, which the program's own
+    callback then misses: all is undone. Where it says so, it is refused, and nothing else happens.
+    """
     token = lab.deploy("HookToken")
     lab.mint(token, lab.market.address, 10**6)
-    program = lab.program(lab.liquidation(debt=token))
-    loan = lab.market.encode(
-        "flashLoanSimple", lab.executor.address, lab.collateral.address, 7, committed_bytes(program), 0
+    program = lab.program(
+        lab.liquidation(debt=token, initiator_argument=initiator_argument), touched=(token.address,)
     )
-    attacker = _attacker(lab, (lab.market.address, loan), insists=False)
+    loan = lab.market.encode(
+        "flashLoanSimple", lab.executor.address, token.address, 1_000, committed_bytes(program), 0
+    )
+    nothing = (lab.weth.address, lab.weth.encode("balanceOf", lab.stranger))
+    attacker = _attacker(lab, (lab.market.address, loan), *[nothing] * 60, insists=False)
     lab.must(lab.stranger, token, "setStranger", attacker.address)
-    assert lab.succeed(program) == 99
-    assert lab.read(attacker, "entered") > 3
-    assert lab.read(attacker, "landed") == 0
+    if initiator_argument is None:
+        assert lab.revert_of(program).name == "UnexpectedCallback"
+    else:
+        assert lab.succeed(program) == 99
+        assert lab.read(attacker, "entered") - lab.read(attacker, "landed") == 1, "the loan"
 
 
 def test_execute__again_from_within__reverts(lab: Lab) -> None:

@@ -19,7 +19,7 @@ from keeper.domain.depth import Hop, Route
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
 from keeper.venues.uniswap_v3.calls import buy_call, sell_call
-from tests.contracts.lab import compile_test_contracts
+from tests.contracts.lab import compile_test_contracts, go_back
 
 MOST = 2**256 - 1
 OVERHEAD_LIMIT_GAS = 60_000
@@ -173,7 +173,7 @@ class Bench:
         scaled = int.from_bytes(self.chain.call(token, data), "big")
         return Guard(target=token, data=data, word_index=0, least=scaled, most=MOST)
 
-    def run_program(self, program: Program, *, gas: int = 5_000_000) -> tuple[bool, int]:
+    def run_program(self, program: Program) -> tuple[bool, int]:
         """Send it, and return whether it succeeded, and the gas it used."""
         return self._used(self.executor, execute_calldata(program))
 
@@ -206,7 +206,7 @@ def test_execute__over_a_hard_wired_contract__costs_little(bench: Bench) -> None
     snapshot = bench.chain.rpc("evm_snapshot")
     succeeded, hard_wired_gas = bench.run_hard_wired()
     assert succeeded
-    assert bench.chain.rpc("evm_revert", snapshot)
+    go_back(bench.chain.rpc, snapshot)
     succeeded, gas = bench.run_program(program)
     assert succeeded
     print(f"{gas} gas, {gas - hard_wired_gas} over a hard-wired contract")
