@@ -1,0 +1,83 @@
+"""A rival: another liquidator, with funds of its own, that outbids the keeper for some borrowers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from keeper.abi import load
+from keeper.devnet.devnet import Devnet
+from keeper.domain.plan import Plan
+
+MOST_WINS = 4
+
+_APPETITE = 0.3
+"""Of the borrowers that it could go for."""
+_OUTBIDS = 3
+"""How many times the keeper's fees it offers. Anvil, as builders do, puts the higher offer first."""
+_GAS = 1_200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bid:
+    """A liquidation that the rival has sent, against one of the keeper's."""
+
+    plan: Plan
+    """The keeper's, for the same borrower."""
+    hash: str
+    priority_fee_wei: int
+    """Offered for each unit of gas."""
+
+
+class Rival:
+    """Bids for borrowers that the keeper goes for too: which ones, a seed says."""
+
+    def __init__(self, devnet: Devnet, *, seed: int) -> None:
+        self._devnet = devnet
+        self._random = Random(seed)
+        self._wins = 0
+
+    def bid(self, plans: Sequence[Plan], *, late: bool) -> Bid | None:
+        """Send one liquidation against one of these plans, which are in the order they run, or none.
+
+        It keeps to a borrower whose pools no later plan goes through: those plans count on the depth that
+        the earlier ones leave, and the demo shows a lost race, not what a changed market does to the rest.
+        Where it is late and nothing is won yet, it takes what there is.
+        """
+        free = [
+            plan
+            for place, plan in enumerate(plans)
+            if not any(plan.draft.pools & later.draft.pools for later in plans[place + 1 :])
+        ]
+        if not free or self._wins == MOST_WINS:
+            return None
+        if self._random.random() > _APPETITE and not (late and self._wins == 0):
+            return None
+        self._wins += 1
+        return self._send(self._random.choice(free))
+
+    def _send(self, plan: Plan) -> Bid:
+        close = plan.draft.close
+        call = (
+            load("aave_v3_pool")
+            .function("liquidationCall")
+            .encode(
+                close.seized.token.address,
+                close.repaid.token.address,
+                plan.draft.borrower,
+                2**256 - 1,
+                False,
+            )
+        )
+        priority_fee_wei = _OUTBIDS * plan.fees.max_priority_fee_per_gas_wei
+        transaction = {
+            "from": f"0x{self._devnet.rival.address.hex()}",
+            "to": f"0x{self._devnet.addresses.pool.hex()}",
+            "data": f"0x{call.hex()}",
+            "gas": hex(_GAS),
+            "maxFeePerGas": hex(_OUTBIDS * plan.fees.max_fee_per_gas_wei),
+            "maxPriorityFeePerGas": hex(priority_fee_wei),
+        }
+        sent = self._devnet.anvil.rpc("eth_sendTransaction", transaction)
+        return Bid(plan=plan, hash=sent, priority_fee_wei=priority_fee_wei)
