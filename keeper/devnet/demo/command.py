@@ -18,11 +18,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from keeper.devnet.compile import CompileError
 from keeper.devnet.demo.page import demo_view, progress_line
 from keeper.devnet.demo.play import Play, Progress
 from keeper.devnet.demo.report import DemoReport
 from keeper.devnet.demo.stage import set_up
 from keeper.devnet.scenario import STEPS, crash
+from keeper.domain.errors import Unavailable
+from keeper.node.anvil import AnvilError
 
 _DRAWN_COLUMNS = 120
 _DRAWN_ROWS = 16
@@ -32,7 +35,7 @@ def run(*, seed: int, as_json: bool) -> int:
     """Play the demo and print it. Returns the exit code: 0 where every promise holds, else 1.
 
     With `as_json` the numbers alone go to stdout, as one JSON object.
-    Raises AnvilError, CompileError, Ended or Failed where it can't be played.
+    Raises Unavailable where set-up has left something out, Ended where the keeper does not keep up.
     """
     report = play(seed=seed)
     broken = tuple(report.broken())
@@ -49,8 +52,11 @@ def run(*, seed: int, as_json: bool) -> int:
 def play(*, seed: int, steps: int = STEPS) -> DemoReport:
     """Play the demo, showing its progress on stderr, and return what came of it. Raises as `run` does."""
     began_s = time.monotonic()
-    with _ended_by_sigterm(), _progress() as tell, set_up(seed) as stage:
-        report = Play(stage, crash(seed, steps=steps), seed=seed, tell=tell).run()
+    try:
+        with _ended_by_sigterm(), _progress() as tell, set_up(seed) as stage:
+            report = Play(stage, crash(seed, steps=steps), seed=seed, tell=tell).run()
+    except (AnvilError, CompileError) as error:
+        raise Unavailable(str(error)) from error
     return replace(report, seconds=time.monotonic() - began_s)
 
 

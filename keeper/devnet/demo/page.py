@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from keeper.devnet.attacks import AttackResult
 from keeper.devnet.demo.play import Progress
 from keeper.devnet.demo.report import (
-    Attack,
     BadDebt,
     DemoReport,
     Liquidation,
@@ -200,8 +200,13 @@ def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
     )
 
 
-def _attack(attack: Attack) -> Text:
-    return Text.assemble((attack.name, "bold"), f"  {attack.ended}. ", _taken(attack.taken_wei))
+def _attack(attack: AttackResult) -> Text:
+    return Text.assemble(
+        (attack.name, "bold"),
+        f"  {attack.explanation} An executor with an allow-list loses "
+        f"{native(attack.taken_from_allow_list_wei)} WETH to it; ours and its vault: ",
+        _taken(attack.taken_wei),
+    )
 
 
 def _taken(taken_wei: int) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from keeper.devnet.attacks import AttackResult, run_attacks
 from keeper.devnet.build import BLOCK_S
 from keeper.devnet.demo import log
 from keeper.devnet.demo.ledger import Ledger, Pursuit
@@ -20,12 +21,14 @@ from keeper.devnet.demo.report import BadDebt, Comparison, DemoReport, Overlooke
 from keeper.devnet.demo.rival import Rival
 from keeper.devnet.demo.sandwich import sandwich
 from keeper.devnet.demo.stage import MIN_PROFIT_GAS_RATIO_BPS, MIN_PROFIT_WEI, PRIORITY_FEE_WEI, Stage
+from keeper.devnet.devnet import Devnet
 from keeper.devnet.proxy import Trap
 from keeper.devnet.scenario import Path, Step
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.plan import Plan
+from keeper.node.anvil import Anvil
 
 _MOST_ROUNDS = 8
 """Blocks of the keeper's in one step: with more it would never come to rest."""
@@ -113,12 +116,17 @@ class Play:
             overlooked=tuple(self._overlooked),
             bad_debts=tuple(self._bad_debts()),
             sandwich=self._sandwich,
-            attacks=(),
+            attacks=self._attacks(),
             recovery=self._recovery,
             vault_wei=self._stage.vault_wei() - vault_wei,
             claimed_wei=self._claimed_wei,
             seconds=time.monotonic() - began_s,
         )
+
+    def _attacks(self) -> tuple[AttackResult, ...]:
+        """Return what a stolen key takes, tried on a fork of the chain as it is now."""
+        with Anvil(fork_url=self._devnet.anvil.url) as fork:
+            return tuple(run_attacks(Devnet(fork, self._devnet.addresses, automine=True)))
 
     def _bad_debts(self) -> Iterator[BadDebt]:
         for position in self._referee.positions(self._stage.next_block()):
