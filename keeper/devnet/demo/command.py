@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import sys
 import time
@@ -64,7 +65,9 @@ def draw(report: DemoReport, path: Path) -> None:
     """Write the page to a file as it looks in a terminal, the table cut short."""
     console = Console(record=True, width=_DRAWN_COLUMNS, highlight=False, file=io.StringIO())
     console.print(demo_view(report, width=_DRAWN_COLUMNS, rows=_DRAWN_ROWS))
-    console.save_svg(str(path), title="scripts/demo")
+    drawn = console.export_svg(title="scripts/demo")
+    # without the fonts that a reader's browser would fetch from somewhere
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
 
 
 @contextmanager
