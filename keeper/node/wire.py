@@ -79,11 +79,6 @@ def data(raw: msgspec.Raw) -> bytes:
     return _sensible("bytes", lambda: _bytes(_TEXT.decode(raw)))
 
 
-def text(raw: msgspec.Raw) -> str:
-    """Return a text."""
-    return _sensible("a text", lambda: _TEXT.decode(raw))
-
-
 def number(text: str) -> int:
     """Return a number that stood within a larger result."""
     return _sensible("a number", lambda: _int(text))
