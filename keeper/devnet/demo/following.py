@@ -62,12 +62,17 @@ class Follower:
         self.claimed_wei += sum(log.claimed_wei(line) for line in lines if line["event"] == "concluded")
         return _decision(lines)
 
-    def count_liquidations(self, block_number: int) -> None:
-        """Count how often whom the keeper was killed over is liquidated in the block that this was for."""
+    def killed_over(self, block_number: int) -> Address | None:
+        """Return whose liquidation in that block the keeper was killed over, if any's."""
         recovery = self.recovery
-        if recovery is not None and recovery.block_number == block_number:
-            found = self._stage.liquidations(recovery.borrower, block_number)
-            self.recovery = replace(recovery, liquidations=found)
+        return recovery.borrower if recovery and recovery.block_number == block_number else None
+
+    def count_liquidations(self, block_number: int) -> None:
+        """Count how often whom the keeper was killed over is liquidated in that block."""
+        borrower = self.killed_over(block_number)
+        if borrower is not None and self.recovery is not None:
+            found = self._stage.liquidations(borrower, block_number)
+            self.recovery = replace(self.recovery, liquidations=found)
 
     def _trapped(self) -> bool:
         return self._trap is not None and self._trap.sprung and self.recovery is None

@@ -112,14 +112,15 @@ class Play:
         self._tell(self._progress(number, head))
         decision = follower.decision(head)
         for _ in range(_MOST_ROUNDS):
-            head = self._keepers_block(decision, late=late)
+            killed_over = follower.killed_over(head + 1)
+            head = self._keepers_block(decision, late=late, sparing=killed_over)
             follower.count_liquidations(head)
             self._tell(self._progress(number, head))
             decision = follower.decision(head)
             if not decision.pursued:
                 return
 
-    def _keepers_block(self, decision: Decision, *, late: bool) -> int:
+    def _keepers_block(self, decision: Decision, *, late: bool, sparing: Address | None) -> int:
         """Mine the block that the keeper has sent its transactions for, and return its number."""
         block = self._stage.next_block()
         unhealthy = [one for one in self._referee.positions(block) if one.unhealthy]
@@ -131,7 +132,7 @@ class Play:
         if decision.pursued and self._sandwich is None:
             plan, sent = decision.pursued[0]  # it needs none of the others to have run
             self._sandwich = sandwich(self._stage, plan, sent.hash)
-        bid = self._rival.bid(decision.plans, late=late)
+        bid = self._rival.bid(decision.plans, late=late, sparing=sparing)
         number = self._devnet.keeper_block(at_s=block.timestamp_s)
         self._ledger.settle(
             [
