@@ -11,7 +11,7 @@ from keeper.app.build import Assembled, assemble, signing_key
 from keeper.app.checking import WORLDLY, findings
 from keeper.app.inspecting import observe
 from keeper.channels.public import PublicChannel
-from keeper.config import Settings
+from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
@@ -42,7 +42,11 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
 
     Raises ConfigError with every finding of `keeper check` that stands in the way.
     """
-    heartbeat = Heartbeat(settings.heartbeat)
+    try:
+        settings.heartbeat.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"KEEPER_STATE_DIR: {settings.state_dir}: {error.strerror}") from None
+    heartbeat = Heartbeat(settings.heartbeat, notify_socket=notify_socket())
 
     def listen(event: Event) -> None:
         listener(event)

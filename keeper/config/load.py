@@ -25,6 +25,12 @@ _FOR_TESTS = PREFIX + "TEST_"
 """Variables of the test suite, which may be set where a keeper is started by a test."""
 
 
+def notify_socket(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return where systemd wants to hear from its service, or None: its variable, not the operator's."""
+    environ = os.environ if environ is None else environ
+    return environ.get("NOTIFY_SOCKET") or None
+
+
 def load(
     *,
     env_file: Path | None = None,

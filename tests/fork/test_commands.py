@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -202,8 +203,15 @@ def transactions(user: User) -> int:
 
 def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
     crash(user.devnet)
-    process = user.start("run", **EVERY_EVENT)
+    supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    supervisor.bind(str(user.folder / "notify"))
+    process = user.start("run", **EVERY_EVENT, NOTIFY_SOCKET=str(user.folder / "notify"))
     events = _until(process, "decided")
+    assert supervisor.recv(100) == b"READY=1"
+    assert supervisor.recv(100).startswith(b"WATCHDOG=1")
+    supervisor.close()
+    beat = json.loads((user.folder / "state" / "heartbeat").read_text())
+    assert beat["pid"] == process.pid and beat["head"] == events[-1]["head"]["number"]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0
