@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 
 from keeper import abi, contracts
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant, Rejected, Unavailable
 from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
@@ -56,6 +56,7 @@ class Lander:
         self._confirmations = confirmations
         self._submitter = Submitter()
         self._chain_nonce: int | None = None
+        self._settled_at: Hash32 | None = None
         self._executed = abi.interface(contracts.executor().abi).event("Executed")
 
     # --- the port -------------------------------------------------------------------------------------------
@@ -69,6 +70,7 @@ class Lander:
         looks = await self._look(intents, head)
         self._submitter.recover(intents)
         outcomes = {one.submission.hash: one.outcome for one in await self._told(looks)}
+        self._settled_at = head.hash
         return tuple(Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in intents)
 
     async def submit(self, plan: Plan, head: Head) -> Submission:
@@ -88,10 +90,14 @@ class Lander:
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return those in flight that have come to their outcome by `head`, journalled.
 
-        Asks nothing where nothing is in flight. Raises Unavailable or Inconsistent: then ask again.
+        Asks nothing where nothing is in flight and `head` is the next one: only a branch that was left takes
+        back what was concluded, and its nonces. Raises Unavailable or Inconsistent: then ask again.
         """
         waiting = self._submitter.waiting()
-        return await self._told(await self._look(waiting, head)) if waiting else ()
+        follows, self._settled_at = self._settled_at in (head.parent, head.hash), None
+        concluded = () if follows and not waiting else await self._told(await self._look(waiting, head))
+        self._settled_at = head.hash
+        return concluded
 
     def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
         """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
