@@ -82,6 +82,12 @@ def run_attacks(devnet: Devnet) -> list[AttackResult]:
         rpc("evm_setAutomine", automine)
 
 
+def compile_attackers() -> Compiled:
+    """Return all contracts of the attacks: ten seconds' work where it was never done."""
+    sources = read_sources("contracts/src", "contracts/test", "contracts/devnet")
+    return compile_sources(sources, settings=executor().settings)
+
+
 class _Scene:
     """Markets, people, and a thief's contract, all made for one attack."""
 
@@ -109,7 +115,7 @@ class _Scene:
         self._had_wei = self._has_wei()
 
     def deploy(self, name: str, sender: Address) -> Contract:
-        return self.chain.deploy(_compiled()[name], sender=sender)
+        return self.chain.deploy(compile_attackers()[name], sender=sender)
 
     def give_weth(self, to: Address, amount_wei: int) -> None:
         self.weth.send("deposit", sender=self.bank, value_wei=amount_wei)
@@ -363,13 +369,8 @@ def _step(target: Contract, name: str, *arguments: object) -> Step:
     return Step(call=ContractCall(target=target.address, data=target.interface.encode(name, *arguments)))
 
 
-def _compiled() -> Compiled:
-    sources = read_sources("contracts/src", "contracts/test", "contracts/devnet")
-    return compile_sources(sources, settings=executor().settings)
-
-
 def _interface(name: str) -> Interface:
-    return _compiled()[name].interface
+    return compile_attackers()[name].interface
 
 
 def _selector(name: str, function: str, *arguments: object) -> bytes:

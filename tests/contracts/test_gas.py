@@ -10,6 +10,7 @@ from keeper.abi import load
 from keeper.contracts import executor_creation_code, vault_creation_code
 from keeper.devnet.aave import compile_aave
 from keeper.devnet.accounts import account
+from keeper.devnet.attacks import compile_attackers
 from keeper.devnet.chain import Contract
 from keeper.devnet.devnet import Devnet
 from keeper.devnet.tokens import TOKENS
@@ -19,7 +20,7 @@ from keeper.domain.depth import Hop, Route
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
 from keeper.venues.uniswap_v3.calls import buy_call, sell_call
-from tests.contracts.lab import compile_test_contracts, go_back
+from tests.contracts.lab import go_back
 
 MOST = 2**256 - 1
 OVERHEAD_LIMIT_GAS = 60_000
@@ -102,7 +103,7 @@ class Bench:
         return Address(bytes.fromhex(receipt["contractAddress"][2:]))
 
     def _hard_wired(self) -> Contract:
-        artifact = compile_test_contracts()["HardWired"]
+        artifact = compile_attackers()["HardWired"]
         addresses = self.devnet.addresses
         contract = self.chain.deploy(
             artifact, addresses.pool, addresses.router, self.weth, sender=self.operator
