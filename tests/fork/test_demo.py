@@ -77,7 +77,7 @@ def test_demo__ended_early__nothing_is_left_running(how: signal.Signals, full: b
         demo.send_signal(how)
         demo.communicate(timeout=30)
     assert demo.returncode != 0
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 15
     while alive := {pid for pid in started if _runs(pid)}:
         assert time.monotonic() < deadline, f"still running: {alive}"
         time.sleep(0.05)
