@@ -120,7 +120,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             world=reached.world,
             watcher=Watcher(
                 books=books,
-                depths=Depths(venue, intermediates=trading.intermediates),
+                # whatever is seized ends as wrapped native, which no market need list
+                depths=Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native)),
                 lenders=(lender,),
             ),
             planner=Planner(
