@@ -119,6 +119,7 @@ def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
     _must_send(settings, "liquidate")
 
     from keeper import app
+    from keeper.domain.declined import Declined
     from keeper.domain.plan import Plan
     from keeper.domain.submission import Included
     from keeper.render.plan import plan_view
@@ -132,6 +133,8 @@ def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
         _complain("nothing was sent")
         return FAILED
     result = asyncio.run(app.liquidate(settings, borrower=borrower, listener=_listener(settings)))
+    if isinstance(result, Declined):
+        _complain(f"nothing was sent: {result}")
     return DONE if isinstance(result, Included) else FAILED
 
 

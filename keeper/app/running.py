@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
 from keeper.app.build import Assembled, assemble, signing_key
-from keeper.app.checking import WORLDLY, findings
+from keeper.app.checking import WORLDLY, check
 from keeper.app.inspecting import observe
 from keeper.channels.public import PublicChannel
 from keeper.config import Settings, notify_socket
@@ -167,7 +167,7 @@ def _operator_key(keeper: Assembled) -> SigningKey:
 
 async def _require_sound(keeper: Assembled) -> None:
     """Raise what `keeper check` finds wrong: Unavailable where that is the world's, else ConfigError."""
-    wrong = [line for line in await findings(keeper.settings) if not line.ok]
+    wrong = [line for line in await check(keeper.settings) if not line.ok]
     told = tuple(f"{line.name}: {line.detail}. {line.advice}".strip() for line in wrong)
     if any(line.name in WORLDLY for line in wrong):
         raise Unavailable("; ".join(told))

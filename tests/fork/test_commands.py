@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from keeper.devnet import Devnet
 from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
 from tests.fork.keeper_stage import deploy
+from tests.proxy import Proxy, Replace
 
 TIMEOUT_S = 60
 EVERY_EVENT = {"KEEPER_LOG_FORMAT": "json", "KEEPER_LOG_LEVEL": "debug"}
@@ -49,7 +51,7 @@ class User:
             [sys.executable, "-m", "keeper", *words],
             cwd=self.folder,
             env=_without_keeper(os.environ) | self.variables | more,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -145,6 +147,15 @@ def test_deploy__the_owner_is_the_operator__refused(user: User) -> None:
     assert "--owner: is the operator" in told.stderr
 
 
+def test_deploy__the_first_endpoint_is_down__through_the_next(user: User) -> None:
+    urls = f"http://127.0.0.1:9,{user.devnet.anvil.url}"
+    told = user.types(
+        "deploy", "--owner", checksum(user.devnet.owner.address), **user.key, KEEPER_RPC_URLS=urls
+    )
+    assert told.returncode == 0, told.stderr
+    assert "KEEPER_EXECUTOR=0x" in told.stdout
+
+
 def test_deploy__a_key_without_gas__says_how_much_is_needed(user: User) -> None:
     poor = {"KEEPER_PRIVATE_KEY": "0x" + "42" * 32}
     told = user.types("deploy", "--owner", checksum(user.devnet.owner.address), **poor)
@@ -159,6 +170,18 @@ def test_check__an_executor_of_somebody_else__named(user: User) -> None:
     assert told.returncode == 1
     shown = " ".join(told.stdout.split())
     assert "FAIL operator" in shown and checksum(user.devnet.operator.address) in shown.replace(" ", "")
+
+
+@pytest.mark.asyncio
+async def test_run__an_endpoint_that_does_not_simulate__refused_and_told_what_it_needs(user: User) -> None:
+    deployed = user.has_deployed()
+    async with Proxy(user.devnet.anvil.url) as proxy:
+        proxy.add("eth_simulateV1", Replace(b'"result"', b'"error":{"code":-32601,"message":"no"},"was"'))
+        told = await asyncio.to_thread(
+            lambda: user.types("run", **user.key, **deployed, KEEPER_RPC_URLS=proxy.url)
+        )
+    assert told.returncode == 2
+    assert "eth_simulateV1" in told.stderr and "KEEPER_RPC_URLS" in told.stderr
 
 
 @pytest.mark.parametrize("variable", ["KEEPER_EXECUTOR", "KEEPER_VAULT"])
@@ -192,6 +215,24 @@ def test_liquidate__nobody_to_ask__refused_without_yes(user: User) -> None:
     sent = transactions(user)
     told = user.types("liquidate", unhealthy(user)[0], **user.key, **deployed)
     assert told.returncode in (1, 2)
+    assert transactions(user) == sent
+
+
+def test_liquidate__healthy_again_once_yes_is_said__tells_that_nothing_was_sent(user: User) -> None:
+    deployed = user.has_deployed()
+    crash(user.devnet)
+    sent = transactions(user)
+    process = user.start("liquidate", unhealthy(user)[-1], **user.key, **deployed)
+    assert process.stdout is not None
+    shown = ""
+    while "[y/N]" not in shown:
+        letter = process.stdout.read(1)
+        assert letter, shown
+        shown += letter
+    user.devnet.market_block({symbol: user.devnet.price_base(symbol) * 2 for symbol in ("WETH", "wstETH")})
+    _, err = process.communicate("y\n", timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert "nothing was sent: healthy" in err
     assert transactions(user) == sent
 
 
