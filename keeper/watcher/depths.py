@@ -46,6 +46,8 @@ class Depths:
             found = yield from self.venue.discover(combinations(sorted(wanted), 2))
             pools = yield from self.venue.load(found)
             return DepthChange(head=head, tokens=wanted, pools=pools)
+        if head.hash == last.head.hash:
+            return last
         known = tuple(last.pools)
         if head.parent != last.head.hash:
             pools = yield from self.venue.load(known)
