@@ -82,7 +82,7 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
 
 
 async def _outcome(armed: Armed, hash_: bytes, listener: Listener) -> Outcome:
-    """Return what became of one submission, however long it takes: it ends at its deadline at the latest."""
+    """Return what became of one submission, however long it takes: past its deadline while a node holds it."""
     while True:
         await asyncio.sleep(_PATIENCE_S)
         for concluded in await armed.lander.settle(await armed.keeper.endpoints.block("latest")):
