@@ -82,7 +82,7 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
 
 
 async def _outcome(armed: Armed, hash_: bytes, listener: Listener) -> Outcome:
-    """Return what became of one submission, however long it takes: past its deadline while a node holds it."""
+    """Return what became of one submission, be it past its deadline: a node may still hold it then."""
     while True:
         await asyncio.sleep(_PATIENCE_S)
         for concluded in await armed.lander.settle(await armed.keeper.endpoints.block("latest")):
