@@ -300,10 +300,11 @@ def _parser() -> argparse.ArgumentParser:
         about_a_borrower.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
     liquidate.add_argument("--yes", action="store_true", help="send without asking")
     deploy.add_argument("--owner", required=True, metavar="ADDRESS", help="who shall own executor and vault")
-    for for_machines in (scan, plan, check, demo):
+    for for_machines in (scan, plan, check):
         for_machines.add_argument(
             "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
         )
+    demo.add_argument("--json", action="store_true", help="print its figures as one JSON line instead")
     for reads_settings in (run, scan, plan, liquidate, deploy, check):
         reads_settings.add_argument(
             "--env-file", type=Path, metavar="PATH", help="read this file instead of ./.env"
