@@ -17,14 +17,14 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Event, Listener, Sent, Started, Stopped
 from keeper.domain.plan import Plan
-from keeper.domain.submission import Outcome
+from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live.heartbeat import Heartbeat
 from keeper.live.landing import Lander
 from keeper.store.journal import SqliteJournal
 from keeper.store.lock import Lock
 
-_PATIENCE_S = 2.0
+_LOOK_EVERY_S = 2.0
 """Between two looks for the outcome of a liquidation that a person waits for."""
 
 
@@ -78,17 +78,27 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
                 return considered.decision
             submission = await armed.lander.submit(considered.decision, seen.head)
             listener(Sent(submission=submission))
-            return await _outcome(armed, submission.hash, listener)
+            return await _outcome(armed, submission, listener)
 
 
-async def _outcome(armed: Armed, hash_: bytes, listener: Listener) -> Outcome:
-    """Return what became of one submission, be it past its deadline: a node may still hold it then."""
+async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> Outcome:
+    """Return what became of one submission.
+
+    Raises Unavailable where its deadline has passed and it is still in no block: the journal holds it, and
+    the next start looks again.
+    """
     while True:
-        await asyncio.sleep(_PATIENCE_S)
-        for concluded in await armed.lander.settle(await armed.keeper.endpoints.block("latest")):
+        await asyncio.sleep(_LOOK_EVERY_S)
+        head = await armed.keeper.endpoints.block("latest")
+        for concluded in await armed.lander.settle(head):
             listener(concluded)
-            if concluded.submission.hash == hash_:
+            if concluded.submission.hash == submission.hash:
                 return concluded.outcome
+        if head.timestamp_s > submission.deadline_s:
+            raise Unavailable(
+                f"0x{submission.hash.hex()} is past its deadline and in no block; it can only cost gas now, "
+                f"and holds nonce {submission.nonce} until it is replaced"
+            )
 
 
 async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, stop: asyncio.Event) -> None:

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     # what the operator rules out
     DENIED = "denied"
     BASE_FEE = "base fee"
+    NO_GAS = "no gas"
     DIVERGENCE = "divergence"
     # what the market rules out
     NO_ROUTE = "no route"

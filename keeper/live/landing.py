@@ -56,6 +56,7 @@ class Lander:
         self._confirmations = confirmations
         self._submitter = Submitter()
         self._chain_nonce: int | None = None
+        self._now_s = 0
         self._settled_at: Hash32 | None = None
         self._executed = abi.interface(contracts.executor().abi).event("Executed")
 
@@ -66,6 +67,7 @@ class Lander:
 
         What has come to an outcome is journalled; what has not stays in flight.
         """
+        self._now_s = head.timestamp_s
         intents = self._journal.unconcluded(self._signer.address)
         looks = await self._look(intents, head)
         self._submitter.recover(intents)
@@ -93,6 +95,7 @@ class Lander:
         Asks nothing where nothing is in flight and `head` is the next one: only a branch that was left takes
         back what was concluded, and its nonces. Raises Unavailable or Inconsistent: then ask again.
         """
+        self._now_s = head.timestamp_s
         waiting = self._submitter.waiting()
         follows, self._settled_at = self._settled_at in (head.parent, head.hash), None
         concluded = () if follows and not waiting else await self._told(await self._look(waiting, head))
@@ -100,14 +103,27 @@ class Lander:
         return concluded
 
     def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
-        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
-        return {(one.market, one.borrower): one.pools for one in self._submitter.in_flight()}
+        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on.
+
+        One past its deadline can change neither any more: the executor refuses it.
+        """
+        harmless = {one.hash for one in self._submitter.stuck(at_s=self._now_s)}
+        return {
+            (one.market, one.borrower): one.pools
+            for one in self._submitter.in_flight()
+            if one.hash not in harmless
+        }
 
     # --- signing --------------------------------------------------------------------------------------------
 
     def _signed(self, plan: Plan, head: Head) -> Submission:
         if self._chain_nonce is None:
             raise Invariant("nothing is sent before recovery")
+        for stuck in self._submitter.stuck(at_s=self._now_s):
+            raise Rejected(
+                f"nonce {stuck.nonce} is stuck: 0x{stuck.hash.hex()} is past its deadline and in no block. "
+                "Whatever is sent waits behind it; replace it from the operator's wallet, at higher fees"
+            )
         nonce = self._submitter.plan(chain_nonce=self._chain_nonce)
         if nonce is None:
             (doubtful, *_) = self._submitter.in_doubt()

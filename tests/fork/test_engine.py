@@ -12,9 +12,10 @@ import pytest
 from keeper.channels.public import PublicChannel
 from keeper.devnet import Devnet
 from keeper.devnet.scenario import crash
-from keeper.domain.events import Concluded, Sent
+from keeper.domain.declined import Reason
+from keeper.domain.events import Concluded, Degraded, Left, Planned, Sent
 from keeper.domain.head import Head
-from keeper.domain.submission import Included, Submission
+from keeper.domain.submission import Included, Reverted, Submission
 from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
@@ -131,3 +132,50 @@ async def test_step__a_reorg_takes_back_what_was_included__sent_again_with_the_s
         manual_devnet.mine()
         await keeper.step()
         assert keeper.included == (*sent, *again)
+
+
+async def test_step__a_transaction_stuck_past_its_deadline__told_and_nothing_sent_behind_it(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    rpc = manual_devnet.anvil.rpc
+    async with sending(manual_devnet, tmp_path) as keeper:
+        sent = await keeper.send()
+        for one in sent:
+            rpc("anvil_dropTransaction", "0x" + one.hash.hex())
+        for _ in range(4):
+            manual_devnet.mine()
+        for one in sent:  # the node has them again, in no block, and too late to do anything
+            rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+        await keeper.step()
+        assert keeper.sent == sent
+        told = [event.why for event in keeper.on.heard if isinstance(event, Degraded)]
+        assert told and all(f"nonce {sent[0].nonce} is stuck" in why for why in told)
+        manual_devnet.mine()
+        await keeper.step()
+        outcomes = [event.outcome for event in keeper.on.heard if isinstance(event, Concluded)]
+        assert [type(outcome) for outcome in outcomes] == [Reverted] * len(sent)
+        assert len(keeper.sent) > len(sent), "it goes on when the nonces are free"
+
+
+async def test_step__the_operator_can_pay_for_one__sends_one_and_says_why_not_more(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    async with sending(manual_devnet, tmp_path) as keeper:
+        operator = manual_devnet.operator.address
+        manual_devnet.chain.set_balance(operator, 0)
+        plans: list[Planned] = []
+        for step in crash(seed=7, steps=8):
+            manual_devnet.market_block(step.prices_base)
+            keeper.on.heard.clear()
+            await keeper.step()
+            plans = [event for event in keeper.on.heard if isinstance(event, Planned)]
+            if len(plans) >= 2:
+                break
+        assert len(plans) >= 2 and not keeper.sent
+        first = plans[0].plan.fees
+        manual_devnet.chain.set_balance(operator, first.gas_limit * first.max_fee_per_gas_wei)
+        keeper.on.heard.clear()
+        await keeper.step()
+        assert len(keeper.sent) == 1
+        left = [event.why.reason for event in keeper.on.heard if isinstance(event, Left)]
+        assert left.count(Reason.NO_GAS) == len(plans) - 1
