@@ -158,6 +158,7 @@ async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
                 journal=journal,
                 executor=keeper.planner.desk.executor,
                 chain_id=chain_id,
+                confirmations=settings.confirmations,
             ),
         )
 

@@ -219,6 +219,13 @@ class Settings:
         unit="seconds",
         effect="How long after the block that it is meant for a transaction may still run.",
     )
+    confirmations: int = variable(
+        parse.whole(),
+        default="1",
+        unit="blocks",
+        effect="How many blocks must follow the one that a transaction is in before its outcome is written "
+        "down: a reorg may take the first one back.",
+    )
     deny_borrowers: frozenset[Address] = variable(
         lambda text: frozenset(parse.listed(parse.address)(text)),
         unset=frozenset[Address](),
