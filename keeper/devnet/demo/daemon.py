@@ -117,7 +117,8 @@ class Daemon:
 
     def _read(self, stream: IO[bytes]) -> None:
         for text in stream:
-            self._lines.put(json.loads(text))
+            if text.endswith(b"\n"):  # the last line may have been cut by a kill
+                self._lines.put(json.loads(text))
         self._lines.put(None)
 
     def _said(self) -> str:
