@@ -148,6 +148,13 @@ class Settings:
         effect="With true, transactions may go through the public mempool of Ethereum mainnet, where others "
         "copy a profitable call. Other chains do not ask for it.",
     )
+    allow_unverified: bool = variable(
+        parse.boolean,
+        default="false",
+        unit="true or false",
+        effect="With true, a market of a revision that the keeper does not know is read and computed as the "
+        "newest one that it does know, and every plan in it says so. Else it is left alone.",
+    )
 
     # --- how much to close ----------------------------------------------------------------------------------
     objective: Objective = variable(
