@@ -1,7 +1,7 @@
-"""The chains that the keeper knows, and the markets that it can tell apart by chain: data, no more.
+"""The chains that the keeper knows: data, no more.
 
-On any other chain everything works that is configured: what stands here are defaults, and a check that a
-market was not taken from another chain. Addresses are those of the projects' own deployment pages.
+On any other chain everything works that is configured: what stands here are defaults. Addresses are those of
+the projects' own deployment pages.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from keeper.domain.address import Address, parse_address
+from keeper.markets import directory
 
 DEFAULT_BLOCK_TIME_S = 12
 """Between blocks of a chain that is not known and not configured."""
@@ -101,25 +102,9 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
 
 PROTOCOLS = ("aave-v3",)
 
-MARKETS: Mapping[tuple[str, Address], Mapping[int, int]] = MappingProxyType(
-    {
-        ("aave-v3", parse_address(address)): MappingProxyType(deployed)
-        for address, deployed in (
-            ("0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", {1: 16_291_127}),
-            ("0x4e033931ad43597d96D6bcc25c280717730B58B1", {1: 16_291_127}),  # "Lido", younger than that
-            ("0xA238Dd80C259a72e81d7e4664a9801593F98d1c5", {8453: 2_357_134}),
-            # one address on three chains
-            (
-                "0x794a61358D6845594F94dc1DB02A252b5b4814aD",
-                {10: 4_365_693, 137: 25_826_028, 42161: 7_742_429},
-            ),
-        )
-    }
-)
-"""By protocol and address: the chains it is on, each with a block not later than its deployment."""
-
 
 def chain_name(chain_id: int) -> str:
     """Return how to speak of a chain, such as ``chain 1 (Ethereum)``."""
     known = CHAINS.get(chain_id)
-    return f"chain {chain_id} ({known.name})" if known else f"chain {chain_id}"
+    name = known.name if known else directory().chain(chain_id)
+    return f"chain {chain_id} ({name})" if name else f"chain {chain_id}"

@@ -35,7 +35,6 @@ from keeper.protocols.aave_v3 import AaveV3
 from keeper.query import Call, SimulatedCall, read_one, run
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
-from keeper.watcher.book import AnyBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
         trading = settings.trading(reached.chain.chain_id)
         venue = UniswapV3(factory=trading.uniswap_v3_factory, router=trading.uniswap_v3_router)
         books = tuple(
-            _book(market, first_block=settings.start_block(market, reached.chain.chain_id))
+            Book(
+                protocol(market, settings),
+                first_block=settings.start_block(market, reached.chain.chain_id),
+            )
             for market in settings.markets
         )
         lender = AaveV3Flash(pool=settings.markets[0].address)
@@ -138,11 +140,14 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
         )
 
 
-_PROTOCOLS: dict[str, Callable[[Address], AaveV3]] = {"aave-v3": lambda address: AaveV3(pool=address)}
+_PROTOCOLS: dict[str, Callable[[Address, Settings], AaveV3]] = {
+    "aave-v3": lambda address, settings: AaveV3(pool=address, allow_unverified=settings.allow_unverified)
+}
 
 
-def _book(market: MarketSetting, *, first_block: int) -> AnyBook:
-    return Book(_PROTOCOLS[market.protocol](market.address), first_block=first_block)
+def protocol(market: MarketSetting, settings: Settings) -> AaveV3:
+    """Return the protocol behind a configured market."""
+    return _PROTOCOLS[market.protocol](market.address, settings)
 
 
 def signing_key(settings: Settings) -> SigningKey | None:

@@ -307,6 +307,7 @@ class Planner:
                 deadline_s=seen.deadline_s,
                 options=self.options,
             ),
+            caveat=opportunity.caveat,
         )
         return Drafted(pair=pair, evaluation=evaluation, draft=draft)
 

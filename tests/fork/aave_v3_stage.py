@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from keeper.abi import Function, interface, load
+from keeper.devnet.addresses import Addresses
 from keeper.devnet.devnet import Devnet
 from keeper.domain.address import Address, Hash32
 from keeper.domain.fixed_point import RAY
@@ -58,9 +59,9 @@ class Ran(NamedTuple):
 class Stage:
     """A devnet, and where it stores things."""
 
-    def __init__(self, devnet: Devnet) -> None:
+    def __init__(self, devnet: Devnet, addresses: Addresses | None = None) -> None:
         self.devnet = devnet
-        self.addresses = devnet.addresses
+        self.addresses = addresses or devnet.addresses
         self._places: dict[tuple[Address, bytes], Place] = {}
         self._words: dict[Place, int] = {}
 

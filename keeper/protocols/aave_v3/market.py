@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -13,14 +13,12 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import DeclinedPair, Health, Holding, Opportunity
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Filter, Touched
-from keeper.protocols.aave_v3 import events, queries, revision_10
+from keeper.protocols.aave_v3 import events, queries
+from keeper.protocols.aave_v3.known import Known, caveat, known
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
 from keeper.protocols.aave_v3.terms import AaveTerms, steady
 from keeper.query import Log, Query
-
-_REVISIONS: Mapping[int, Revision] = {10: revision_10}
-"""By what the pool answers to ``POOL_REVISION``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +26,8 @@ class AaveV3:
     """One pool: a :class:`keeper.ports.LendingProtocol` of `Market` and `Row`."""
 
     pool: Address
+    allow_unverified: bool = False
+    """Whether a pool of a revision that is not known is read and computed as the newest one that is."""
 
     @property
     def name(self) -> str:
@@ -36,12 +36,14 @@ class AaveV3:
     # --- reading it
 
     def open(self) -> Query[Market]:
-        """Return the market, read whole, in three rounds."""
-        return queries.open_market(self.pool, revisions=frozenset(_REVISIONS))
+        """Return the market, read whole, in three rounds. Raises Broken where its revision is not known."""
+        return queries.open_market(self.pool, layout_of=lambda number: self._known(number).layout)
 
     def refresh(self, market: Market, *, configuration: bool) -> Query[Market]:
         """Return the market at the state asked about: in one round, or whole if `configuration`."""
-        return self.open() if configuration else queries.refresh_market(self.pool, market)
+        if configuration:
+            return self.open()
+        return queries.refresh_market(self.pool, market, layout=self._known(market.revision).layout)
 
     def rows(self, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
         """Return each borrower's row, in two rounds."""
@@ -100,7 +102,12 @@ class AaveV3:
             health=_health(account),
             terms=tuple(one for one in found if isinstance(one, AaveTerms)),
             declined=tuple(one for one in found if isinstance(one, DeclinedPair)),
+            caveat=self.caveat(market),
         )
+
+    def caveat(self, market: Market) -> str:
+        """Return what of this market was never verified; empty where all was."""
+        return caveat(market.revision)
 
     def _terms(
         self,
@@ -131,9 +138,11 @@ class AaveV3:
             why = _why(refused, account, collateral, debt)
         return DeclinedPair(collateral=collateral.token, debt=debt.token, why=why)
 
-    @staticmethod
-    def _revision(market: Market) -> Revision:
-        return _REVISIONS[market.revision]
+    def _revision(self, market: Market) -> Revision:
+        return self._known(market.revision).revision
+
+    def _known(self, number: int) -> Known:
+        return known(number, allow_unverified=self.allow_unverified)
 
 
 def _health(account: Account) -> Health:
