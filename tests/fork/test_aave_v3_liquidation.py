@@ -18,6 +18,7 @@ from keeper.abi import load
 from keeper.devnet.devnet import Devnet
 from keeper.domain.address import Address
 from keeper.domain.fixed_point import BPS, RAY, mul_div_up
+from keeper.domain.position import PositionId
 from keeper.protocols.aave_v3 import AaveV3, revision_10
 from keeper.protocols.aave_v3.revision import MAX_UINT, Account, Close, Pair, Refusal
 from keeper.protocols.aave_v3.state import Market
@@ -345,7 +346,7 @@ class Here:
 async def locally(scene: Scene, protocol: AaveV3, opened: Market, case: Case) -> Here:
     """Read market and borrower as the keeper does, and compute."""
     market = await run(protocol.refresh(opened, configuration=False), AT, scene)
-    (row,) = await run(protocol.rows(market, [BORROWER]), AT, scene)
+    (row,) = await run(protocol.rows(market, [PositionId(protocol.name, BORROWER)]), AT, scene)
     by_symbol = {reserve.token.symbol: reserve for reserve in market.reserves.values()}
     collateral, debt = by_symbol[case.collateral], by_symbol[case.debt]
     account = revision_10.account(market, row, at_s=scene.at_s)

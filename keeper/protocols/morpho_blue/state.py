@@ -57,7 +57,7 @@ class IsolatedMarket:
     listing: Listing
     totals: Totals
     rate_wad: int | None
-    """Per second, as the rate model answers for these totals; None where it reverts, and all calls with it."""
+    """Per second, as the rate model answers for these totals; None where it reverts, and calls with it."""
     price: int | None
     """Loan token for one collateral token, raw for raw, times 1e36; None where the oracle reverts."""
     priced_at_s: int | None

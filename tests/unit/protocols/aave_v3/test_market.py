@@ -12,14 +12,14 @@ from keeper.domain.position import Opportunity
 from keeper.domain.token import TokenAmount
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.aave_v3.state import EMode, Market, Row
-from tests.unit.protocols.aave_v3.markets import BORROWER, DOLLAR, NOW_S, POOL, market, reserve, row
+from tests.unit.protocols.aave_v3.markets import BORROWER, DOLLAR, NOW_S, POOL, POSITION, market, reserve, row
 
 _UNHEALTHY = row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6})
 
 
 def opportunity(market_: Market, row_: Row = _UNHEALTHY) -> Opportunity:
     block = NextBlock(number=1, timestamp_s=NOW_S, base_fee_wei=0, coinbase=BORROWER)
-    return AaveV3(pool=POOL).opportunity(market_, BORROWER, row_, block=block, deadline_s=NOW_S + 60)
+    return AaveV3(pool=POOL).opportunity(market_, POSITION, row_, block=block, deadline_s=NOW_S + 60)
 
 
 @pytest.mark.parametrize(
