@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.token import Token
@@ -21,6 +21,9 @@ class Totals(NamedTuple):
     """0 where the market was never created."""
     fee_wad: int
     """The protocol's share of the interest."""
+
+
+_NOTHING = Totals(0, 0, 0, 0, 0, 0)
 
 
 class Position(NamedTuple):
@@ -62,6 +65,11 @@ class IsolatedMarket:
     """Loan token for one collateral token, raw for raw, times 1e36; None where the oracle reverts."""
     priced_at_s: int | None
     """The time of the state at which this price was first seen."""
+
+    @classmethod
+    def listed(cls, listing: Listing) -> Self:
+        """Return a market of which no more is known than its listing."""
+        return cls(listing=listing, totals=_NOTHING, rate_wad=None, price=None, priced_at_s=None)
 
     @property
     def is_live(self) -> bool:
