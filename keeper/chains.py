@@ -99,7 +99,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
     }
 )
 
-PROTOCOLS = ("aave-v3",)
+PROTOCOLS = ("aave-v3", "morpho")
 
 MARKETS: Mapping[tuple[str, Address], Mapping[int, int]] = MappingProxyType(
     {
@@ -113,6 +113,14 @@ MARKETS: Mapping[tuple[str, Address], Mapping[int, int]] = MappingProxyType(
                 "0x794a61358D6845594F94dc1DB02A252b5b4814aD",
                 {10: 4_365_693, 137: 25_826_028, 42161: 7_742_429},
             ),
+        )
+    }
+    | {
+        ("morpho", parse_address(address)): MappingProxyType(deployed)
+        for address, deployed in (
+            ("0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb", {1: 18_883_000, 8453: 13_900_000}),
+            ("0x6c247b1F6182318877311737BaC0844bAa518F5e", {42161: 296_000_000}),
+            ("0xce95AfbB8EA029495c66020883F87aaE8864AF92", {10: 130_500_000}),
         )
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
@@ -83,6 +83,8 @@ class Touched:
 
 Market = TypeVar("Market")
 Row = TypeVar("Row")
+AnyProtocol: TypeAlias = "LendingProtocol[Any, Any]"
+"""Whichever protocol: who holds one knows neither its market nor its rows."""
 
 
 class LendingProtocol(Protocol[Market, Row]):
@@ -101,6 +103,10 @@ class LendingProtocol(Protocol[Market, Row]):
 
     def open(self) -> Query[Market]:
         """Return the market, read whole. Raises Broken where it is none, or of an unknown revision."""
+        ...
+
+    def summary(self, market: Market) -> str:
+        """Return in a few words what was opened."""
         ...
 
     def refresh(

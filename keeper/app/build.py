@@ -30,12 +30,12 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import Journal, Landing
+from keeper.ports import AnyProtocol, FlashSource, Journal, Landing
 from keeper.protocols.aave_v3 import AaveV3
+from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.query import Call, SimulatedCall, read_one, run
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
-from keeper.watcher.book import AnyBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +106,13 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
         trading = settings.trading(reached.chain.chain_id)
         venue = UniswapV3(factory=trading.uniswap_v3_factory, router=trading.uniswap_v3_router)
         books = tuple(
-            _book(market, first_block=settings.start_block(market, reached.chain.chain_id))
+            Book(
+                protocol(market, settings),
+                first_block=settings.start_block(market, reached.chain.chain_id),
+            )
             for market in settings.markets
         )
-        lender = AaveV3Flash(pool=settings.markets[0].address)
+        lender = _lender(settings)
         head = await reached.endpoints.block("latest")
         acting = await _acting(settings, reached, head, trading)
         yield Assembled(
@@ -121,7 +124,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             watcher=Watcher(
                 books=books,
                 depths=Depths(venue, intermediates=trading.intermediates),
-                lenders=(lender,),
+                lenders=() if lender is None else (lender,),
             ),
             planner=Planner(
                 desk=Desk(
@@ -137,11 +140,21 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
         )
 
 
-_PROTOCOLS: dict[str, Callable[[Address], AaveV3]] = {"aave-v3": lambda address: AaveV3(pool=address)}
+_PROTOCOLS: dict[str, Callable[[Address, Settings], AnyProtocol]] = {
+    "aave-v3": lambda address, settings: AaveV3(pool=address),
+    "morpho": lambda address, settings: MorphoBlue(morpho=address, only=settings.morpho_markets),
+}
 
 
-def _book(market: MarketSetting, *, first_block: int) -> AnyBook:
-    return Book(_PROTOCOLS[market.protocol](market.address), first_block=first_block)
+def protocol(market: MarketSetting, settings: Settings) -> AnyProtocol:
+    """Return the protocol behind a configured market."""
+    return _PROTOCOLS[market.protocol](market.address, settings)
+
+
+def _lender(settings: Settings) -> FlashSource | None:
+    """Return the first of the markets that lends, None where none does."""
+    pools = (market.address for market in settings.markets if market.protocol == "aave-v3")
+    return next((AaveV3Flash(pool=pool) for pool in pools), None)
 
 
 def signing_key(settings: Settings) -> SigningKey | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from keeper import contracts
 from keeper.abi import interface
-from keeper.app.build import Reached, reach, signing_key
+from keeper.app.build import Reached, protocol, reach, signing_key
 from keeper.chains import Trading
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
@@ -16,7 +16,6 @@ from keeper.domain.errors import Broken, ConfigError, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
-from keeper.protocols.aave_v3 import AaveV3
 from keeper.query import AccountState, Call, Query, Reverted, accounts, attempt, both, run, settle
 
 _LEAST_OPERATOR_WEI = 10**16
@@ -88,16 +87,15 @@ def _head_age(head: Head, settings: Settings) -> CheckLine:
 
 
 def _markets(settings: Settings) -> Query[list[CheckLine]]:
-    protocols = [AaveV3(pool=market.address) for market in settings.markets]
-    opened = yield from settle([protocol.open() for protocol in protocols])
+    protocols = [protocol(market, settings) for market in settings.markets]
+    opened = yield from settle([one.open() for one in protocols])
     lines = []
-    for protocol, market in zip(protocols, opened, strict=True):
+    for one, market in zip(protocols, opened, strict=True):
         if isinstance(market, Broken):
-            advice = "Is KEEPER_MARKETS the Pool's address, of a revision that this version knows?"
-            lines.append(CheckLine(name=protocol.name, ok=False, detail=str(market), advice=advice))
+            advice = "Is KEEPER_MARKETS the market's own address, of a revision that this version knows?"
+            lines.append(CheckLine(name=one.name, ok=False, detail=str(market), advice=advice))
         else:
-            detail = f"revision {market.revision}, {len(protocol.tokens(market))} reserves"
-            lines.append(CheckLine(name=protocol.name, ok=True, detail=detail))
+            lines.append(CheckLine(name=one.name, ok=True, detail=one.summary(market)))
     return lines
 
 

@@ -48,6 +48,9 @@ class AaveV3:
         """Return the market, read whole, in three rounds."""
         return queries.open_market(self.pool, revisions=frozenset(_REVISIONS))
 
+    def summary(self, market: Market) -> str:
+        return f"revision {market.revision}, {len(self.tokens(market))} reserves"
+
     def refresh(
         self, market: Market, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
     ) -> Query[Market]:

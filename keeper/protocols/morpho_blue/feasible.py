@@ -1,7 +1,8 @@
 """Which amounts can be repaid, and whether each is asked for by shares or by what is seized.
 
 Any part can be closed, by as many shares as it takes. The last amount leaves no dust, however late it runs:
-where the collateral covers it, all of the borrower's shares, else all of the collateral.
+where the collateral covers it, all of the borrower's shares, else all of the collateral. Parts that would
+leave next to nothing are left out: such a rest is nobody's to close.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from keeper.protocols.morpho_blue.arithmetic import (
 from keeper.protocols.morpho_blue.liquidation import seized_for_shares, shares_for_raw
 from keeper.protocols.morpho_blue.standing import Standing
 
+_DUST = 1_000
+"""A part leaves at least a thousandth of what takes the whole."""
+
 
 class Whole(Enum):
     """What the last amount takes."""
@@ -28,7 +32,7 @@ class Whole(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feasible:
-    """The amounts from 1 to `part_most_raw`, and `whole_raw`, which is more."""
+    """The amounts from 1 to `part_most_raw`, and `whole_raw`, a little more."""
 
     part_most_raw: int
     """0 where no part can be closed."""
@@ -46,7 +50,7 @@ def feasible(now: Standing, late: Standing) -> Feasible | None:
     if now.position.collateral == 0 or not each_unit_has_shares(totals.borrow_assets, totals.borrow_shares):
         return None
     if _covers(late, shares):
-        return Feasible(part_most_raw=now.owed_raw - 1, whole_raw=now.owed_raw, whole=Whole.ALL_DEBT)
+        return Feasible(part_most_raw=_below(now.owed_raw), whole_raw=now.owed_raw, whole=Whole.ALL_DEBT)
     cost_shares = shares_for_raw(
         totals, seized_raw=now.position.collateral, price=now.price, incentive=now.incentive_wad
     )
@@ -54,7 +58,7 @@ def feasible(now: Standing, late: Standing) -> Feasible | None:
         return None
     whole_raw = assets_up(cost_shares, totals.borrow_assets, totals.borrow_shares)
     return Feasible(
-        part_most_raw=_most_part_raw(now, late, below_raw=whole_raw),
+        part_most_raw=_most_part_raw(now, late, most_raw=_below(whole_raw)),
         whole_raw=whole_raw,
         whole=Whole.ALL_COLLATERAL,
     )
@@ -76,9 +80,13 @@ def _covers(standing: Standing, shares: int) -> bool:
     return seized_raw <= standing.position.collateral
 
 
-def _most_part_raw(now: Standing, late: Standing, *, below_raw: int) -> int:
-    """Return the largest repay below `below_raw` that the collateral covers at the deadline too."""
-    low, high = 0, below_raw
+def _below(whole_raw: int) -> int:
+    return whole_raw - max(whole_raw // _DUST, 1)
+
+
+def _most_part_raw(now: Standing, late: Standing, *, most_raw: int) -> int:
+    """Return the largest repay up to `most_raw` that the collateral covers at the deadline too."""
+    low, high = 0, most_raw + 1
     while high - low > 1:
         middle = (low + high) // 2
         if _covers(late, part_shares(now, middle)):

@@ -51,6 +51,12 @@ class MorphoBlue:
         yield from queries.recognise(self.morpho)
         return Markets(by_name={})
 
+    def summary(self, market: Markets) -> str:
+        """Return how many markets were found; a Morpho that was just opened has not been asked for any."""
+        live = sum(one.is_live for one in market.by_name.values())
+        watched = f"{len(self.only)} of its markets" if self.only else "all of its markets"
+        return f"Morpho Blue, {watched}" + (f", {live} in use" if market.by_name else "")
+
     def refresh(
         self, market: Markets, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
     ) -> Query[Markets]:
