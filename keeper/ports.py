@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
@@ -14,7 +14,7 @@ from keeper.domain.events import Concluded
 from keeper.domain.funding import Lendable
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.plan import Draft, Plan
-from keeper.domain.position import Health, Holding, Opportunity
+from keeper.domain.position import Currency, Health, Holding, Opportunity, PositionId
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
 from keeper.domain.token import Token
@@ -71,21 +71,29 @@ class Filter:
 class Touched:
     """What a block's logs say has changed: not to what; that is read from the chain."""
 
-    borrowers: frozenset[Address]
+    positions: frozenset[PositionId]
     configuration: bool
-    """The market itself: reserves, thresholds, e-modes, the oracle's address."""
+    """The market itself: reserves, thresholds, e-modes, the oracle's address, isolated markets within it."""
+
+    @property
+    def borrowers(self) -> frozenset[Address]:
+        """Return whose positions they are."""
+        return frozenset(position.borrower for position in self.positions)
 
 
 Market = TypeVar("Market")
 Row = TypeVar("Row")
+AnyProtocol: TypeAlias = "LendingProtocol[Any, Any]"
+"""Whichever protocol: who holds one knows neither its market nor its rows."""
 
 
 class LendingProtocol(Protocol[Market, Row]):
     """One lending market by its protocol's own rules. Pure: it asks, it computes, it never fetches.
 
     `Market` is what is common to all its borrowers at one state (reserves, indices, prices); `Row` is what
-    is a borrower's own (scaled balances, flags), as the chain stores it. Both are immutable values, and
-    nobody else looks inside.
+    is a position's own (scaled balances, flags), as the chain stores it. Both are immutable values, and
+    nobody else looks inside. Where one contract holds many isolated markets `Market` is all of them, and a
+    position's id says which one it is in.
     """
 
     @property
@@ -97,8 +105,17 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return the market, read whole. Raises Broken where it is none, or of an unknown revision."""
         ...
 
-    def refresh(self, market: Market, *, configuration: bool) -> Query[Market]:
-        """Return the market at the state asked about: indices and prices, and the rest if `configuration`."""
+    def summary(self, market: Market) -> str:
+        """Return in a few words what was opened."""
+        ...
+
+    def refresh(
+        self, market: Market, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
+    ) -> Query[Market]:
+        """Return the market at the state asked about: indices and prices, and the rest if `configuration`.
+
+        Then `logs` are those that told of a configuration; they may add to it. `at_s` is the state's time.
+        """
         ...
 
     def concerns(self, market: Market) -> Filter:
@@ -113,8 +130,8 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return whom these logs name. Logs of a kind it does not know are passed over."""
         ...
 
-    def rows(self, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
-        """Return each borrower's row."""
+    def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
+        """Return each position's row."""
         ...
 
     def owes(self, row: Row) -> bool:
@@ -131,14 +148,22 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return what the borrower has as collateral and what they owe, at a block of time `at_s`."""
         ...
 
+    def currency(self, market: Market, position: PositionId) -> Currency:
+        """Return what the position's `_base` amounts count."""
+        ...
+
     def opportunity(
-        self, market: Market, borrower: Address, row: Row, *, block: NextBlock, deadline_s: int
+        self, market: Market, position: PositionId, row: Row, *, block: NextBlock, deadline_s: int
     ) -> Opportunity:
         """Return every pair's terms for a liquidation in `block`, or as late as `deadline_s`."""
         ...
 
     def tokens(self, market: Market) -> tuple[Token, ...]:
         """Return the tokens that can be collateral or debt here."""
+        ...
+
+    def pairs(self, market: Market) -> Iterable[tuple[Address, Address]]:
+        """Return which of them can be one position's collateral and debt, in either order."""
         ...
 
 

@@ -30,6 +30,14 @@ CHAINS = {
 TEST_NETWORKS = ("Fuji", "Sepolia")
 """What the names of modules have in them that are no markets."""
 
+MORPHO = {
+    "ethereum": (1, "Ethereum", "0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb", 18_883_000),
+    "optimism": (10, "Optimism", "0xce95AfbB8EA029495c66020883F87aaE8864AF92", 130_500_000),
+    "base": (8453, "Base", "0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb", 13_900_000),
+    "arbitrum": (42161, "Arbitrum", "0x6c247b1F6182318877311737BaC0844bAa518F5e", 296_000_000),
+}
+"""Morpho Blue's deployments: chain, its name, address, and a block not later than the deployment."""
+
 OTHERS: list[dict[str, Any]] = [
     {
         "name": "ethereum-spark",
@@ -69,6 +77,17 @@ def built() -> str:
     rows = [
         {**market, "from_block": FROM_BLOCKS.get(market["chain_id"], 0)}
         for market in sorted([*markets, *OTHERS], key=lambda one: (one["chain_id"], one["name"]))
+    ]
+    rows += [
+        {
+            "name": name,
+            "protocol": "morpho",
+            "chain_id": chain_id,
+            "chain": chain,
+            "address": address,
+            "from_block": from_block,
+        }
+        for name, (chain_id, chain, address, from_block) in MORPHO.items()
     ]
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
     return f'{{"source": {json.dumps(book["source"])}, "markets": [\n{lines}\n]}}\n'

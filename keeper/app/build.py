@@ -30,8 +30,9 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import Journal, Landing
+from keeper.ports import AnyProtocol, FlashSource, Journal, Landing
 from keeper.protocols.aave_v3 import AaveV3
+from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.query import Call, SimulatedCall, read_one, run
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
@@ -111,7 +112,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             )
             for market in settings.markets
         )
-        lender = AaveV3Flash(pool=settings.markets[0].address)
+        lender = _lender(settings)
         head = await reached.endpoints.block("latest")
         acting = await _acting(settings, reached, head, trading)
         yield Assembled(
@@ -124,7 +125,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
                 books=books,
                 # whatever is seized ends as wrapped native, which no market need list
                 depths=Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native)),
-                lenders=(lender,),
+                lenders=() if lender is None else (lender,),
             ),
             planner=Planner(
                 desk=Desk(
@@ -140,14 +141,21 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
         )
 
 
-_PROTOCOLS: dict[str, Callable[[Address, Settings], AaveV3]] = {
-    "aave-v3": lambda address, settings: AaveV3(pool=address, allow_unverified=settings.allow_unverified)
+_PROTOCOLS: dict[str, Callable[[Address, Settings], AnyProtocol]] = {
+    "aave-v3": lambda address, settings: AaveV3(pool=address, allow_unverified=settings.allow_unverified),
+    "morpho": lambda address, settings: MorphoBlue(morpho=address, only=settings.morpho_markets),
 }
 
 
-def protocol(market: MarketSetting, settings: Settings) -> AaveV3:
+def protocol(market: MarketSetting, settings: Settings) -> AnyProtocol:
     """Return the protocol behind a configured market."""
     return _PROTOCOLS[market.protocol](market.address, settings)
+
+
+def _lender(settings: Settings) -> FlashSource | None:
+    """Return the first of the markets that lends, None where none does."""
+    pools = (market.address for market in settings.markets if market.protocol == "aave-v3")
+    return next((AaveV3Flash(pool=pool) for pool in pools), None)
 
 
 def signing_key(settings: Settings) -> SigningKey | None:

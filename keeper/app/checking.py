@@ -112,12 +112,10 @@ def _markets(settings: Settings) -> Query[list[CheckLine]]:
     lines = []
     for one, market in zip(protocols, opened, strict=True):
         if isinstance(market, Broken):
-            advice = "Is KEEPER_MARKETS the Pool's address, of a revision that this version knows?"
+            advice = "Is KEEPER_MARKETS the market's own address, of a revision that this version knows?"
             lines.append(CheckLine(name=one.name, ok=False, detail=str(market), advice=advice))
         else:
-            doubt = f"; UNVERIFIED: {caveat}" if (caveat := one.caveat(market)) else ""
-            detail = f"revision {market.revision}, {len(one.tokens(market))} reserves{doubt}"
-            lines.append(CheckLine(name=one.name, ok=True, detail=detail))
+            lines.append(CheckLine(name=one.name, ok=True, detail=one.summary(market)))
     return lines
 
 

@@ -19,9 +19,6 @@ from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered
 from keeper.watcher.book import AnyBook
 
-_BASE_UNIT = 10**8
-"""Aave's oracle counts in US dollars with eight decimals."""
-
 
 async def scan(settings: Settings, *, below_wad: int, listener: Listener) -> ScanReport:
     """Return every position under a health factor, the worst first."""
@@ -41,7 +38,7 @@ async def scan(settings: Settings, *, below_wad: int, listener: Listener) -> Sca
 
 
 async def plan(settings: Settings, *, borrower: Address, listener: Listener) -> PlanReport:
-    """Return one borrower's decision, with everything that led to it.
+    """Return the decision on one borrower's worst position, with everything that led to it.
 
     Raises ConfigError where the borrower owes nothing in any configured market.
     """
@@ -65,14 +62,20 @@ def current(keeper: Assembled, seen: Observation) -> Iterator[AnyBook]:
 
 
 async def explain(keeper: Assembled, seen: Observation, borrower: Address, listener: Listener) -> PlanReport:
-    """Return the borrower's decision upon this state, explained."""
-    book = next((book for book in current(keeper, seen) if borrower in book.rows), None)
-    if book is None:
+    """Return the decision on the borrower's worst position upon this state, explained."""
+    theirs = [
+        (health.health_factor_wad, place, position, health)
+        for place, book in enumerate(keeper.watcher.books)
+        if book.head == seen.head
+        for position, _, health in book.healths(at_s=seen.block.timestamp_s)
+        if position.borrower == borrower
+    ]
+    if not theirs:
         markets = ", ".join(book.protocol.name for book in keeper.watcher.books)
         raise ConfigError(f"BORROWER: {checksum(borrower)} owes nothing in {markets}")
-    row = book.rows[borrower]
-    health = book.protocol.health(book.market, row, at_s=seen.block.timestamp_s)
-    unhealthy = [one for one in seen.opportunities if one.borrower == borrower]
+    _, place, position, health = min(theirs, key=lambda one: one[:3])
+    book = keeper.watcher.books[place]
+    unhealthy = [one for one in seen.opportunities if one.position == position]
     considered: Considered | None = None
     pairs: tuple[PairReport, ...] = ()
     if unhealthy:
@@ -85,10 +88,10 @@ async def explain(keeper: Assembled, seen: Observation, borrower: Address, liste
     return PlanReport(
         head=seen.head,
         block=seen.block,
-        market=book.protocol.name,
+        market=position.market,
         borrower=borrower,
         health=health,
-        base_unit=_BASE_UNIT,
+        currency=book.protocol.currency(book.market, position),
         native=native,
         objective=keeper.planner.options.objective,
         pairs=pairs,
@@ -122,17 +125,17 @@ def _unnamed(pairs: tuple[PairReport, ...], symbols: dict[Address, str]) -> dict
 
 
 def _rows(book: AnyBook, block: NextBlock, seen: Observation, below_wad: int) -> Iterator[ScanRow]:
-    unhealthy = {one.borrower: one for one in seen.opportunities if one.market == book.protocol.name}
-    for borrower, row, health in book.healths(at_s=block.timestamp_s):
+    unhealthy = {one.position: one for one in seen.opportunities}
+    for position, row, health in book.healths(at_s=block.timestamp_s):
         if health.health_factor_wad >= below_wad:
             continue
         collateral, debt = book.protocol.holdings(book.market, row, at_s=block.timestamp_s)
-        opportunity = unhealthy.get(borrower)
+        opportunity = unhealthy.get(position)
         yield ScanRow(
-            market=book.protocol.name,
-            borrower=borrower,
+            market=position.market,
+            borrower=position.borrower,
             health=health,
-            base_unit=_BASE_UNIT,
+            currency=book.protocol.currency(book.market, position),
             collateral=collateral,
             debt=debt,
             closable=_closable(opportunity) if opportunity else (),
@@ -147,11 +150,9 @@ def _closable(opportunity: Opportunity) -> tuple[Closable, ...]:
 
 def _most(terms: Terms) -> Closable:
     settlement = terms.settle(terms.feasible[-1].most_raw)
+    repaid = TokenAmount(token=terms.debt, raw=settlement.repaid_raw)
+    seized = TokenAmount(token=terms.collateral, raw=settlement.seized_raw)
     return Closable(
-        repaid=_valued(terms.debt, settlement.repaid_raw, terms.debt_price_base),
-        seized=_valued(terms.collateral, settlement.seized_raw, terms.collateral_price_base),
+        repaid=Holding(amount=repaid, value_base=terms.value_base(repaid)),
+        seized=Holding(amount=seized, value_base=terms.value_base(seized)),
     )
-
-
-def _valued(token: Token, raw: int, price_base: int) -> Holding:
-    return Holding(amount=TokenAmount(token=token, raw=raw), value_base=raw * price_base // token.unit_raw)

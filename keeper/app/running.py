@@ -62,7 +62,10 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
 
 
 async def liquidate(settings: Settings, *, borrower: Address, listener: Listener) -> Outcome | Declined:
-    """Decide on one borrower upon the newest head, send, and return what became of it, or why nothing did."""
+    """Decide on a borrower's worst position upon the newest head, send, and return what became of it.
+
+    Where nothing is sent, return why.
+    """
     async with assemble(settings) as keeper:
         await _require_sound(keeper)
         async with arm(keeper) as armed:
@@ -72,8 +75,9 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
             theirs = tuple(one for one in seen.opportunities if one.borrower == borrower)
             if not theirs:
                 return Declined(reason=Reason.HEALTHY, detail=f"{checksum(borrower)} is not below health 1")
+            worst = min(theirs, key=lambda one: one.health.health_factor_wad)
             engine = keeper.engine(listen=listener, journal=armed.journal, landing=armed.lander)
-            (considered,) = await engine.decide(replace(seen, opportunities=theirs[:1]))
+            (considered,) = await engine.decide(replace(seen, opportunities=(worst,)))
             if not isinstance(considered.decision, Plan):
                 return considered.decision
             submission = await armed.lander.submit(considered.decision, seen.head)

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from keeper.chains import PROTOCOLS
 from keeper.config.market import MarketSetting
-from keeper.domain.address import Address, parse_address
+from keeper.domain.address import Address, Hash32, parse_address
 from keeper.domain.secret import Secret
 from keeper.markets import directory
 
@@ -157,6 +157,13 @@ def market(text: str) -> MarketSetting:
             f"{_nearest(where.lower(), directory().names(protocol))}"
         )
     return MarketSetting(protocol=protocol, address=known.address, from_block=from_block, known=known)
+
+
+def market_id(text: str) -> Hash32:
+    """Return the id of an isolated market. It looks like a key, so it is not quoted."""
+    if not re.fullmatch(rf"0x{_KEY_LIKE.pattern}", text):
+        raise ValueError("expected a market's id: 0x and 64 hex digits (what was given is not shown)")
+    return Hash32(bytes.fromhex(text.removeprefix("0x")))
 
 
 def private_key(text: str) -> Secret:

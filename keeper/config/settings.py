@@ -12,7 +12,7 @@ from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, TRADING, Chain, Trading,
 from keeper.config import parse
 from keeper.config.market import MarketSetting
 from keeper.config.variable import variable
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import ConfigError
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Objective
@@ -80,9 +80,17 @@ class Settings:
         unset=(),
         unit="protocol:name or protocol:address, comma separated, each with @block or without",
         effect="Lending markets to watch, such as aave-v3:ethereum-core (`keeper markets` lists the names), "
-        "or aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2 (an Aave V3 Pool). Borrowers are looked for "
-        "from the block after @: where none is given, from the market's deployment if the keeper knows it, "
-        "else from the chain's first block.",
+        "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2 (an Aave V3 Pool) or "
+        "morpho:0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb (a Morpho Blue). Borrowers are looked for from "
+        "the block after @: where none is given, from the market's deployment if the keeper knows it, else "
+        "from the chain's first block.",
+    )
+    morpho_markets: frozenset[Hash32] = variable(
+        lambda text: frozenset(parse.listed(parse.market_id)(text)),
+        unset=frozenset[Hash32](),
+        unit="market ids (0x and 64 hex digits), comma separated",
+        without="all markets",
+        effect="Of a Morpho, only these isolated markets are watched.",
     )
     block_time_s: int | None = variable(
         parse.whole(least=1),
@@ -221,6 +229,13 @@ class Settings:
         default="500",
         unit="bps",
         effect="Where the oracle's and the pools' price of a pair differ by more, the pair is declined.",
+    )
+    max_oracle_age_s: int = variable(
+        parse.whole(),
+        default="86400",
+        unit="seconds",
+        effect="An oracle whose price differs by more than that, and was not seen to change for so long, is "
+        "called stale: its positions are declined as such. Followed for Morpho's markets.",
     )
     deadline_s: int = variable(
         parse.whole(),
@@ -460,6 +475,7 @@ class Settings:
             max_slippage_bps=self.max_slippage_bps,
             floor_tolerance_bps=self.floor_tolerance_bps,
             max_oracle_divergence_bps=self.max_oracle_divergence_bps,
+            max_oracle_age_s=self.max_oracle_age_s,
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,
             priority_fee_wei=self.priority_fee_wei,
             tip_bps=self.tip_bps,

@@ -66,6 +66,11 @@ def borrower_address(index: int) -> Address:
     return Address(keccak(text=f"keeper devnet borrower {index}")[-20:])
 
 
+def morpho_borrower_address(index: int) -> Address:
+    """Return the address of a borrower of Morpho's. Nobody has its key: it acts by impersonation."""
+    return Address(keccak(text=f"keeper devnet morpho borrower {index}")[-20:])
+
+
 def _derive(path: tuple[int, ...]) -> bytes:
     """Return the mnemonic's private key at a path, by BIP-39 and BIP-32.
 

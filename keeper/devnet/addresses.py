@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Self
 
-from keeper.domain.address import Address, checksum, parse_address
+from keeper.domain.address import Address, Hash32, checksum, parse_address
+
+_ADDRESS_BYTES = 20
 
 
 class PoolKey(NamedTuple):
@@ -55,7 +57,16 @@ class Addresses:
     position_manager: Address
     pools: Mapping[PoolKey, Address]
     multicall3: Address
+    # Morpho Blue
+    morpho: Address
+    morpho_deployment_block: int
+    """The block that it was created in."""
+    morpho_irm: Address
+    # its markets, by the symbols of collateral and loan: "WETH/USDC"
+    morpho_ids: Mapping[str, Hash32]
+    morpho_oracles: Mapping[str, Address]
     # people
+    morpho_borrowers: tuple[Address, ...]
     borrowers: tuple[Address, ...]
     deployment_block: int
     """The block that the pool was created in: where its events begin."""
@@ -79,7 +90,7 @@ class Addresses:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
-        return checksum(Address(value))
+        return checksum(Address(value)) if len(value) == _ADDRESS_BYTES else f"0x{value.hex()}"
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, tuple):
@@ -89,7 +100,8 @@ def _plain(value: Any) -> Any:
 
 def _parsed(value: Any) -> Any:
     if isinstance(value, str):
-        return parse_address(value)
+        raw = bytes.fromhex(value.removeprefix("0x"))
+        return parse_address(value) if len(raw) == _ADDRESS_BYTES else Hash32(raw)
     if isinstance(value, dict):
         return {key: _parsed(each) for key, each in value.items()}
     if isinstance(value, list):

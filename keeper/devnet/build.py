@@ -13,6 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from keeper.devnet import morpho
 from keeper.devnet.aave import RESERVES, TREASURY, compile_aave, deploy_aave
 from keeper.devnet.accounts import market
 from keeper.devnet.addresses import Addresses
@@ -20,6 +21,7 @@ from keeper.devnet.borrowers import draw, open_positions, supply
 from keeper.devnet.chain import Chain
 from keeper.devnet.compile import CHECKOUT, CompileError
 from keeper.devnet.feeds import deploy_feeds
+from keeper.devnet.morpho import deploy_morpho
 from keeper.devnet.multicall import MULTICALL3, place_multicall3
 from keeper.devnet.own import SOURCES, compile_own
 from keeper.devnet.tokens import TOKENS, deploy_tokens, give
@@ -37,7 +39,7 @@ BASE_FEE_WEI = 8 * 10**9
 _MARKET_WEI = 10**28
 _MADE_BY = (
     *("aave", "accounts", "addresses", "artifact", "borrowers", "build", "chain", "compile", "feeds"),
-    *("multicall", "own", "tokens", "uniswap"),
+    *("morpho", "multicall", "own", "tokens", "uniswap"),
 )
 """The modules of this package that have a hand in a built devnet."""
 _KEPT = 6
@@ -93,6 +95,9 @@ def build(folder: Path, *, seed: int, borrowers: int) -> None:
             give(tokens, symbol, lent_raw, to=admin, market=admin)
             supply(lending, tokens, symbol, lent_raw, supplier=admin)
         people = open_positions(chain, lending, tokens, positions, admin=admin)
+        isolated = deploy_morpho(
+            chain, own, tokens=tokens, feeds=feeds, positions=morpho.draw(seed), admin=admin
+        )
         anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE_WEI))
         chain.mine(at_s=chain.timestamp_s() + BLOCK_S)
         dumped = _without_traces(anvil.rpc("anvil_dumpState"))
@@ -119,6 +124,12 @@ def build(folder: Path, *, seed: int, borrowers: int) -> None:
         position_manager=exchange.position_manager.address,
         pools={key: pool.address for key, pool in exchange.pools.items()},
         multicall3=MULTICALL3,
+        morpho=isolated.contract.address,
+        morpho_deployment_block=isolated.deployment_block,
+        morpho_irm=isolated.irm.address,
+        morpho_ids=isolated.ids,
+        morpho_oracles={name: oracle.address for name, oracle in isolated.oracles.items()},
+        morpho_borrowers=isolated.borrowers,
         borrowers=people,
         deployment_block=lending.deployment_block,
     )

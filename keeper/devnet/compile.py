@@ -25,6 +25,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 AAVE_SOLC = "0.8.27"
 """What Aave V3.6 is built with."""
+MORPHO_SOLC = "0.8.19"
+"""What Morpho Blue is built with."""
 SOLC = "0.8.34"
 """What our own contracts are built with: it has transient variables, and clears them as it should."""
 

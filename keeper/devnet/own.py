@@ -6,7 +6,10 @@ from functools import cache
 
 from keeper.devnet.compile import CHECKOUT, Compiled, compile_sources
 
-SOURCES = tuple(f"contracts/devnet/{name}.sol" for name in ("FeedProxy", "SettableAggregator", "SilentToken"))
+SOURCES = tuple(
+    f"contracts/devnet/{name}.sol"
+    for name in ("FeedProxy", "LinearRate", "RatioOracle", "SettableAggregator", "SilentToken")
+)
 
 
 @cache

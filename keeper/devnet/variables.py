@@ -12,7 +12,8 @@ def variables(devnet: Devnet) -> dict[str, str]:
     hops = (there.weth, there.tokens["USDC"])
     return {
         "KEEPER_RPC_URLS": devnet.anvil.url,
-        "KEEPER_MARKETS": f"aave-v3:{checksum(there.pool)}@{there.deployment_block}",
+        "KEEPER_MARKETS": f"aave-v3:{checksum(there.pool)}@{there.deployment_block},"
+        f"morpho:{checksum(there.morpho)}@{there.morpho_deployment_block}",
         "KEEPER_WRAPPED_NATIVE": checksum(there.weth),
         "KEEPER_INTERMEDIATES": ",".join(checksum(token) for token in hops),
         "KEEPER_UNISWAP_V3_FACTORY": checksum(there.factory),

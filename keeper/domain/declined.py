@@ -18,12 +18,14 @@ class Reason(StrEnum):
     NO_CASH = "no cash"
     ZERO_PRICE = "zero price"
     DUST = "dust"
+    BAD_DEBT = "bad debt"
     UNVERIFIED = "unverified"
     # what the operator rules out
     DENIED = "denied"
     BASE_FEE = "base fee"
     NO_GAS = "no gas"
     DIVERGENCE = "divergence"
+    STALE_ORACLE = "stale oracle"
     # what the market rules out
     NO_ROUTE = "no route"
     NO_FUNDING = "no funding"

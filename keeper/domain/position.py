@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from fractions import Fraction
+from typing import NamedTuple, Protocol
 
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall, Guard
 from keeper.domain.declined import Declined
 from keeper.domain.token import Token, TokenAmount
+
+
+class PositionId(NamedTuple):
+    """Which position: by its market's name and its borrower. One protocol may have many markets."""
+
+    market: str
+    borrower: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Currency:
+    """What a market's `_base` amounts count: dollars where its oracle does, or the token that is lent."""
+
+    symbol: str
+    unit_base: int
+
+
+DOLLARS = Currency(symbol="USD", unit_base=10**8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +86,25 @@ class Terms(Protocol):
     def debt(self) -> Token: ...
 
     @property
-    def collateral_price_base(self) -> int:
-        """Return the oracle's price of one whole collateral token."""
+    def oracle_price(self) -> Fraction:
+        """Return the oracle's price of one raw unit of collateral, in raw units of the debt token."""
         ...
 
     @property
-    def debt_price_base(self) -> int:
-        """Return the oracle's price of one whole debt token."""
+    def oracle_unchanged_s(self) -> int | None:
+        """Return for how long that price has been seen unchanged, None where that is not followed."""
+        ...
+
+    @property
+    def funds_itself(self) -> bool:
+        """Return whether `call` hands over the collateral first, and takes the debt after its callback.
+
+        Then its data ends in that callback's bytes argument, empty, as a flash loan's does.
+        """
+        ...
+
+    def value_base(self, amount: TokenAmount) -> int:
+        """Return what the oracle says an amount of either token is worth, floored."""
         ...
 
     @property
@@ -132,3 +163,8 @@ class Opportunity:
     """Pairs that the protocol's state rules out (paused, no cash, in grace), each with its reason."""
     caveat: str = ""
     """What the terms rest on that was never verified, where the operator allows that; else empty."""
+
+    @property
+    def position(self) -> PositionId:
+        """Return which position it is of."""
+        return PositionId(self.market, self.borrower)

@@ -11,7 +11,7 @@ from keeper.domain.declined import Declined
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Decision, Objective
-from keeper.domain.position import DeclinedPair, Health, Holding, Interval
+from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Interval
 from keeper.domain.token import Token
 
 # --- scan ---------------------------------------------------------------------------------------------------
@@ -32,8 +32,8 @@ class ScanRow:
     market: str
     borrower: Address
     health: Health
-    base_unit: int
-    """How many `_base` are one US dollar (or one of whatever the market's oracle counts in)."""
+    currency: Currency
+    """What its `_base` amounts count."""
     collateral: tuple[Holding, ...]
     debt: tuple[Holding, ...]
     closable: tuple[Closable, ...]
@@ -89,8 +89,8 @@ class PlanReport:
     market: str
     borrower: Address
     health: Health
-    base_unit: int
-    """How many `_base` are one US dollar (or one of whatever the market's oracle counts in)."""
+    currency: Currency
+    """What its `_base` amounts count."""
     native: Token
     """The wrapped native token, which waterfalls are counted in."""
     objective: Objective

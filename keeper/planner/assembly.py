@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keeper.domain.address import Address
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.funding import Lendable
 from keeper.domain.plan import Transaction
 from keeper.domain.position import Terms
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
+from keeper.planner.funding import Funding, Loan, OwnCallback
 from keeper.planner.options import PlannerOptions
 from keeper.planner.sizing import Evaluation
 from keeper.ports import FlashSource, Venue
@@ -23,7 +25,18 @@ class Desk:
     executor: Address
     wrapped_native: Address
     venue: Venue
-    lender: FlashSource
+    lender: FlashSource | None
+    """None where there is none: then only what funds itself can be liquidated."""
+
+    def funding(self, terms: Terms, lendable: Lendable | None) -> Funding | Declined:
+        """Return how a repay of these terms is paid for; `lendable` is what the lender has at this state."""
+        if terms.funds_itself:
+            return OwnCallback()
+        if self.lender is None:
+            return Declined(reason=Reason.NO_FUNDING, detail="no lender is configured")
+        if lendable is None:
+            return Declined(reason=Reason.NO_FUNDING, detail=f"{self.lender.name} could not be read")
+        return Loan(lender=self.lender, lendable=lendable, token=terms.debt.address, executor=self.executor)
 
 
 def transaction(
@@ -31,29 +44,22 @@ def transaction(
     terms: Terms,
     evaluation: Evaluation,
     *,
-    lendable: Lendable,
+    funding: Funding,
     floor_wei: int,
     deadline_s: int,
     options: PlannerOptions,
 ) -> Transaction:
-    """Return the transaction: borrow, liquidate, buy the debt back, sell the surplus, all or nothing."""
-    settlement = evaluation.settlement
-    loan_raw = settlement.repaid_limit_raw
-    loan = desk.lender.call(
-        terms.debt.address,
-        amount_raw=loan_raw,
-        fee_raw=desk.lender.fee_raw(lendable, loan_raw),
-        executor=desk.executor,
-    )
+    """Return the transaction: liquidate on credit, buy the debt back, sell the surplus, all or nothing."""
     within, afterwards = _sales(desk, terms, evaluation, options)
-    liquidation = Step(call=terms.call(evaluation.repay_raw))
-    borrowing = Step(call=loan, inside=(liquidation, *within))
+    closing = funding.step(
+        terms.call(evaluation.repay_raw), amount_raw=evaluation.flash_amount_raw, sales=within
+    )
     program = Program(
         wrapped_native=desk.wrapped_native,
         deadline_s=deadline_s,
         floor_wei=floor_wei,
         guards=terms.guards(evaluation.repay_raw),
-        legs=(Leg(steps=(borrowing, *afterwards)),),
+        legs=(Leg(steps=(closing, *afterwards)),),
         touched=(terms.debt.address, terms.collateral.address),
         tip_bps=options.tip_bps,
         tip_cap_wei=options.max_tip_wei,
@@ -64,7 +70,7 @@ def transaction(
 def _sales(
     desk: Desk, terms: Terms, evaluation: Evaluation, options: PlannerOptions
 ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """Return the sales within the loan, which earn what is owed, and those after it, which sell the rest."""
+    """Return the sales while on credit, which earn what is owed, and those after, which sell the rest."""
     seized_raw = evaluation.settlement.seized_least_raw
     owed_raw = evaluation.flash_amount_raw + evaluation.flash_fee_raw
 

@@ -29,6 +29,8 @@ class PlannerOptions:
     """How much of the predicted profit may be missing before the executor reverts."""
     max_oracle_divergence_bps: int = 500
     """Between the oracle's and the pools' price of a pair."""
+    max_oracle_age_s: int = 86_400
+    """An oracle that diverges and has not changed for so long is called stale."""
 
     max_fee_per_gas_wei: int = 300_000_000_000
     priority_fee_wei: int = 1_000_000_000

@@ -18,6 +18,7 @@ from keeper.domain.plan import Objective
 from keeper.domain.position import Terms
 from keeper.planner.assembly import Desk
 from keeper.planner.costs import least_vault_wei, tip_wei
+from keeper.planner.funding import Funding
 from keeper.planner.options import PlannerOptions
 from keeper.planner.routing import best_purchase, best_sale, buy_through, mid_price, routes
 from keeper.planner.sizing import Evaluation, Trade, max_close, max_profit, restore_health, value_wei
@@ -39,6 +40,7 @@ class Pair:
     """A pair that can be traded: through which routes, and its most profitable size before gas."""
 
     terms: Terms
+    funding: Funding
     trade: Trade
     best: Evaluation
 
@@ -88,11 +90,12 @@ def consider(
             return Declined(reason=Reason.DENIED, detail=f"{token.symbol} is on the list of denied tokens")
     if not terms.feasible:
         return Declined(reason=Reason.DUST, detail="no repay amount would be accepted")
-    if lendable is None:
-        return Declined(reason=Reason.NO_FUNDING, detail=f"{desk.lender.name} could not be read")
+    funding = desk.funding(terms, lendable)
+    if isinstance(funding, Declined):
+        return funding
 
     allowed = {address: pool for address, pool in pools.items() if not options.deny_tokens & {*pool.tokens}}
-    candidates = _candidates(terms, desk=desk, pools=allowed, lendable=lendable, options=options)
+    candidates = _candidates(terms, desk=desk, pools=allowed, funding=funding, options=options)
     if not candidates:
         return Declined(
             reason=Reason.NO_ROUTE,
@@ -108,7 +111,7 @@ def consider(
         if isinstance(evaluation, Declined):
             refused = evaluation
         elif best is None or evaluation.profit_wei > best.best.profit_wei:
-            best = Pair(terms=terms, trade=trade, best=evaluation)
+            best = Pair(terms=terms, funding=funding, trade=trade, best=evaluation)
     if best is not None:
         return best
     assert refused is not None, "every candidate was either sized or refused"
@@ -120,7 +123,7 @@ def _candidates(
     *,
     desk: Desk,
     pools: Mapping[Address, Pool],
-    lendable: Lendable,
+    funding: Funding,
     options: PlannerOptions,
 ) -> tuple[Trade, ...]:
     """Return the trades through the best routes at each probed part, without repetition."""
@@ -135,7 +138,7 @@ def _candidates(
     chosen: dict[tuple[Route, Route], None] = {}
     for part in _PROBED_PARTS:
         settlement = terms.settle(_within(terms, terms.feasible[-1].most_raw // part))
-        owed_raw = settlement.repaid_limit_raw + desk.lender.fee_raw(lendable, settlement.repaid_limit_raw)
+        owed_raw = settlement.repaid_limit_raw + funding.fee_raw(settlement.repaid_limit_raw)
         left, left_raw = pools, settlement.seized_raw
         buy = best_purchase(pools, buys, owed_raw)
         if buy is None:
@@ -153,8 +156,8 @@ def _candidates(
             buy_route=buy,
             surplus_route=sale,
             wrapped_native=native,
-            fee_raw=lambda amount_raw: desk.lender.fee_raw(lendable, amount_raw),
-            available_raw=lendable.available_raw.get(debt, 0),
+            fee_raw=funding.fee_raw,
+            available_raw=funding.available_raw,
         )
         for buy, sale in chosen
     )
@@ -177,15 +180,15 @@ def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:
     if terms.collateral == terms.debt:
         return None
     pools_price = mid_price(trade.pools, trade.buy_route if trade.buy_route.hops else trade.surplus_route)
-    if pools_price is None or not terms.debt_price_base or not terms.collateral_price_base:
+    oracle_price, unchanged_s = terms.oracle_price, terms.oracle_unchanged_s
+    if pools_price is None or not oracle_price:
         return Declined(reason=Reason.ZERO_PRICE, detail="the oracle or the pools give no price")
-    # debt raw per collateral raw, cross-multiplied so that no division rounds
-    oracle = terms.collateral_price_base * terms.debt.unit_raw * pools_price.denominator
-    market = terms.debt_price_base * terms.collateral.unit_raw * pools_price.numerator
-    if abs(market - oracle) * BPS <= options.max_oracle_divergence_bps * oracle:
+    if abs(pools_price - oracle_price) * BPS <= options.max_oracle_divergence_bps * oracle_price:
         return None
-    return Declined(
-        reason=Reason.DIVERGENCE,
-        detail=f"the pools pay {market / oracle:.2%} of the oracle's price of {terms.collateral.symbol} in "
-        f"{terms.debt.symbol}",
+    detail = (
+        f"the pools pay {float(pools_price / oracle_price):.2%} of the oracle's price of "
+        f"{terms.collateral.symbol} in {terms.debt.symbol}"
     )
+    if unchanged_s is not None and unchanged_s >= options.max_oracle_age_s:
+        return Declined(reason=Reason.STALE_ORACLE, detail=f"{detail}, unchanged for {unchanged_s} s")
+    return Declined(reason=Reason.DIVERGENCE, detail=detail)

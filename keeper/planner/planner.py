@@ -98,12 +98,14 @@ class Planner:
         if opportunity.borrower in self.options.deny_borrowers:
             denied = Declined(reason=Reason.DENIED, detail="the borrower is on the list of denied ones")
             return Proposal(opportunity=opportunity, pairs=(denied,) * len(opportunity.terms), drafts=())
+        lender = self.desk.lender
+        lendable = seen.lendable.get(lender.name) if lender is not None else None
         pairs = tuple(
             consider(
                 terms,
                 desk=self.desk,
                 pools=pools,
-                lendable=seen.lendable.get(self.desk.lender.name),
+                lendable=lendable,
                 options=self.options,
             )
             for terms in opportunity.terms
@@ -294,7 +296,7 @@ class Planner:
             health_factor_wad=opportunity.health.health_factor_wad,
             objective=objective,
             close=self._close(pair, evaluation, gas_wei=0),
-            funding=self.desk.lender.name,
+            funding=pair.funding.name,
             pools=frozenset(hop.pool for hop in hops),
             floor_wei=floor,
             deadline_s=seen.deadline_s,
@@ -302,7 +304,7 @@ class Planner:
                 self.desk,
                 pair.terms,
                 evaluation,
-                lendable=seen.lendable[self.desk.lender.name],
+                funding=pair.funding,
                 floor_wei=floor,
                 deadline_s=seen.deadline_s,
                 options=self.options,

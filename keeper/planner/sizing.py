@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from math import ceil, floor
 
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Route, Segment
@@ -99,10 +100,16 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     # The very end may clear the debt, and then pulls what accrues up to the deadline as well.
     last_raw = max(most_raw - 1, least_raw + 1)
     seized, owed = _lines(trade, least_raw, last_raw)
-    if seized.rise <= 0 or owed.rise <= 0:
+    span = last_raw - least_raw
+
+    def bends_at(raw: int, settlement: Settlement) -> bool:
+        on_line_raw = seized.first + (raw - least_raw) * seized.rise // span
+        return abs(settlement.seized_raw - on_line_raw) > _ROUNDING_RAW
+
+    middle_raw = least_raw + span // 2
+    if seized.rise <= 0 or owed.rise <= 0 or bends_at(middle_raw, trade.terms.settle(middle_raw)):
         return _searched(trade, least_raw, most_raw)
 
-    span = last_raw - least_raw
     gives, costs = _depth(trade)
     guess_raw = optimal_size(
         gives, costs, seized=seized, owed=owed, span=span, least=least_raw, most=most_raw
@@ -111,8 +118,7 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     best = _most_profitable([evaluate(trade, raw) for raw in sorted(near)])
     if best is None:
         return _last_before(trade, least_raw, guess_raw)
-    on_line_raw = seized.first + (best.repay_raw - least_raw) * seized.rise // span
-    if abs(best.settlement.seized_raw - on_line_raw) > _ROUNDING_RAW and best.repay_raw != most_raw:
+    if best.repay_raw != most_raw and bends_at(best.repay_raw, best.settlement):
         return _searched(trade, least_raw, most_raw)
     return best
 
@@ -166,18 +172,19 @@ def _neighbours(trade: Trade, guess_raw: int) -> Iterator[int]:
     Otherwise it is the flash fee that stays the same for many, and the most of them is the best.
     """
     yield guess_raw
-    terms = trade.terms
-    collateral_unit_value = terms.collateral_price_base * terms.debt.unit_raw
-    debt_unit_value = terms.debt_price_base * terms.collateral.unit_raw
-    if collateral_unit_value > debt_unit_value:
-        units = guess_raw * debt_unit_value // collateral_unit_value
+    price = trade.terms.oracle_price
+    if price > 1:
+        units = floor(guess_raw / price)
         for count in (units - 1, units, units + 1):
-            yield mul_div_up(count, collateral_unit_value, debt_unit_value)
+            yield ceil(count * price)
     else:
         fee_raw = trade.fee_raw(guess_raw)
-        same = range(guess_raw - _FEE_STEP_RAW, guess_raw + _FEE_STEP_RAW)
-        yield same[bisect_left(same, fee_raw, key=trade.fee_raw) - 1]
-        yield same[bisect_right(same, fee_raw, key=trade.fee_raw) - 1]
+        near = range(guess_raw - _FEE_STEP_RAW, guess_raw + _FEE_STEP_RAW)
+        first, beyond = (edge(near, fee_raw, key=trade.fee_raw) for edge in (bisect_left, bisect_right))
+        if first > 0:
+            yield near[first - 1]
+        if beyond < len(near):
+            yield near[beyond - 1]
 
 
 def _most_profitable(evaluations: Iterable[Evaluation | Declined]) -> Evaluation | None:

@@ -19,7 +19,7 @@ from keeper.domain.submission import Expired, Included, Reverted, SignedTransact
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-_AMOUNTS = ("_raw", "_wei", "_wad", "_ray", "_base", "base_unit")
+_AMOUNTS = ("_raw", "_wei", "_wad", "_ray", "_base")
 _ADDRESS_BYTES = 20
 
 _DERIVED: Mapping[type, tuple[str, ...]] = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from keeper.domain.address import Address, Hash32, checksum
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Waterfall
+from keeper.domain.position import DOLLARS, Currency
 from keeper.domain.token import TokenAmount
 
 _SIGNIFICANT = 6
@@ -13,6 +16,7 @@ _MOST_DECIMALS = 18
 _MICRO = 6
 _HEALTH_WITHOUT_DEBT_WAD = 2**255
 _ENDLESS = "∞"
+_LONG_HEX = re.compile(r"0x[0-9a-fA-F]{40,}")
 
 
 def amount(value: TokenAmount) -> str:
@@ -45,9 +49,12 @@ def gwei(value_wei: int) -> str:
     return f"{number(value_wei, 10**9)} gwei"
 
 
-def usd(value_base: int, base_unit: int) -> str:
-    """Return a value in dollars, with cents below 1,000: ``$12,345``, ``$12.34``."""
-    text = _truncated(abs(value_base), base_unit, 2 if abs(value_base) < 1000 * base_unit else 0)
+def worth(value_base: int, currency: Currency) -> str:
+    """Return a value: dollars with cents below 1,000, as ``$12,345``, ``$12.34``; others as ``1.2 WETH``."""
+    unit = currency.unit_base
+    if currency.symbol != DOLLARS.symbol:
+        return f"{number(value_base, unit)} {currency.symbol}"
+    text = _truncated(abs(value_base), unit, 2 if abs(value_base) < 1000 * unit else 0)
     return f"-${text}" if value_base < 0 else f"${text}"
 
 
@@ -91,9 +98,8 @@ def short_hash(value: Hash32) -> str:
 
 
 def short_market(name: str) -> str:
-    """Return a market's name with its address shortened: ``aave-v3:0x8787…A4E2``."""
-    protocol, colon, address = name.partition(":")
-    return f"{protocol}:{address[:6]}…{address[-4:]}" if colon and len(address) == 42 else name
+    """Return a market's name with what is long in it shortened: ``morpho:0xBBBB…FFCb/0x3a85…8c41``."""
+    return _LONG_HEX.sub(lambda found: f"{found[0][:6]}…{found[0][-4:]}", name)
 
 
 def waterfall(value: Waterfall) -> str:

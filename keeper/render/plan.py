@@ -18,7 +18,17 @@ from keeper.domain.plan import Close, Decision, Objective, Plan
 from keeper.domain.position import Interval
 from keeper.domain.report import PairReport, PlanReport
 from keeper.domain.token import Token
-from keeper.render.figures import amount, gwei, health, native, number, percent, short_market, usd, waterfall
+from keeper.render.figures import (
+    amount,
+    gwei,
+    health,
+    native,
+    number,
+    percent,
+    short_market,
+    waterfall,
+    worth,
+)
 
 _NET = "= net"
 
@@ -39,7 +49,7 @@ def plan_view(report: PlanReport) -> RenderableType:
 def _heading(report: PlanReport) -> Table:
     unhealthy = report.health.health_factor_wad < WAD
     collateral, debt = (
-        usd(value, report.base_unit) for value in (report.health.collateral_base, report.health.debt_base)
+        worth(value, report.currency) for value in (report.health.collateral_base, report.health.debt_base)
     )
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.domain.fixed_point import WAD
-from keeper.domain.position import Holding
+from keeper.domain.position import Currency, Holding
 from keeper.domain.report import ScanReport, ScanRow
-from keeper.render.figures import amount, health, short, short_market, usd
+from keeper.render.figures import amount, health, short, short_market, worth
 
 
 def scan_view(report: ScanReport) -> RenderableType:
@@ -50,8 +50,8 @@ def _table(market: str, rows: Iterable[ScanRow]) -> Table:
         table.add_row(
             Text(health(row.health.health_factor_wad), _style(row.health.health_factor_wad)),
             short(row.borrower),
-            _holdings(row.collateral, row.base_unit),
-            _holdings(row.debt, row.base_unit),
+            _holdings(row.collateral, row.currency),
+            _holdings(row.debt, row.currency),
             _closable(row),
         )
     return table
@@ -61,21 +61,21 @@ def _style(health_factor_wad: int) -> str:
     return "bold red" if health_factor_wad < WAD else "yellow"
 
 
-def _holdings(holdings: Iterable[Holding], base_unit: int) -> Text:
-    return Text("\n").join(_valued(holding, base_unit) for holding in holdings)
+def _holdings(holdings: Iterable[Holding], currency: Currency) -> Text:
+    return Text("\n").join(_valued(holding, currency) for holding in holdings)
 
 
-def _valued(value: Holding, base_unit: int) -> Text:
-    return Text.assemble(amount(value.amount), "\n", (usd(value.value_base, base_unit), "dim"))
+def _valued(value: Holding, currency: Currency) -> Text:
+    return Text.assemble(amount(value.amount), "\n", (worth(value.value_base, currency), "dim"))
 
 
 def _closable(row: ScanRow) -> Text:
     """Return the largest close, and how many other pairs there are; or why there is none."""
     if row.closable:
         first, *others = row.closable
-        text = _valued(first.repaid, row.base_unit)
+        text = _valued(first.repaid, row.currency)
         text.append(f"\nfor {amount(first.seized.amount)}\n")
-        text.append(usd(first.seized.value_base, row.base_unit), "dim")
+        text.append(worth(first.seized.value_base, row.currency), "dim")
         if others:
             text.append(f"\n+ {len(others)} more pair{'s' if len(others) > 1 else ''}", "dim")
         return text

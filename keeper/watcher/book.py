@@ -1,4 +1,4 @@
-"""The book: every borrower of one market, as the chain stores them at one head.
+"""The book: every position of one protocol's market, as the chain stores them at one head.
 
 Events say who changed; the chain says to what. What a head's logs name is read again at that head and never
 derived from the events' amounts. A query returns a `Change`; `apply` puts it into the book whole, so a round
@@ -11,39 +11,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias
 
-from keeper.domain.address import Address
 from keeper.domain.head import Head, NextBlock
-from keeper.domain.position import Health, Opportunity
-from keeper.ports import LendingProtocol, Market, Row, Touched
+from keeper.domain.position import Health, Opportunity, PositionId
+from keeper.ports import LendingProtocol, Market, Row
 from keeper.query import Log, Query, both, log_range, logs
 
 _PAGE = 2_000
-"""Borrowers read in one round when the whole book is: bounds what one batch holds in memory."""
+"""Positions read in one round when the whole book is: bounds what one batch holds in memory."""
 
 _LIQUIDATABLE_BELOW_WAD = 10**18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change(Generic[Market, Row]):
-    """What a market and its borrowers are at a new head. Rows not in it are as they were."""
+    """What a market and its positions are at a new head. Rows not in it are as they were."""
 
     head: Head
     market: Market
-    rows: Mapping[Address, Row]
+    rows: Mapping[PositionId, Row]
 
 
 class Book(Generic[Market, Row]):
-    """One market's borrowers. Knows neither its protocol's arithmetic nor how it is asked."""
+    """One market's positions. Knows neither its protocol's arithmetic nor how it is asked."""
 
     def __init__(
         self, protocol: LendingProtocol[Market, Row], *, first_block: int, reorg_depth: int = 64
     ) -> None:
-        """`first_block` is where the market was deployed: no borrower is older."""
+        """`first_block` is where the market was deployed: no position is older."""
         self.protocol = protocol
         self._first_block = first_block
         self._reorg_depth = reorg_depth
         self._state: Change[Market, Row] | None = None
-        self._rows: dict[Address, Row] = {}
+        self._rows: dict[PositionId, Row] = {}
 
     @property
     def head(self) -> Head | None:
@@ -58,8 +57,8 @@ class Book(Generic[Market, Row]):
         return self._state.market
 
     @property
-    def rows(self) -> Mapping[Address, Row]:
-        """Return every borrower that owes something."""
+    def rows(self) -> Mapping[PositionId, Row]:
+        """Return every position that owes something."""
         return self._rows
 
     def advance(self, head: Head) -> Query[Change[Market, Row]]:
@@ -75,30 +74,30 @@ class Book(Generic[Market, Row]):
     def apply(self, change: Change[Market, Row]) -> None:
         """Make the change the book's state."""
         self._state = change
-        for borrower, row in change.rows.items():
+        for position, row in change.rows.items():
             if self.protocol.owes(row):
-                self._rows[borrower] = row
+                self._rows[position] = row
             else:
-                self._rows.pop(borrower, None)
+                self._rows.pop(position, None)
 
-    def healths(self, *, at_s: int) -> Iterator[tuple[Address, Row, Health]]:
-        """Yield every borrower's health at a block of time `at_s`."""
+    def healths(self, *, at_s: int) -> Iterator[tuple[PositionId, Row, Health]]:
+        """Yield every position's health at a block of time `at_s`."""
         market = self.market
-        for borrower, row in self._rows.items():
-            yield borrower, row, self.protocol.health(market, row, at_s=at_s)
+        for position, row in self._rows.items():
+            yield position, row, self.protocol.health(market, row, at_s=at_s)
 
     def opportunities(self, *, block: NextBlock, deadline_s: int) -> Iterator[Opportunity]:
-        """Yield the borrowers who may be liquidated in `block`, worst health first."""
+        """Yield the positions that may be liquidated in `block`, worst health first."""
         unhealthy = sorted(
             (
-                (health.health_factor_wad, borrower, row)
-                for borrower, row, health in self.healths(at_s=block.timestamp_s)
+                (health.health_factor_wad, position, row)
+                for position, row, health in self.healths(at_s=block.timestamp_s)
                 if health.health_factor_wad < _LIQUIDATABLE_BELOW_WAD
             ),
             key=lambda found: found[:2],
         )
-        for _, borrower, row in unhealthy:
-            yield self.protocol.opportunity(self.market, borrower, row, block=block, deadline_s=deadline_s)
+        for _, position, row in unhealthy:
+            yield self.protocol.opportunity(self.market, position, row, block=block, deadline_s=deadline_s)
 
     # --- the three ways to a new state ----------------------------------------------------------------------
 
@@ -108,37 +107,41 @@ class Book(Generic[Market, Row]):
         found = yield from log_range(
             wanted.emitters, wanted.topics, first=self._first_block, last=head.number
         )
-        rows = yield from self._read(market, self._touched(market, found).borrowers)
+        touched = self.protocol.touched(market, found)
+        if touched.configuration:
+            market = yield from self._configured(head, market, found)
+        rows = yield from self._read(market, touched.positions)
         return Change(head=head, market=market, rows=rows)
 
     def _follow(self, head: Head, market: Market) -> Query[Change[Market, Row]]:
         wanted = self.protocol.concerns(market)
         found, refreshed = yield from both(
-            logs(wanted.emitters, wanted.topics), self.protocol.refresh(market, configuration=False)
+            logs(wanted.emitters, wanted.topics),
+            self.protocol.refresh(market, configuration=False, at_s=head.timestamp_s),
         )
-        touched = self._touched(market, found)
+        touched = self.protocol.touched(market, found)
         if touched.configuration:
-            refreshed = yield from self.protocol.refresh(market, configuration=True)
-        rows = yield from self._read(refreshed, touched.borrowers)
+            refreshed = yield from self._configured(head, market, found)
+        rows = yield from self._read(refreshed, touched.positions)
         return Change(head=head, market=refreshed, rows=rows)
 
     def _resync(self, head: Head, last: Change[Market, Row]) -> Query[Change[Market, Row]]:
         """After a gap or a reorg: whoever is known, and whoever the blocks since (and some before) name."""
         wanted = self.protocol.concerns(last.market)
         first = max(self._first_block, min(last.head.number, head.number) - self._reorg_depth)
-        found, market = yield from both(
-            log_range(wanted.emitters, wanted.topics, first=first, last=head.number),
-            self.protocol.refresh(last.market, configuration=True),
-        )
-        rows = yield from self._read(market, self._touched(market, found).borrowers | self._rows.keys())
+        found = yield from log_range(wanted.emitters, wanted.topics, first=first, last=head.number)
+        touched = self.protocol.touched(last.market, found)
+        market = yield from self._configured(head, last.market, found)
+        rows = yield from self._read(market, touched.positions | self._rows.keys())
         return Change(head=head, market=market, rows=rows)
 
-    def _touched(self, market: Market, found: Sequence[Log]) -> Touched:
-        return self.protocol.touched(market, found)
+    def _configured(self, head: Head, market: Market, found: Sequence[Log]) -> Query[Market]:
+        """Return the market read whole, with what these logs may have added to it."""
+        return self.protocol.refresh(market, configuration=True, logs=found, at_s=head.timestamp_s)
 
-    def _read(self, market: Market, borrowers: frozenset[Address]) -> Query[dict[Address, Row]]:
-        wanted = sorted(borrowers)
-        rows: dict[Address, Row] = {}
+    def _read(self, market: Market, positions: frozenset[PositionId]) -> Query[dict[PositionId, Row]]:
+        wanted = sorted(positions)
+        rows: dict[PositionId, Row] = {}
         for start in range(0, len(wanted), _PAGE):
             page = wanted[start : start + _PAGE]
             rows.update(zip(page, (yield from self.protocol.rows(market, page)), strict=True))

@@ -5,9 +5,10 @@ A pool is read again when a log of the head names it, and all are after a gap or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool
@@ -15,18 +16,21 @@ from keeper.domain.head import Head
 from keeper.ports import Venue
 from keeper.query import Query, logs
 
+TokenPair: TypeAlias = tuple[Address, Address]
+"""Two tokens, the lower address first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthChange:
-    """The pools at a new head, whole, and the tokens that they were looked up for."""
+    """The pools at a new head, whole, and the pairs that they were looked up for."""
 
     head: Head
-    tokens: frozenset[Address]
+    pairs: frozenset[TokenPair]
     pools: Mapping[Address, Pool]
 
 
 class Depths:
-    """The pools of one venue between the tokens that the markets know and those to hop through."""
+    """The pools of one venue between the tokens that one position may exchange, and those to hop through."""
 
     def __init__(self, venue: Venue, *, intermediates: Sequence[Address]) -> None:
         self.venue = venue
@@ -38,25 +42,35 @@ class Depths:
         """Return each pool by its address."""
         return self._state.pools if self._state else {}
 
-    def advance(self, head: Head, tokens: Iterable[Address]) -> Query[DepthChange]:
-        """Return the pools at `head` between these tokens; those that no log names are as they were."""
-        wanted = frozenset(tokens) | self._intermediates
+    def advance(self, head: Head, pairs: Iterable[tuple[Address, Address]]) -> Query[DepthChange]:
+        """Return the pools at `head` for these pairs; those that no log names are as they were."""
+        wanted = frozenset(self._ways(pairs))
         last = self._state
-        if last is None or not wanted <= last.tokens:
-            found = yield from self.venue.discover(combinations(sorted(wanted), 2))
+        if last is None or not wanted <= last.pairs:
+            found = yield from self.venue.discover(sorted(wanted))
             pools = yield from self.venue.load(found)
-            return DepthChange(head=head, tokens=wanted, pools=pools)
+            return DepthChange(head=head, pairs=wanted, pools=pools)
         if head.hash == last.head.hash:
             return last
         known = tuple(last.pools)
         if head.parent != last.head.hash:
             pools = yield from self.venue.load(known)
-            return DepthChange(head=head, tokens=last.tokens, pools=pools)
+            return DepthChange(head=head, pairs=last.pairs, pools=pools)
         touched = {log.emitter for log in (yield from logs(known))}
         fresh = yield from self.venue.load([pool for pool in known if pool in touched])
         kept = {pool: depth for pool, depth in last.pools.items() if pool not in touched}
-        return DepthChange(head=head, tokens=last.tokens, pools={**kept, **fresh})
+        return DepthChange(head=head, pairs=last.pairs, pools={**kept, **fresh})
 
     def apply(self, change: DepthChange) -> None:
         """Make the change the state."""
         self._state = change
+
+    def _ways(self, pairs: Iterable[tuple[Address, Address]]) -> Iterator[TokenPair]:
+        """Yield each pair, and all that hops between its tokens would pass through."""
+        yield from combinations(sorted(self._intermediates), 2)
+        for pair in {(min(pair), max(pair)) for pair in pairs}:
+            if pair[0] != pair[1]:
+                yield pair
+            for token in pair:
+                for between in self._intermediates - {token}:
+                    yield min(token, between), max(token, between)

@@ -48,12 +48,12 @@ class Watcher:
 
     def advance(self, head: Head) -> Query[Advance]:
         """Return what changed up to `head`. The first time, everything is read."""
-        tokens = self._tokens(())
+        pairs = self._pairs(())
         changes, (depths, lent) = yield from both(
-            settle([book.advance(head) for book in self.books]), self._unwinding(head, tokens)
+            settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)
         )
-        grown = self._tokens(changes)
-        if grown != tokens:  # the first time, and when a reserve was listed
+        grown = self._pairs(changes)
+        if grown != pairs:  # the first time, and when a token or a market was listed
             depths, lent = yield from self._unwinding(head, grown)
         sources = [*(book.protocol.name for book in self.books), self.depths.venue.name]
         sources += [lender.name for lender in self._lenders]
@@ -105,22 +105,23 @@ class Watcher:
             skipped=self._last.skipped,
         )
 
-    def _tokens(self, changes: Sequence[AnyChange | Broken]) -> frozenset[Address]:
-        """Return the tokens of every market, as it is and as it just became."""
+    def _pairs(self, changes: Sequence[AnyChange | Broken]) -> frozenset[tuple[Address, Address]]:
+        """Return the pairs of every market, as it is and as it just became."""
         markets = [(book.protocol, book.market) for book in self.books if book.head is not None]
         markets += [
             (book.protocol, change.market)
             for book, change in zip(self.books, changes, strict=False)
             if not isinstance(change, Broken)
         ]
-        return frozenset(token.address for protocol, market in markets for token in protocol.tokens(market))
+        return frozenset(pair for protocol, market in markets for pair in protocol.pairs(market))
 
     def _unwinding(
-        self, head: Head, tokens: frozenset[Address]
+        self, head: Head, pairs: frozenset[tuple[Address, Address]]
     ) -> Query[tuple[DepthChange | Broken, tuple[Lendable | Broken, ...]]]:
-        """Return what it takes to unwind these tokens: the depths to sell into, and who lends."""
+        """Return what it takes to unwind these pairs: the depths to sell into, and who lends their tokens."""
+        tokens = sorted({token for pair in pairs for token in pair})
         (depths,), lent = yield from both(
-            settle((self.depths.advance(head, tokens),)),
-            settle([lender.load(sorted(tokens)) for lender in self._lenders]),
+            settle((self.depths.advance(head, pairs),)),
+            settle([lender.load(tokens) for lender in self._lenders]),
         )
         return depths, lent

@@ -16,6 +16,7 @@ from types import ModuleType
 from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.domain.fixed_point import BPS, RAY
+from keeper.domain.position import PositionId
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.aave_v3.revision import MAX_UINT, Account, Close, Pair, Refusal
 from keeper.protocols.aave_v3.state import Market
@@ -338,7 +339,7 @@ class Here:
 async def locally(subject: Subject, scene: Scene, protocol: AaveV3, opened: Market, case: Case) -> Here:
     """Read market and borrower as the keeper does, and compute."""
     market = await run(protocol.refresh(opened, configuration=False), AT, scene)
-    (row,) = await run(protocol.rows(market, [BORROWER]), AT, scene)
+    (row,) = await run(protocol.rows(market, [PositionId(protocol.name, BORROWER)]), AT, scene)
     by_symbol = {reserve.token.symbol: reserve for reserve in market.reserves.values()}
     collateral, debt = by_symbol[case.collateral], by_symbol[case.debt]
     account = subject.revision.account(market, row, at_s=scene.at_s)

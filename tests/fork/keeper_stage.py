@@ -22,8 +22,10 @@ from keeper.planner.assembly import Desk
 from keeper.planner.options import PlannerOptions
 from keeper.planner.planner import Planner
 from keeper.protocols.aave_v3 import AaveV3
+from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
+from keeper.watcher.book import AnyBook
 
 GAS_LIMIT = 3_000_000
 
@@ -92,16 +94,28 @@ def _create(devnet: Devnet, code: bytes) -> Address:
     return Address(bytes.fromhex(devnet.chain.receipt(sent)["contractAddress"][2:]))
 
 
+def aave_book(devnet: Devnet) -> AnyBook:
+    addresses = devnet.addresses
+    return Book(AaveV3(pool=addresses.pool), first_block=addresses.deployment_block)
+
+
+def morpho_book(devnet: Devnet) -> AnyBook:
+    addresses = devnet.addresses
+    return Book(MorphoBlue(morpho=addresses.morpho), first_block=addresses.morpho_deployment_block)
+
+
 @asynccontextmanager
-async def stage(devnet: Devnet, options: PlannerOptions) -> AsyncIterator[Stage]:
-    """Yield a keeper on the devnet that decides and does not send."""
+async def stage(
+    devnet: Devnet, options: PlannerOptions, *, books: Sequence[AnyBook] | None = None
+) -> AsyncIterator[Stage]:
+    """Yield a keeper on the devnet that decides and does not send. It watches Aave, where nothing is said."""
     addresses = devnet.addresses
     executor, vault = deploy(devnet)
     endpoints = Endpoints([Endpoint(Secret(devnet.anvil.url))])
     venue = UniswapV3(factory=addresses.factory, router=addresses.router)
     lender = AaveV3Flash(pool=addresses.pool)
     watcher = Watcher(
-        books=(Book(AaveV3(pool=addresses.pool), first_block=addresses.deployment_block),),
+        books=(aave_book(devnet),) if books is None else books,
         depths=Depths(venue, intermediates=options.intermediates),
         lenders=(lender,),
     )

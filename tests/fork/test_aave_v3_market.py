@@ -15,6 +15,7 @@ from keeper.domain.address import Address, Hash32, checksum
 from keeper.domain.declined import Reason
 from keeper.domain.errors import Broken
 from keeper.domain.head import NextBlock
+from keeper.domain.position import PositionId
 from keeper.protocols.aave_v3 import AaveV3, revision_10
 from keeper.protocols.aave_v3.state import Market, Row
 from keeper.query import Log, run
@@ -45,9 +46,13 @@ async def opened(stage: Stage) -> tuple[AaveV3, Market]:
     return protocol, await run(protocol.open(), AT, now(stage))
 
 
+def ids(protocol: AaveV3, people: Sequence[Address]) -> list[PositionId]:
+    return [PositionId(protocol.name, one) for one in people]
+
+
 async def rows_of(stage: Stage, people: Sequence[Address]) -> dict[Address, Row]:
     protocol, market = await opened(stage)
-    rows = await run(protocol.rows(market, people), AT, now(stage))
+    rows = await run(protocol.rows(market, ids(protocol, people)), AT, now(stage))
     return dict(zip(people, rows, strict=True))
 
 
@@ -100,7 +105,7 @@ async def test_health__all_borrowers_later__equals_get_user_account_data(stage: 
     protocol, market = await opened(stage)
     scene = now(stage, after_s=after_s)
     people = stage.addresses.borrowers
-    rows = await run(protocol.rows(market, people), AT, scene)
+    rows = await run(protocol.rows(market, ids(protocol, people)), AT, scene)
     assert scene.rounds == 2
     answers = scene.run([(LIQUIDATOR, stage.addresses.pool, _ACCOUNT.encode(one)) for one in people])
     for row, answer in zip(rows, answers, strict=True):
@@ -195,7 +200,7 @@ async def test_open__odd_token__keeps_the_market_and_its_healths(
     assert reserve.token.symbol == shown
     assert reserve.fault == fault
     assert (reserve.token in protocol.tokens(market)) == (fault is None)
-    rows = await run(protocol.rows(market, stage.addresses.borrowers), AT, scene)
+    rows = await run(protocol.rows(market, ids(protocol, stage.addresses.borrowers)), AT, scene)
     assert [protocol.health(market, row, at_s=scene.at_s) for row in rows] == [
         protocol.health(healthy, row, at_s=scene.at_s) for row in rows
     ]
@@ -209,10 +214,10 @@ async def test_opportunity__price_of_zero_from_the_oracle__declines_and_spares_t
     scene.price("WETH", 1_000 * 10**8)
     scene.price("wstETH", 0)
     market = await run(protocol.open(), AT, scene)
-    rows = await run(protocol.rows(market, stage.addresses.borrowers), AT, scene)
+    rows = await run(protocol.rows(market, ids(protocol, stage.addresses.borrowers)), AT, scene)
     block = NextBlock(number=1, timestamp_s=scene.at_s, base_fee_wei=0, coinbase=LIQUIDATOR)
     found = [
-        protocol.opportunity(market, one, row, block=block, deadline_s=scene.at_s)
+        protocol.opportunity(market, PositionId(protocol.name, one), row, block=block, deadline_s=scene.at_s)
         for one, row in zip(stage.addresses.borrowers, rows, strict=True)
     ]
     unpriced = [one for one in found if any(pair.why.reason is Reason.ZERO_PRICE for pair in one.declined)]

@@ -91,7 +91,10 @@ def test_scan__after_a_crash__worst_first_and_equal_in_both_forms(user: User) ->
     assert told.returncode == 0, told.stderr
     report = json.loads(told.stdout)
     healths = [int(row["health"]["health_factor_wad"]) for row in report["rows"]]
-    assert report["borrowers"] == len(user.devnet.addresses.borrowers) >= 40
+    there = user.devnet.addresses
+    assert report["borrowers"] == len(there.borrowers) + len(there.morpho_borrowers) >= 40 + 15
+    kinds = {row["market"].partition(":")[0]: row["currency"]["symbol"] for row in report["rows"]}
+    assert kinds.keys() == {"aave-v3", "morpho"} and kinds["aave-v3"] == "USD" != kinds["morpho"]
     assert healths == sorted(healths) and healths[0] < 10**18 <= healths[-1] < 11 * 10**17
     assert any(row["closable"] for row in report["rows"])
     shown = user.types("scan", "--below", "1.1").stdout
@@ -108,6 +111,17 @@ def test_plan__no_contract_deployed__explained_on_a_simulated_executor(user: Use
         assert report["pairs"] or report["declined"]
         planned += "gas_used" in report["decision"]
     assert planned >= 1
+
+
+def test_plan__a_position_on_morpho__funded_by_its_own_callback(user: User) -> None:
+    crash(user.devnet)
+    rows = json.loads(user.types("scan", "--below", "1", "--json").stdout)["rows"]
+    (borrower, *_) = [row["borrower"] for row in rows if row["market"].startswith("morpho:")]
+    report = json.loads(user.types("plan", borrower, "--json").stdout)
+    draft = report["decision"]["draft"]
+    assert draft["market"].startswith("morpho:0x") and draft["close"]["flash_fee"]["raw"] == "0"
+    shown = " ".join(user.types("plan", borrower).stdout.split())
+    assert "funded by the liquidation's own callback" in shown
 
 
 def test_plan__a_healthy_borrower__says_so(user: User) -> None:

@@ -147,7 +147,7 @@ async def test_observe__heads_of_a_crash__health_factors_equal_the_pools_own_vie
             head = await on.head()
             await on.engine.observe(head)
             (book,) = on.watcher.books
-            for borrower, _, health in book.healths(at_s=head.timestamp_s):
+            for (_, borrower), _, health in book.healths(at_s=head.timestamp_s):
                 theirs = pool.functions.getUserAccountData(checksum(borrower)).call(
                     block_identifier=head.number
                 )

@@ -25,8 +25,9 @@ from keeper.domain.address import Address
 from keeper.domain.depth import Route
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Close
+from keeper.domain.position import DOLLARS
 from keeper.domain.token import TokenAmount
-from keeper.render.figures import amount, gwei, native, number, short, short_hash, usd
+from keeper.render.figures import amount, gwei, native, number, short, short_hash, worth
 
 Value = TypeVar("Value")
 
@@ -34,12 +35,11 @@ _ONE_LINE = 110
 """Columns from which on a liquidation fits into one line."""
 _ROOMY = 96
 """Columns from which on there is room for a fourth decimal."""
-_BASE_UNIT = 10**8
 
 
 def progress_line(progress: Progress) -> Text:
     """Return where the play is, in a line."""
-    prices = (f"{symbol} {usd(price, _BASE_UNIT)}" for symbol, price in progress.prices_base.items())
+    prices = (f"{symbol} {worth(price, DOLLARS)}" for symbol, price in progress.prices_base.items())
     line = Text.assemble(
         (f"step {progress.step:>2}/{progress.steps} ", "dim"),
         f"block {progress.block_number}",
@@ -234,9 +234,9 @@ def _recovery(recovery: Recovery) -> Text:
 def _bad_debt(bad: BadDebt) -> Text:
     told = []
     if bad.written_off_base:
-        told.append(f"{usd(bad.written_off_base, _BASE_UNIT)} written off by the pool")
+        told.append(f"{worth(bad.written_off_base, DOLLARS)} written off by the pool")
     if bad.uncovered_base:
-        told.append(f"{usd(bad.uncovered_base, _BASE_UNIT)} more owed than there is collateral")
+        told.append(f"{worth(bad.uncovered_base, DOLLARS)} more owed than there is collateral")
     return Text.assemble((short(bad.borrower), "bold"), f"  {', '.join(told)}")
 
 

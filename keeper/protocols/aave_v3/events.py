@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from keeper.abi import load
 from keeper.domain.address import Address, Hash32, address_of
+from keeper.domain.position import PositionId
 from keeper.ports import Filter, Touched
 from keeper.protocols.aave_v3.state import Market
 from keeper.query import Log
@@ -55,7 +56,7 @@ def discovery(pool: Address) -> Filter:
     return Filter(emitters=(pool,), topics=(_BORROW,))
 
 
-def touched(pool: Address, market: Market, logs: Iterable[Log]) -> Touched:
+def touched(pool: Address, market: Market, logs: Iterable[Log], *, name: str) -> Touched:
     """Return whom these logs name, and whether the market itself was configured.
 
     Logs of other emitters, of other events, or without the topics that their event has, are passed over.
@@ -71,4 +72,7 @@ def touched(pool: Address, market: Market, logs: Iterable[Log]) -> Touched:
             continue
         places = (_IN_POOL if log.emitter == pool else _IN_TOKENS).get(log.topics[0], ())
         borrowers.update(address_of(log.topics[place]) for place in places if place < len(log.topics))
-    return Touched(borrowers=frozenset(borrowers), configuration=configuration)
+    return Touched(
+        positions=frozenset(PositionId(name, borrower) for borrower in borrowers),
+        configuration=configuration,
+    )

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import assert_never
 
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Invariant
 from keeper.domain.head import NextBlock
-from keeper.domain.position import DeclinedPair, Health, Holding, Opportunity
+from keeper.domain.position import (
+    DOLLARS,
+    Currency,
+    DeclinedPair,
+    Health,
+    Holding,
+    Opportunity,
+    PositionId,
+)
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Filter, Touched
 from keeper.protocols.aave_v3 import events, queries
@@ -39,15 +48,21 @@ class AaveV3:
         """Return the market, read whole, in three rounds. Raises Broken where its revision is not known."""
         return queries.open_market(self.pool, layout_of=lambda number: self._known(number).layout)
 
-    def refresh(self, market: Market, *, configuration: bool) -> Query[Market]:
+    def summary(self, market: Market) -> str:
+        doubt = f"; UNVERIFIED: {told}" if (told := self.caveat(market)) else ""
+        return f"revision {market.revision}, {len(self.tokens(market))} reserves{doubt}"
+
+    def refresh(
+        self, market: Market, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
+    ) -> Query[Market]:
         """Return the market at the state asked about: in one round, or whole if `configuration`."""
         if configuration:
             return self.open()
         return queries.refresh_market(self.pool, market, layout=self._known(market.revision).layout)
 
-    def rows(self, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
+    def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
         """Return each borrower's row, in two rounds."""
-        return queries.read_rows(self.pool, market, borrowers)
+        return queries.read_rows(self.pool, market, [position.borrower for position in positions])
 
     # --- following it
 
@@ -58,7 +73,7 @@ class AaveV3:
         return events.discovery(self.pool)
 
     def touched(self, market: Market, logs: Iterable[Log]) -> Touched:
-        return events.touched(self.pool, market, logs)
+        return events.touched(self.pool, market, logs, name=self.name)
 
     # --- computing with it
 
@@ -68,6 +83,13 @@ class AaveV3:
     def tokens(self, market: Market) -> tuple[Token, ...]:
         """Return the tokens that can be collateral or debt here, without those that are left alone."""
         return tuple(reserve.token for reserve in market.reserves.values() if reserve.fault is None)
+
+    def pairs(self, market: Market) -> Iterable[tuple[Address, Address]]:
+        """Return every two of its tokens: any may back any."""
+        return combinations_with_replacement((token.address for token in self.tokens(market)), 2)
+
+    def currency(self, market: Market, position: PositionId) -> Currency:
+        return DOLLARS
 
     def health(self, market: Market, row: Row, *, at_s: int) -> Health:
         """Return the health as ``getUserAccountData`` gives it at `at_s`.
@@ -84,21 +106,21 @@ class AaveV3:
         return _holdings(account.collaterals), _holdings(account.debts)
 
     def opportunity(
-        self, market: Market, borrower: Address, row: Row, *, block: NextBlock, deadline_s: int
+        self, market: Market, position: PositionId, row: Row, *, block: NextBlock, deadline_s: int
     ) -> Opportunity:
         """Return every pair's terms in `block`; a healthy borrower's pairs are all declined."""
         revision = self._revision(market)
         account = revision.account(market, row, at_s=block.timestamp_s)
         late = revision.account(market, row, at_s=max(deadline_s, block.timestamp_s))
         found = [
-            self._terms(revision, market, borrower, account, late, collateral.reserve, debt.reserve)
+            self._terms(revision, market, position.borrower, account, late, collateral.reserve, debt.reserve)
             for collateral in account.collaterals
             for debt in account.debts
             if collateral.scaled and debt.scaled
         ]
         return Opportunity(
-            market=self.name,
-            borrower=borrower,
+            market=position.market,
+            borrower=position.borrower,
             health=_health(account),
             terms=tuple(one for one in found if isinstance(one, AaveTerms)),
             declined=tuple(one for one in found if isinstance(one, DeclinedPair)),

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keeper.abi import Function, load, uint
-from keeper.domain.address import ZERO_ADDRESS, Address, address_of, checksum
+from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.token import Token
+from keeper.erc20 import Said, said
 from keeper.protocols.aave_v3.layout import Kept, Layout
 from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
@@ -20,15 +21,12 @@ _PROVIDER = load("aave_v3_addresses_provider")
 _PRICE = load("aave_v3_oracle").function("getAssetPrice")
 _SENTINEL_ALLOWS = load("aave_v3_sentinel").function("isLiquidationAllowed")
 _SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
-_SYMBOL = load("erc20").function("symbol")
-_DECIMALS = load("erc20").function("decimals")
 
 _RESERVES_LIST = _POOL.function("getReservesList")
 _RESERVE_DATA = _POOL.function("getReserveData")
 _USER_CONFIGURATION = _POOL.function("getUserConfiguration")
 _USER_E_MODE = _POOL.function("getUserEMode")
 
-_LONGEST_SYMBOL = 16
 _WORD = 32
 
 
@@ -179,31 +177,18 @@ def _listings(pool: Address, assets: Sequence[Address]) -> Query[tuple[_Listing,
     The market goes on counting it by its own configuration, and so does this: positions that hold it keep
     their health; only liquidating into or out of it is left alone.
     """
-    (symbols, decimals), stored = yield from both(
-        both(
-            attempt([Call(asset, _SYMBOL.encode()) for asset in assets], _symbol),
-            attempt([Call(asset, _DECIMALS.encode()) for asset in assets], _said_decimals),
-        ),
-        read(_calls(pool, _RESERVE_DATA, assets), _stored),
-    )
-    return tuple(
-        _listing(asset, symbol, said, data)
-        for asset, symbol, said, data in zip(assets, symbols, decimals, stored, strict=True)
-    )
+    told, stored = yield from both(said(assets), read(_calls(pool, _RESERVE_DATA, assets), _stored))
+    return tuple(_listing(asset, says, data) for asset, says, data in zip(assets, told, stored, strict=True))
 
 
-def _listing(
-    asset: Address, symbol: str | Reverted | None, said: int | Reverted | None, stored: tuple[Any, ...]
-) -> _Listing:
+def _listing(asset: Address, says: Said, stored: tuple[Any, ...]) -> _Listing:
     counted, a_token = Configuration.unpack(stored[0]).decimals, stored[8]
-    if isinstance(symbol, Reverted) or symbol is None:
-        symbol = f"{checksum(asset)[:6]}…{checksum(asset)[-4:]}"  # it is for people only: no fault
     fault = None
-    if isinstance(said, Reverted) or said is None:
+    if says.decimals is None:
         fault = "its decimals() fails"
-    elif said != counted:
-        fault = f"its decimals() says {said} where the market counts {counted}"
-    return _Listing(Token(address=asset, symbol=symbol, decimals=counted), a_token, fault)
+    elif says.decimals != counted:
+        fault = f"its decimals() says {says.decimals} where the market counts {counted}"
+    return _Listing(Token(address=asset, symbol=says.symbol, decimals=counted), a_token, fault)
 
 
 # --- borrowers ----------------------------------------------------------------------------------------------
@@ -257,20 +242,3 @@ def _address(answer: bytes) -> Address:
 def _addresses(answer: bytes) -> tuple[Address, ...]:
     (addresses,) = _RESERVES_LIST.decode(answer)
     return tuple(addresses)
-
-
-def _said_decimals(answer: bytes) -> int | None:
-    """Return the decimals, None where the answer is no number that decimals can be."""
-    return said if len(answer) >= _WORD and (said := uint(answer)) < _WORD * 8 else None
-
-
-def _symbol(answer: bytes) -> str | None:
-    """Return the symbol, a string or an older token's bytes32; None where it is neither.
-
-    It comes from anybody's contract and goes to a terminal: only what prints is kept, and not much.
-    """
-    try:
-        text = answer.decode() if len(answer) == _WORD else _SYMBOL.decode(answer)[0]
-    except ValueError:
-        return None
-    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST_SYMBOL] or None

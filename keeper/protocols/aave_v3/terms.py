@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall, Guard, Spend
 from keeper.domain.errors import Invariant
-from keeper.domain.fixed_point import BPS, WAD, mul_div_up
+from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_up
 from keeper.domain.position import Interval, Settlement
-from keeper.domain.token import Token
+from keeper.domain.token import Token, TokenAmount
 from keeper.protocols.aave_v3.revision import (
     MAX_UINT,
     Close,
@@ -62,12 +63,22 @@ class AaveTerms:
         return self.pair.debt.reserve.token
 
     @property
-    def collateral_price_base(self) -> int:
-        return self.pair.collateral.reserve.price_base
+    def oracle_price(self) -> Fraction:
+        collateral, debt = self.pair.collateral.reserve, self.pair.debt.reserve
+        return Fraction(collateral.price_base * debt.unit_raw, debt.price_base * collateral.unit_raw)
 
     @property
-    def debt_price_base(self) -> int:
-        return self.pair.debt.reserve.price_base
+    def oracle_unchanged_s(self) -> int | None:
+        return None
+
+    @property
+    def funds_itself(self) -> bool:
+        return False
+
+    def value_base(self, amount: TokenAmount) -> int:
+        sides = (self.pair.collateral.reserve, self.pair.debt.reserve)
+        reserve = next(one for one in sides if one.token == amount.token)
+        return mul_div_down(amount.raw, reserve.price_base, reserve.unit_raw)
 
     # --- how much
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 from keeper.domain.calls import ContractCall, Guard
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_half_up, mul_div_up
 from keeper.domain.position import Interval, Settlement
-from keeper.domain.token import Token
+from keeper.domain.token import Token, TokenAmount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,24 @@ class LinearTerms:
     dust_base: int = 1_000 * 10**8
     accrues_raw: int = 0
     """By how much the debt may grow up to the deadline."""
+
+    @property
+    def oracle_price(self) -> Fraction:
+        return Fraction(
+            self.collateral_price_base * self.debt.unit_raw, self.debt_price_base * self.collateral.unit_raw
+        )
+
+    @property
+    def oracle_unchanged_s(self) -> int | None:
+        return None
+
+    @property
+    def funds_itself(self) -> bool:
+        return False
+
+    def value_base(self, amount: TokenAmount) -> int:
+        price_base = self.debt_price_base if amount.token == self.debt else self.collateral_price_base
+        return amount.raw * price_base // amount.token.unit_raw
 
     @property
     def most_raw(self) -> int:

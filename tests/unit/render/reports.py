@@ -8,7 +8,7 @@ from keeper.domain.depth import Hop, Route
 from keeper.domain.head import Head
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
-from keeper.domain.position import DeclinedPair, Health, Holding, Interval
+from keeper.domain.position import DOLLARS, DeclinedPair, Health, Holding, Interval
 from keeper.domain.report import Closable, DeployReport, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.submission import Included, Reverted, SignedTransaction, Submission
 from keeper.domain.token import Token, TokenAmount
@@ -119,7 +119,7 @@ PLAN_REPORT = PlanReport(
     market=MARKET,
     borrower=BORROWER,
     health=HEALTH,
-    base_unit=USD,
+    currency=DOLLARS,
     native=WETH,
     objective=Objective.MAX_PROFIT,
     pairs=(
@@ -157,7 +157,7 @@ SCAN_REPORT = ScanReport(
             market=MARKET,
             borrower=BORROWER,
             health=HEALTH,
-            base_unit=USD,
+            currency=DOLLARS,
             collateral=(
                 valued(WETH, "1207.394512087654321012", 2_897_746),
                 valued(WBTC, "3.41701223", 205_025),
@@ -180,7 +180,7 @@ SCAN_REPORT = ScanReport(
             health=Health(
                 health_factor_wad=999_999_999_999_999_999, collateral_base=53 * USD, debt_base=41 * USD
             ),
-            base_unit=USD,
+            currency=DOLLARS,
             collateral=(Holding(amount=of(WBTC, "0.00088412"), value_base=53_047_200_00),),
             debt=(Holding(amount=of(WETH, "0.017283950617283950"), value_base=41_481_481_48),),
             closable=(),
@@ -194,7 +194,7 @@ SCAN_REPORT = ScanReport(
                 collateral_base=12_000 * USD,
                 debt_base=9_100 * USD,
             ),
-            base_unit=USD,
+            currency=DOLLARS,
             collateral=(valued(WETH, "5", 12_000),),
             debt=(valued(USDC, "9100", 9_100),),
             closable=(),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from keeper.domain.address import Hash32
 from keeper.domain.plan import Waterfall
+from keeper.domain.position import DOLLARS, Currency
 from keeper.render.figures import (
     amount,
     gwei,
@@ -20,8 +21,8 @@ from keeper.render.figures import (
     short,
     short_hash,
     short_market,
-    usd,
     waterfall,
+    worth,
 )
 from tests.unit.render.reports import BORROWER, MARKET, USDC, WETH, of
 
@@ -92,8 +93,12 @@ def test_native__large_and_tiny__to_a_millionth_or_in_gwei(value_wei: int, expec
     ("value_base", "expected"),
     [(0, "$0.00"), (999_99999999, "$999.99"), (1000_00000000, "$1,000"), (-12_34500000, "-$12.34")],
 )
-def test_usd__small_and_large__cents_below_a_thousand(value_base: int, expected: str) -> None:
-    assert usd(value_base, 10**8) == expected
+def test_worth__small_and_large__cents_below_a_thousand(value_base: int, expected: str) -> None:
+    assert worth(value_base, DOLLARS) == expected
+
+
+def test_worth__another_currency_than_dollars__as_an_amount_of_it() -> None:
+    assert worth(1_234_500_000, Currency(symbol="USDC", unit_base=10**6)) == "1,234.5 USDC"
 
 
 def test_amount__token__with_its_symbol() -> None:
@@ -105,6 +110,7 @@ def test_short__address_hash_and_market__both_ends() -> None:
     assert short(BORROWER) == "0x1111…1aBc"
     assert short_hash(Hash32(bytes(range(32)))) == "0x00010203…1e1f"
     assert short_market(MARKET) == "aave-v3:0x8787…A4E2"
+    assert short_market(f"morpho:0x{'ab' * 20}/0x{'cd' * 32}") == "morpho:0xabab…abab/0xcdcd…cdcd"
     assert short_market("morpho") == "morpho"
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from keeper.domain.address import Address
 from keeper.domain.fixed_point import RAY
+from keeper.domain.position import PositionId
 from keeper.domain.token import Token
 from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
 
@@ -14,6 +15,7 @@ PROVIDER = Address(b"\x98" * 20)
 CONFIGURATOR = Address(b"\x97" * 20)
 ORACLE = Address(b"\x96" * 20)
 BORROWER = Address(b"\x42" * 20)
+POSITION = PositionId("a market", BORROWER)
 NOW_S = 1_800_000_000
 DOLLAR = 10**8
 

@@ -14,14 +14,14 @@ from keeper.domain.position import Opportunity
 from keeper.domain.token import TokenAmount
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.aave_v3.state import EMode, Market, Row
-from tests.unit.protocols.aave_v3.markets import BORROWER, DOLLAR, NOW_S, POOL, market, reserve, row
+from tests.unit.protocols.aave_v3.markets import BORROWER, DOLLAR, NOW_S, POOL, POSITION, market, reserve, row
 
 _UNHEALTHY = row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6})
 
 
 def opportunity(market_: Market, row_: Row = _UNHEALTHY) -> Opportunity:
     block = NextBlock(number=1, timestamp_s=NOW_S, base_fee_wei=0, coinbase=BORROWER)
-    return AaveV3(pool=POOL).opportunity(market_, BORROWER, row_, block=block, deadline_s=NOW_S + 60)
+    return AaveV3(pool=POOL).opportunity(market_, POSITION, row_, block=block, deadline_s=NOW_S + 60)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_opportunity__unknown_revision_allowed__computed_as_the_newest_and_marke
     unknown = replace(market(reserve(0), reserve(1, decimals=6)), revision=12)
     block = NextBlock(number=1, timestamp_s=NOW_S, base_fee_wei=0, coinbase=BORROWER)
     protocol = AaveV3(pool=POOL, allow_unverified=True)
-    found = protocol.opportunity(unknown, BORROWER, _UNHEALTHY, block=block, deadline_s=NOW_S)
+    found = protocol.opportunity(unknown, POSITION, _UNHEALTHY, block=block, deadline_s=NOW_S)
     assert found.terms
     assert found.caveat == "pool revision 12 is not known: computed as revision 11"
 

@@ -20,6 +20,7 @@ from tests.unit.protocols.aave_v3.markets import (
     DOLLAR,
     NOW_S,
     POOL,
+    POSITION,
     market,
     reserve,
     row,
@@ -79,7 +80,7 @@ def amounts(terms: AaveTerms) -> list[int]:
 
 def opportunity(market_: Market, row_: Row, *, deadline_s: int = NOW_S) -> Opportunity:
     block = NextBlock(number=1, timestamp_s=NOW_S, base_fee_wei=0, coinbase=BORROWER)
-    return AaveV3(pool=POOL).opportunity(market_, BORROWER, row_, block=block, deadline_s=deadline_s)
+    return AaveV3(pool=POOL).opportunity(market_, POSITION, row_, block=block, deadline_s=deadline_s)
 
 
 # --- what may be repaid -------------------------------------------------------------------------------------

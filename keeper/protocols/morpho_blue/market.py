@@ -1,0 +1,224 @@
+"""Morpho Blue as a lending market: one contract, many isolated markets, each with its oracle and limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from keeper.domain.address import Address, Hash32, checksum
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.errors import Broken
+from keeper.domain.fixed_point import WAD
+from keeper.domain.head import NextBlock
+from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
+from keeper.domain.token import Token, TokenAmount
+from keeper.ports import Filter, Touched
+from keeper.protocols.morpho_blue import events, queries
+from keeper.protocols.morpho_blue.feasible import feasible
+from keeper.protocols.morpho_blue.liquidation import owed_raw
+from keeper.protocols.morpho_blue.standing import Standing, standing
+from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position, Row
+from keeper.protocols.morpho_blue.terms import MorphoTerms
+from keeper.query import Log, Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MorphoBlue:
+    """One Morpho: a :class:`keeper.ports.LendingProtocol` of `Markets` and `Row`.
+
+    A market that nobody owes anything in is known, and not read again until somebody does.
+    """
+
+    morpho: Address
+    only: frozenset[Hash32] = frozenset()
+    """The ids of the markets that are watched; all of them where it is empty."""
+
+    @property
+    def name(self) -> str:
+        return f"morpho:{checksum(self.morpho)}"
+
+    def market_name(self, id_: Hash32) -> str:
+        """Return an isolated market's name."""
+        return f"{self.name}/0x{id_.hex()}"
+
+    # --- reading it
+
+    def open(self) -> Query[Markets]:
+        """Return it with no market yet: those are found in its history.
+
+        Raises Broken where it is no Morpho.
+        """
+        yield from queries.recognise(self.morpho)
+        return Markets(by_name={})
+
+    def summary(self, market: Markets) -> str:
+        """Return how many markets were found; a Morpho that was just opened has not been asked for any."""
+        live = sum(one.is_live for one in market.by_name.values())
+        watched = f"{len(self.only)} of its markets" if self.only else "all of its markets"
+        return f"Morpho Blue, {watched}" + (f", {live} in use" if market.by_name else "")
+
+    def refresh(
+        self, market: Markets, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
+    ) -> Query[Markets]:
+        """Return the figures of the markets in use; if `configuration`, of those too that `logs` name."""
+        markets = tuple(market.by_name.values())
+        if configuration:
+            markets += yield from self._created(market, logs)
+            fresh = yield from queries.read_whole(self.morpho, markets, at_s=at_s)
+        else:
+            live = [one for one in markets if one.is_live]
+            fresh = yield from queries.read_figures(self.morpho, live, at_s=at_s)
+        return Markets(by_name={**market.by_name, **{self.market_name(one.listing.id): one for one in fresh}})
+
+    def rows(self, market: Markets, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
+        """Return each position's row, in one round. Raises Broken where one is in no market."""
+        asked = [(self._market(market, one).listing.id, one.borrower) for one in positions]
+        found = yield from queries.read_positions(self.morpho, asked)
+        return tuple(Row(id_.market, each) for id_, each in zip(positions, found, strict=True))
+
+    def _created(self, market: Markets, logs: Sequence[Log]) -> Query[tuple[IsolatedMarket, ...]]:
+        """Return the markets that these logs name and that were not known."""
+        named = dict.fromkeys(one.id for one in self._named(logs))
+        unknown = [id_ for id_ in named if self.market_name(id_) not in market.by_name]
+        listings = yield from queries.read_listings(self.morpho, unknown)
+        return tuple(IsolatedMarket.listed(one) for one in listings)
+
+    # --- following it
+
+    def concerns(self, market: Markets) -> Filter:
+        return events.concerns(self.morpho)
+
+    def discovery(self, market: Markets) -> Filter:
+        return events.discovery(self.morpho)
+
+    def touched(self, market: Markets, logs: Iterable[Log]) -> Touched:
+        return events.touched(market, self._named(logs), name_of=self.market_name)
+
+    def _named(self, logs: Iterable[Log]) -> Iterator[events.Named]:
+        """Yield what each log is about, where it is about a market that is watched."""
+        return (one for one in events.named(self.morpho, logs) if not self.only or one.id in self.only)
+
+    # --- computing with it
+
+    def owes(self, row: Row) -> bool:
+        return row.position.borrow_shares > 0
+
+    def tokens(self, market: Markets) -> tuple[Token, ...]:
+        """Return the tokens of the markets in use, without those that are left alone."""
+        sound = self._sound(market)
+        return tuple(dict.fromkeys(token for one in sound for token in (one.loan, one.collateral)))
+
+    def pairs(self, market: Markets) -> Iterable[tuple[Address, Address]]:
+        """Return each market's two tokens: no others meet."""
+        return ((one.collateral.address, one.loan.address) for one in self._sound(market))
+
+    def currency(self, market: Markets, position: PositionId) -> Currency:
+        """Return the loan token: a market's oracle prices its collateral in it."""
+        loan = self._market(market, position).listing.loan
+        return Currency(symbol=loan.symbol, unit_base=loan.unit_raw)
+
+    def health(self, market: Markets, row: Row, *, at_s: int) -> Health:
+        """Return the health at `at_s`: below 1 exactly where Morpho itself would say so.
+
+        Where the market's calls revert, its collateral counts as worth nothing.
+        """
+        isolated = market.by_name[row.market]
+        return _health(standing(isolated, row.position, at_s=at_s), isolated, row.position)
+
+    def holdings(
+        self, market: Markets, row: Row, *, at_s: int
+    ) -> tuple[tuple[Holding, ...], tuple[Holding, ...]]:
+        """Return what the borrower has as collateral and what they owe, at `at_s`."""
+        isolated = market.by_name[row.market]
+        health = self.health(market, row, at_s=at_s)
+        has = TokenAmount(token=isolated.listing.collateral, raw=row.position.collateral)
+        owes = TokenAmount(token=isolated.listing.loan, raw=health.debt_base)
+        return (
+            (Holding(amount=has, value_base=health.collateral_base),) if has.raw else (),
+            (Holding(amount=owes, value_base=health.debt_base),),
+        )
+
+    def opportunity(
+        self, market: Markets, position: PositionId, row: Row, *, block: NextBlock, deadline_s: int
+    ) -> Opportunity:
+        """Return the terms in `block`: one pair, or why it is declined."""
+        isolated = market.by_name[row.market]
+        now = standing(isolated, row.position, at_s=block.timestamp_s)
+        terms = self._terms(isolated, position.borrower, row, now, block, deadline_s)
+        pair = isolated.listing
+        return Opportunity(
+            market=position.market,
+            borrower=position.borrower,
+            health=_health(now, isolated, row.position),
+            terms=(terms,) if isinstance(terms, MorphoTerms) else (),
+            declined=(DeclinedPair(collateral=pair.collateral, debt=pair.loan, why=terms),)
+            if isinstance(terms, Declined)
+            else (),
+        )
+
+    def _terms(
+        self,
+        isolated: IsolatedMarket,
+        borrower: Address,
+        row: Row,
+        now: Standing | Declined,
+        block: NextBlock,
+        deadline_s: int,
+    ) -> MorphoTerms | Declined:
+        if isolated.listing.fault is not None:
+            return Declined(reason=Reason.UNVERIFIED, detail=isolated.listing.fault)
+        if isinstance(now, Declined):
+            return now
+        if now.health_factor_wad >= WAD:
+            return Declined(reason=Reason.HEALTHY, detail=f"health factor {now.health_factor_wad / 1e18:.4f}")
+        late = standing(isolated, row.position, at_s=max(deadline_s, block.timestamp_s))
+        if isinstance(late, Declined):
+            return late
+        if row.position.collateral == 0:
+            owed = TokenAmount(token=isolated.listing.loan, raw=now.owed_raw)
+            return Declined(reason=Reason.BAD_DEBT, detail=f"{owed} are owed, and there is no collateral")
+        amounts = feasible(now, late)
+        if amounts is None:
+            return Declined(reason=Reason.DUST, detail="no amount of whole shares may be repaid")
+        since_s = isolated.priced_at_s
+        terms = MorphoTerms(
+            morpho=self.morpho,
+            borrower=borrower,
+            now=now,
+            late=late,
+            amounts=amounts,
+            oracle_unchanged_s=None if since_s is None else block.timestamp_s - since_s,
+        )
+        return _insolvent(terms) or terms
+
+    def _sound(self, market: Markets) -> Iterator[Listing]:
+        return (one.listing for one in market.by_name.values() if one.is_live and one.listing.fault is None)
+
+    def _market(self, market: Markets, position: PositionId) -> IsolatedMarket:
+        found = market.by_name.get(position.market)
+        if found is None:
+            raise Broken(f"{position.market} is not listed")
+        return found
+
+
+def _health(found: Standing | Declined, market: IsolatedMarket, position: Position) -> Health:
+    if isinstance(found, Declined):
+        return Health(health_factor_wad=0, collateral_base=0, debt_base=owed_raw(market.totals, position))
+    return Health(
+        health_factor_wad=found.health_factor_wad,
+        collateral_base=found.value_raw,
+        debt_base=found.owed_raw,
+    )
+
+
+def _insolvent(terms: MorphoTerms) -> Declined | None:
+    """Return why a position is left alone that leaves more bad debt than its closing can win, or None.
+
+    Both by the oracle: others have left such a position alone too, or its oracle is wrong about it.
+    """
+    whole = terms.settle(terms.amounts.whole_raw)
+    won_raw = terms.value_base(TokenAmount(token=terms.collateral, raw=whole.seized_raw)) - whole.repaid_raw
+    if whole.bad_debt_base <= won_raw:
+        return None
+    bad, won = (TokenAmount(token=terms.debt, raw=raw) for raw in (whole.bad_debt_base, won_raw))
+    return Declined(reason=Reason.BAD_DEBT, detail=f"{bad} would be left, where at most {won} can be won")
