@@ -128,7 +128,7 @@ class Scene:
 
     def answers(self, contract: Address, by_selector: Mapping[bytes, bytes]) -> None:
         """Have a contract answer to these selectors, to all others as to ``b""``, or revert."""
-        self._codes[contract] = _answering(by_selector)
+        self._codes[contract] = answering(by_selector)
 
     def price(self, symbol: str, price_base: int) -> None:
         """Have a feed report a price. The oracle reverts for a price of zero, for it has no fallback."""
@@ -212,7 +212,7 @@ class Scene:
         return overrides
 
 
-def _answering(by_selector: Mapping[bytes, bytes]) -> bytes:
+def answering(by_selector: Mapping[bytes, bytes]) -> bytes:
     """Return code that compares the selector, jumps, and returns bytes that stand behind the code."""
     default = by_selector.get(b"")
     cases = [(selector, answer) for selector, answer in by_selector.items() if selector]

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from keeper.abi import load
 from keeper.devnet import Devnet
 from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
+from tests.fork.aave_v3_stage import answering
 from tests.fork.keeper_stage import deploy
 from tests.proxy import Proxy, Replace
 
@@ -153,6 +155,22 @@ def test_check__before_and_after_deploy__tells_what_to_do_and_then_is_content(us
     assert after.returncode == 0, after.stdout
     report = json.loads(after.stdout)
     assert report["ok"] and {"executor", "vault", "operator"} <= {line["name"] for line in report["lines"]}
+
+
+def test_check__pool_of_an_unknown_revision__refused_unless_allowed_and_then_marked(user: User) -> None:
+    pool, addresses = load("aave_v3_pool"), user.devnet.addresses
+    answers = {
+        pool.function("POOL_REVISION").selector: (12).to_bytes(32),
+        pool.function("ADDRESSES_PROVIDER").selector: addresses.provider.rjust(32, b"\0"),
+        pool.function("getReservesList").selector: (32).to_bytes(32) + bytes(32),
+    }
+    user.devnet.chain.set_code(addresses.pool, answering(answers))
+    told = " ".join(user.types("check").stdout.split())
+    assert "pool revision 12 is not known" in told and "KEEPER_ALLOW_UNVERIFIED=true" in told
+    report = json.loads(user.types("check", "--json", KEEPER_ALLOW_UNVERIFIED="true").stdout)
+    (line,) = [line for line in report["lines"] if line["name"].startswith("aave-v3:")]
+    assert line["ok"]
+    assert "UNVERIFIED: pool revision 12 is not known: computed as revision 11" in line["detail"]
 
 
 def test_deploy__the_owner_is_the_operator__refused(user: User) -> None:
