@@ -19,7 +19,7 @@ from keeper.devnet.tokens import TOKENS, give
 from keeper.domain.address import Address, Hash32
 
 _SOURCE = "@morpho-org/morpho-blue/src/Morpho.sol"
-_SETTINGS: Mapping[str, object] = {
+SETTINGS: Mapping[str, object] = {
     "optimizer": {"enabled": True, "runs": 999_999},
     "viaIR": True,
     "evmVersion": "paris",
@@ -87,7 +87,7 @@ class Morpho:
 def compile_morpho() -> Compiled:
     """Return Morpho, compiled as Morpho compiles it: nine seconds the first time."""
     sources = {_SOURCE: (CHECKOUT / "node_modules" / _SOURCE).read_text()}
-    return compile_sources(sources, version=MORPHO_SOLC, settings=_SETTINGS)
+    return compile_sources(sources, version=MORPHO_SOLC, settings=SETTINGS)
 
 
 def draw(seed: int) -> tuple[MorphoPosition, ...]:

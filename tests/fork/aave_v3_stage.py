@@ -130,6 +130,10 @@ class Scene:
         """Have a contract answer to these selectors, to all others as to ``b""``, or revert."""
         self._codes[contract] = answering(by_selector)
 
+    def has_code(self, contract: Address, code: bytes) -> None:
+        """Put a contract's code at an address."""
+        self._codes[contract] = code
+
     def price(self, symbol: str, price_base: int) -> None:
         """Have a feed report a price. The oracle reverts for a price of zero, for it has no fallback."""
         self.answer_always(self.stage.addresses.feeds[symbol], price_base)
