@@ -163,7 +163,7 @@ class Settings:
         default="false",
         unit="true or false",
         effect="With true, a market of a revision that the keeper does not know is read and computed as the "
-        "newest one that it does know, and every plan in it says so. Else it is left alone.",
+        "nearest older one that it does know, and every plan in it says so. Else it is left alone.",
     )
 
     # --- how much to close ----------------------------------------------------------------------------------
