@@ -36,7 +36,7 @@ class AaveV3:
 
     pool: Address
     allow_unverified: bool = False
-    """Whether a pool of a revision that is not known is read and computed as the nearest older one that is."""
+    """Whether a pool of an unknown revision is read and computed as the nearest older one that is known."""
 
     @property
     def name(self) -> str:
