@@ -99,7 +99,8 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
     }
 )
 
-PROTOCOLS = ("aave-v3", "morpho")
+_PRE_LIQUIDATION = "morpho-pre-liquidation"
+PROTOCOLS = ("aave-v3", "morpho", _PRE_LIQUIDATION)
 
 MARKETS: Mapping[tuple[str, Address], Mapping[int, int]] = MappingProxyType(
     {
@@ -116,11 +117,16 @@ MARKETS: Mapping[tuple[str, Address], Mapping[int, int]] = MappingProxyType(
         )
     }
     | {
-        ("morpho", parse_address(address)): MappingProxyType(deployed)
-        for address, deployed in (
-            ("0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb", {1: 18_883_000, 8453: 13_900_000}),
-            ("0x6c247b1F6182318877311737BaC0844bAa518F5e", {42161: 296_000_000}),
-            ("0xce95AfbB8EA029495c66020883F87aaE8864AF92", {10: 130_500_000}),
+        (protocol, parse_address(address)): MappingProxyType(deployed)
+        for protocol, address, deployed in (
+            ("morpho", "0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb", {1: 18_883_000, 8453: 13_900_000}),
+            ("morpho", "0x6c247b1F6182318877311737BaC0844bAa518F5e", {42161: 296_000_000}),
+            ("morpho", "0xce95AfbB8EA029495c66020883F87aaE8864AF92", {10: 130_500_000}),
+            # factories: younger than the Morpho that they are for
+            (_PRE_LIQUIDATION, "0x6FF33615e792E35ed1026ea7cACCf42D9BF83476", {1: 18_883_000}),
+            (_PRE_LIQUIDATION, "0x8cd16b62E170Ee0bA83D80e1F80E6085367e2aef", {8453: 13_900_000}),
+            (_PRE_LIQUIDATION, "0x635c31B5DF1F7EFbCbC07E302335Ef4230758e3d", {42161: 296_000_000}),
+            (_PRE_LIQUIDATION, "0x3d05C01EE8e97361b9E19D172128255eaE5F98B9", {10: 130_500_000}),
         )
     }
 )
