@@ -100,7 +100,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
     }
 )
 
-PROTOCOLS = ("aave-v3", "morpho")
+PROTOCOLS = ("aave-v3", "morpho", "morpho-pre-liquidation")
 
 
 def chain_name(chain_id: int) -> str:

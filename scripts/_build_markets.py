@@ -38,6 +38,14 @@ MORPHO = {
 }
 """Morpho Blue's deployments: chain, its name, address, and a block not later than the deployment."""
 
+PRE_LIQUIDATION = {
+    "ethereum": "0x6FF33615e792E35ed1026ea7cACCf42D9BF83476",
+    "optimism": "0x3d05C01EE8e97361b9E19D172128255eaE5F98B9",
+    "base": "0x8cd16b62E170Ee0bA83D80e1F80E6085367e2aef",
+    "arbitrum": "0x635c31B5DF1F7EFbCbC07E302335Ef4230758e3d",
+}
+"""The factories of pre-liquidations, each younger than the Morpho that it is for."""
+
 OTHERS: list[dict[str, Any]] = [
     {
         "name": "ethereum-spark",
@@ -81,12 +89,13 @@ def built() -> str:
     rows += [
         {
             "name": name,
-            "protocol": "morpho",
+            "protocol": protocol,
             "chain_id": chain_id,
             "chain": chain,
-            "address": address,
+            "address": address if protocol == "morpho" else PRE_LIQUIDATION[name],
             "from_block": from_block,
         }
+        for protocol in ("morpho", "morpho-pre-liquidation")
         for name, (chain_id, chain, address, from_block) in MORPHO.items()
     ]
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)

@@ -33,6 +33,7 @@ from keeper.planner.planner import Planner
 from keeper.ports import AnyProtocol, FlashSource, Journal, Landing
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
+from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
 from keeper.query import Call, SimulatedCall, read_one, run
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
@@ -144,6 +145,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
 _PROTOCOLS: dict[str, Callable[[Address, Settings], AnyProtocol]] = {
     "aave-v3": lambda address, settings: AaveV3(pool=address, allow_unverified=settings.allow_unverified),
     "morpho": lambda address, settings: MorphoBlue(morpho=address, only=settings.morpho_markets),
+    "morpho-pre-liquidation": lambda address, settings: MorphoPreLiquidation(
+        factory=address, only=settings.morpho_markets
+    ),
 }
 
 

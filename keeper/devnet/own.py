@@ -8,7 +8,10 @@ from keeper.devnet.compile import CHECKOUT, Compiled, compile_sources
 
 SOURCES = tuple(
     f"contracts/devnet/{name}.sol"
-    for name in ("FeedProxy", "LinearRate", "RatioOracle", "SettableAggregator", "SilentToken")
+    for name in (
+        *("FeedProxy", "LinearRate", "MinimalPreLiquidation", "RatioOracle"),
+        *("SettableAggregator", "SilentToken"),
+    )
 )
 
 

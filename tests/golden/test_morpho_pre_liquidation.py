@@ -14,7 +14,7 @@ import pytest
 from keeper.protocols.morpho_blue.accrual import accrue
 from keeper.protocols.morpho_blue.arithmetic import Refusal
 from keeper.protocols.morpho_blue.liquidation import Close
-from keeper.protocols.morpho_blue.pre_liquidation import (
+from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import (
     Offer,
     Parameters,
     PreRefusal,

@@ -7,7 +7,7 @@ model reverts is left without a price or a rate; no other notices.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from keeper.abi import load, uint
@@ -130,6 +130,12 @@ def _rates(markets: Sequence[tuple[Listing, Totals]]) -> Query[tuple[int | None,
 
 def _or_none(answer: int | Reverted | None) -> int | None:
     return None if isinstance(answer, Reverted) else answer
+
+
+def read_prices(oracles: Sequence[Address]) -> Query[Mapping[Address, int | None]]:
+    """Return each oracle's price, None where it reverts."""
+    answers = yield from attempt([Call(one, _PRICE.encode()) for one in oracles], _number)
+    return {oracle: _or_none(answer) for oracle, answer in zip(oracles, answers, strict=True)}
 
 
 # --- positions ----------------------------------------------------------------------------------------------

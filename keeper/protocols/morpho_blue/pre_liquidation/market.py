@@ -1,0 +1,310 @@
+"""A factory's contracts as a lending market: who opted in is watched, and closed before Morpho would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keeper.abi import load, uint
+from keeper.domain.address import Address, Hash32, address_of, checksum
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.fixed_point import WAD
+from keeper.domain.head import NextBlock
+from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
+from keeper.domain.token import Token, TokenAmount
+from keeper.ports import Filter, Touched
+from keeper.protocols.morpho_blue import events, queries
+from keeper.protocols.morpho_blue.arithmetic import Refused
+from keeper.protocols.morpho_blue.liquidation import collateral_value_raw, health_factor_wad, owed_raw
+from keeper.protocols.morpho_blue.market import MorphoBlue
+from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters, PreRefusal, offer
+from keeper.protocols.morpho_blue.pre_liquidation.state import Contract, PreMarkets, PreRow
+from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, with_amounts
+from keeper.protocols.morpho_blue.standing import Standing, standing
+from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position
+from keeper.query import Call, Log, Query, both, read, read_one
+
+_PRE = load("morpho_pre_liquidation")
+_MORPHO = _PRE.function("MORPHO")
+_ID = _PRE.function("ID")
+_PARAMETERS = _PRE.function("preLiquidationParams")
+_CREATED = _PRE.event("CreatePreLiquidation").topic
+_AUTHORISED = load("morpho_blue").event("SetAuthorization").topic
+_IS_AUTHORISED = load("morpho_blue").function("isAuthorized")
+_AUTHORIZER_AT, _AUTHORIZED_AT = 2, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MorphoPreLiquidation:
+    """One factory: a :class:`keeper.ports.LendingProtocol` of `PreMarkets` and `PreRow`."""
+
+    factory: Address
+    only: frozenset[Hash32] = frozenset()
+    """The ids of the markets that are watched; all of them where it is empty."""
+
+    @property
+    def name(self) -> str:
+        return f"morpho-pre-liquidation:{checksum(self.factory)}"
+
+    # --- reading it
+
+    def open(self) -> Query[PreMarkets]:
+        """Return it with no contract yet. Raises Broken where it is no factory, or not of a Morpho."""
+        word = yield from read_one(Call(self.factory, _MORPHO.encode()), uint)
+        morpho = address_of(word.to_bytes(32, "big"))
+        yield from queries.recognise(morpho)
+        return PreMarkets(morpho=morpho, contracts={}, markets={}, prices={})
+
+    def summary(self, market: PreMarkets) -> str:
+        """Return how many contracts were found; one just opened has not been asked for any."""
+        return f"pre-liquidation on Morpho {checksum(market.morpho)}" + (
+            f", {len(market.contracts)} contracts" if market.contracts else ""
+        )
+
+    def refresh(
+        self, market: PreMarkets, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
+    ) -> Query[PreMarkets]:
+        """Return figures and prices now; if `configuration`, with the contracts that `logs` name."""
+        contracts, markets = dict(market.contracts), dict(market.markets)
+        if configuration:
+            created, listed = yield from self._created(market, logs)
+            contracts |= created
+            markets |= listed
+        blue = MorphoBlue(morpho=market.morpho)
+        fresh, prices = yield from both(
+            queries.read_whole(market.morpho, tuple(markets.values()), at_s=at_s)
+            if configuration
+            else queries.read_figures(
+                market.morpho, [one for one in markets.values() if one.is_live], at_s=at_s
+            ),
+            queries.read_prices(sorted({one.oracle for one in contracts.values()})),
+        )
+        markets |= {blue.market_name(one.listing.id): one for one in fresh}
+        return PreMarkets(morpho=market.morpho, contracts=contracts, markets=markets, prices=prices)
+
+    def _created(
+        self, market: PreMarkets, logs: Sequence[Log]
+    ) -> Query[tuple[dict[str, Contract], dict[str, IsolatedMarket]]]:
+        """Return the contracts that these logs tell of, and the markets that were not known."""
+        addresses = [one for one in self._made(logs) if self._name(one) not in market.contracts]
+        ids, parameters = yield from both(
+            read([Call(one, _ID.encode()) for one in addresses], lambda answer: Hash32(answer[:32])),
+            read([Call(one, _PARAMETERS.encode()) for one in addresses], _parameters),
+        )
+        blue = MorphoBlue(morpho=market.morpho)
+        contracts = {
+            self._name(address): Contract(
+                address=address,
+                market=blue.market_name(id_),
+                parameters=Parameters(*told[:5]),
+                oracle=told[5],
+            )
+            for address, id_, told in zip(addresses, ids, parameters, strict=True)
+            if not self.only or id_ in self.only
+        }
+        unknown = sorted({id_ for id_ in ids if blue.market_name(id_) not in market.markets})
+        listings = yield from queries.read_listings(market.morpho, unknown)
+        return contracts, {blue.market_name(one.id): IsolatedMarket.listed(one) for one in listings}
+
+    def rows(self, market: PreMarkets, positions: Sequence[PositionId]) -> Query[tuple[PreRow, ...]]:
+        """Return each borrower's row in one round: whether they opted in, and what they have and owe.
+
+        Who authorised a contract that is not watched has opted into nothing.
+        """
+        watched = [one for one in positions if one.market in market.contracts]
+        contracts = [market.contracts[one.market] for one in watched]
+        ids = [market.markets[one.market].listing.id for one in contracts]
+        asked = [
+            Call(market.morpho, _IS_AUTHORISED.encode(one.borrower, contract.address))
+            for one, contract in zip(watched, contracts, strict=True)
+        ]
+        allowed, found = yield from both(
+            read(asked, uint),
+            queries.read_positions(
+                market.morpho, [(id_, one.borrower) for one, id_ in zip(watched, ids, strict=True)]
+            ),
+        )
+        rows = {
+            one: PreRow(one.market, bool(may), position)
+            for one, may, position in zip(watched, allowed, found, strict=True)
+        }
+        nothing = Position(borrow_shares=0, collateral=0)
+        return tuple(rows.get(one) or PreRow(one.market, False, nothing) for one in positions)
+
+    # --- following it
+
+    def concerns(self, market: PreMarkets) -> Filter:
+        blue = events.concerns(market.morpho)
+        return Filter(emitters=(self.factory, *blue.emitters), topics=(_CREATED, _AUTHORISED, *blue.topics))
+
+    def discovery(self, market: PreMarkets) -> Filter:
+        return Filter(emitters=(self.factory, market.morpho), topics=(_CREATED, _AUTHORISED))
+
+    def touched(self, market: PreMarkets, logs: Iterable[Log]) -> Touched:
+        """Return who opted in or out, and every opted-in position that Morpho's own logs may have changed."""
+        told = tuple(logs)
+        known = {one.address: name for name, one in market.contracts.items()}
+        made = [one for one in self._made(told) if one not in known]
+        known |= {one: self._name(one) for one in made}
+        positions = {
+            PositionId(known[address_of(log.topics[_AUTHORIZED_AT])], address_of(log.topics[_AUTHORIZER_AT]))
+            for log in told
+            if log.emitter == market.morpho
+            and len(log.topics) > _AUTHORIZED_AT
+            and log.topics[0] == _AUTHORISED
+            and address_of(log.topics[_AUTHORIZED_AT]) in known
+        }
+        blue = MorphoBlue(morpho=market.morpho)
+        by_market: dict[str, list[str]] = {}
+        for name, one in market.contracts.items():
+            by_market.setdefault(one.market, []).append(name)
+        wakes = False
+        for named in events.named(market.morpho, told):
+            behind = blue.market_name(named.id)
+            concerned = by_market.get(behind, ())
+            wakes |= bool(concerned) and named.begins and not market.markets[behind].is_live
+            if named.borrower is not None:
+                positions |= {PositionId(name, named.borrower) for name in concerned}
+        return Touched(positions=frozenset(positions), configuration=bool(made) or wakes)
+
+    def _made(self, logs: Iterable[Log]) -> Iterator[Address]:
+        return (
+            address_of(log.topics[1])
+            for log in logs
+            if log.emitter == self.factory and len(log.topics) > 1 and log.topics[0] == _CREATED
+        )
+
+    def _name(self, contract: Address) -> str:
+        return f"{self.name}/{checksum(contract)}"
+
+    # --- computing with it
+
+    def owes(self, row: PreRow) -> bool:
+        """Return whether there is debt that the contract may close."""
+        return row.authorised and row.position.borrow_shares > 0
+
+    def tokens(self, market: PreMarkets) -> tuple[Token, ...]:
+        return tuple(
+            dict.fromkeys(token for one in self._sound(market) for token in (one.loan, one.collateral))
+        )
+
+    def pairs(self, market: PreMarkets) -> Iterable[tuple[Address, Address]]:
+        return ((one.collateral.address, one.loan.address) for one in self._sound(market))
+
+    def currency(self, market: PreMarkets, position: PositionId) -> Currency:
+        loan = market.markets[market.contracts[position.market].market].listing.loan
+        return Currency(symbol=loan.symbol, unit_base=loan.unit_raw)
+
+    def health(self, market: PreMarkets, row: PreRow, *, at_s: int) -> Health:
+        """Return the health by the contract's oracle and limit: below 1 where it may be pre-liquidated.
+
+        Where that can't be told, the collateral counts as worth nothing.
+        """
+        contract, behind = self._behind(market, row)
+        price, now = market.prices.get(contract.oracle), standing(behind, row.position, at_s=at_s)
+        if not price or isinstance(now, Declined):
+            owed = owed_raw(behind.totals, row.position)
+            return Health(health_factor_wad=0, collateral_base=0, debt_base=owed)
+        return _health(now, contract, price)
+
+    def holdings(
+        self, market: PreMarkets, row: PreRow, *, at_s: int
+    ) -> tuple[tuple[Holding, ...], tuple[Holding, ...]]:
+        listing = self._behind(market, row)[1].listing
+        health = self.health(market, row, at_s=at_s)
+        has = TokenAmount(token=listing.collateral, raw=row.position.collateral)
+        owes = TokenAmount(token=listing.loan, raw=health.debt_base)
+        return (
+            (Holding(amount=has, value_base=health.collateral_base),) if has.raw else (),
+            (Holding(amount=owes, value_base=health.debt_base),),
+        )
+
+    def opportunity(
+        self, market: PreMarkets, position: PositionId, row: PreRow, *, block: NextBlock, deadline_s: int
+    ) -> Opportunity:
+        """Return the terms in `block`: one pair, or why it is declined."""
+        _, behind = self._behind(market, row)
+        terms = self._terms(market, position, row, block=block, deadline_s=deadline_s)
+        pair = behind.listing
+        return Opportunity(
+            market=position.market,
+            borrower=position.borrower,
+            health=self.health(market, row, at_s=block.timestamp_s),
+            terms=(terms,) if isinstance(terms, PreTerms) else (),
+            declined=(DeclinedPair(collateral=pair.collateral, debt=pair.loan, why=terms),)
+            if isinstance(terms, Declined)
+            else (),
+        )
+
+    def _terms(
+        self, market: PreMarkets, position: PositionId, row: PreRow, *, block: NextBlock, deadline_s: int
+    ) -> PreTerms | Declined:
+        contract, behind = self._behind(market, row)
+        price = market.prices.get(contract.oracle)
+        if behind.listing.fault is not None:
+            return Declined(reason=Reason.UNVERIFIED, detail=behind.listing.fault)
+        if not price:
+            return Declined(reason=Reason.ZERO_PRICE, detail="the contract's oracle gives no price")
+        now = standing(behind, row.position, at_s=block.timestamp_s)
+        late = standing(behind, row.position, at_s=max(deadline_s, block.timestamp_s))
+        if isinstance(now, Declined):
+            return now
+        if isinstance(late, Declined):
+            return late
+        if refused := _refused(now, contract, price):
+            return refused
+        terms = with_amounts(
+            PreTerms(
+                contract=contract.address,
+                morpho=market.morpho,
+                borrower=position.borrower,
+                parameters=contract.parameters,
+                price=price,
+                now=now,
+                late=late,
+                feasible=(),
+            )
+        )
+        if not terms.feasible:
+            return Declined(reason=Reason.DUST, detail="no amount goes through")
+        return terms
+
+    def _behind(self, market: PreMarkets, row: PreRow) -> tuple[Contract, IsolatedMarket]:
+        contract = market.contracts[row.contract]
+        return contract, market.markets[contract.market]
+
+    def _sound(self, market: PreMarkets) -> Iterator[Listing]:
+        behind = (market.markets[one.market] for one in market.contracts.values())
+        return (one.listing for one in behind if one.is_live and one.listing.fault is None)
+
+
+def _health(now: Standing, contract: Contract, price: int) -> Health:
+    return Health(
+        health_factor_wad=health_factor_wad(
+            now.totals, now.position, price=price, lltv_wad=contract.parameters.pre_lltv_wad
+        ),
+        collateral_base=collateral_value_raw(now.position, price=price),
+        debt_base=now.owed_raw,
+    )
+
+
+def _refused(now: Standing, contract: Contract, price: int) -> Declined | None:
+    """Return why nothing of the position is offered, or None."""
+    try:
+        offered = offer(
+            now.totals, now.position, contract.parameters, price=price, lltv_wad=now.listing.lltv_wad
+        )
+    except Refused as refused:
+        return Declined(reason=Reason.INACTIVE, detail=f"any call reverts with {refused}")
+    if offered is PreRefusal.LIQUIDATABLE:
+        return Declined(reason=Reason.INACTIVE, detail="it is Morpho's own to liquidate")
+    if isinstance(offered, PreRefusal):
+        limit = contract.parameters.pre_lltv_wad / WAD
+        return Declined(reason=Reason.HEALTHY, detail=f"not above a loan-to-value of {limit:.4f}")
+    return None
+
+
+def _parameters(answer: bytes) -> tuple[Any, ...]:
+    (told,) = _PARAMETERS.decode(answer)
+    return tuple(told)
