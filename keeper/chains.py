@@ -1,7 +1,7 @@
-"""The chains that the keeper knows, and the markets that it can tell apart by chain: data, no more.
+"""The chains that the keeper knows: data, no more.
 
-On any other chain everything works that is configured: what stands here are defaults, and a check that a
-market was not taken from another chain. Addresses are those of the projects' own deployment pages.
+On any other chain everything works that is configured: what stands here are defaults. Addresses are those of
+the projects' own deployment pages.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from keeper.domain.address import Address, parse_address
+from keeper.markets import directory
 
 DEFAULT_BLOCK_TIME_S = 12
 """Between blocks of a chain that is not known and not configured."""
@@ -99,41 +100,12 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
     }
 )
 
-_PRE_LIQUIDATION = "morpho-pre-liquidation"
+_PRE_LIQUIDATION = "morpho-pre"
 PROTOCOLS = ("aave-v3", "morpho", _PRE_LIQUIDATION)
-
-MARKETS: Mapping[tuple[str, Address], Mapping[int, int]] = MappingProxyType(
-    {
-        ("aave-v3", parse_address(address)): MappingProxyType(deployed)
-        for address, deployed in (
-            ("0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", {1: 16_291_127}),
-            ("0x4e033931ad43597d96D6bcc25c280717730B58B1", {1: 16_291_127}),  # "Lido", younger than that
-            ("0xA238Dd80C259a72e81d7e4664a9801593F98d1c5", {8453: 2_357_134}),
-            # one address on three chains
-            (
-                "0x794a61358D6845594F94dc1DB02A252b5b4814aD",
-                {10: 4_365_693, 137: 25_826_028, 42161: 7_742_429},
-            ),
-        )
-    }
-    | {
-        (protocol, parse_address(address)): MappingProxyType(deployed)
-        for protocol, address, deployed in (
-            ("morpho", "0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb", {1: 18_883_000, 8453: 13_900_000}),
-            ("morpho", "0x6c247b1F6182318877311737BaC0844bAa518F5e", {42161: 296_000_000}),
-            ("morpho", "0xce95AfbB8EA029495c66020883F87aaE8864AF92", {10: 130_500_000}),
-            # factories: younger than the Morpho that they are for
-            (_PRE_LIQUIDATION, "0x6FF33615e792E35ed1026ea7cACCf42D9BF83476", {1: 18_883_000}),
-            (_PRE_LIQUIDATION, "0x8cd16b62E170Ee0bA83D80e1F80E6085367e2aef", {8453: 13_900_000}),
-            (_PRE_LIQUIDATION, "0x635c31B5DF1F7EFbCbC07E302335Ef4230758e3d", {42161: 296_000_000}),
-            (_PRE_LIQUIDATION, "0x3d05C01EE8e97361b9E19D172128255eaE5F98B9", {10: 130_500_000}),
-        )
-    }
-)
-"""By protocol and address: the chains it is on, each with a block not later than its deployment."""
 
 
 def chain_name(chain_id: int) -> str:
     """Return how to speak of a chain, such as ``chain 1 (Ethereum)``."""
     known = CHAINS.get(chain_id)
-    return f"chain {chain_id} ({known.name})" if known else f"chain {chain_id}"
+    name = known.name if known else directory().chain(chain_id)
+    return f"chain {chain_id} ({name})" if name else f"chain {chain_id}"

@@ -119,6 +119,7 @@ def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
     _must_send(settings, "liquidate")
 
     from keeper import app
+    from keeper.domain.declined import Declined
     from keeper.domain.plan import Plan
     from keeper.domain.submission import Included
     from keeper.render.plan import plan_view
@@ -132,6 +133,8 @@ def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
         _complain("nothing was sent")
         return FAILED
     result = asyncio.run(app.liquidate(settings, borrower=borrower, listener=_listener(settings)))
+    if isinstance(result, Declined):
+        _complain(f"nothing was sent: {result}")
     return DONE if isinstance(result, Included) else FAILED
 
 
@@ -156,6 +159,20 @@ def _check(arguments: argparse.Namespace, settings: Settings) -> int:
     ok = all(line.ok for line in lines)
     _show(arguments, {"ok": ok, "lines": lines}, lambda: check_view(lines))
     return DONE if ok else FAILED
+
+
+def _list_markets(arguments: argparse.Namespace) -> int:
+    from keeper.domain.address import checksum
+    from keeper.markets import directory
+    from keeper.render.markets import markets_view
+
+    if not arguments.json:
+        _print(markets_view(directory()))
+        return DONE
+    for one in directory().markets:
+        told = {"name": one.name, "protocol": one.protocol, "chain_id": one.chain_id}
+        print(json.dumps({**told, "address": checksum(one.address)}))
+    return DONE
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -231,6 +248,12 @@ vault with their owner and operator, balances, and where to trade. One line each
 example: keeper check
 needs:   KEEPER_RPC_URLS"""
 
+_MARKETS_LISTED = """\
+Lists the markets that KEEPER_MARKETS takes by name, such as aave-v3:ethereum-core, and the chain that each is
+on. Any other is given by its address. Needs no configuration and reads none. With --json: one object a line.
+
+example: keeper markets --json"""
+
 _DEMO = """\
 Starts a local chain that carries the real contracts of Aave V3.6 and Uniswap V3, lets the market crash, and
 shows the keeper liquidate against a rival, a sandwich and three attacks on its executor. Needs no
@@ -287,6 +310,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     deploy = add("deploy", configured(_deploy, needs=_CHAIN), "deploy your executor and your vault", _DEPLOY)
     check = add("check", configured(_check, needs=_CHAIN), "tell whether everything is in place", _CHECK)
+    markets = add("markets", _list_markets, "list the markets that are known by name", _MARKETS_LISTED)
     demo = add("demo", _demo, "see it all work on a chain of its own", _DEMO)
     devnet = add("devnet", _devnet, "start that chain alone, to point a keeper at", _DEVNET)
 
@@ -297,10 +321,12 @@ def _parser() -> argparse.ArgumentParser:
         about_a_borrower.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
     liquidate.add_argument("--yes", action="store_true", help="send without asking")
     deploy.add_argument("--owner", required=True, metavar="ADDRESS", help="who shall own executor and vault")
-    for for_machines in (scan, plan, check, demo):
+    markets.add_argument("--json", action="store_true", help="print JSON instead, one object a line")
+    for for_machines in (scan, plan, check):
         for_machines.add_argument(
             "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
         )
+    demo.add_argument("--json", action="store_true", help="print its figures as one JSON line instead")
     for reads_settings in (run, scan, plan, liquidate, deploy, check):
         reads_settings.add_argument(
             "--env-file", type=Path, metavar="PATH", help="read this file instead of ./.env"

@@ -31,8 +31,8 @@ from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.state import Mined
 from keeper.planner.planner import Drafted, Planner, Proposal
-from keeper.ports import Journal, Landing, NewHead, World
-from keeper.query import Simulated, SimulatedCall, run, settle, simulate
+from keeper.ports import Journal, Landing, NewHead, Tick, World
+from keeper.query import Simulated, SimulatedCall, accounts, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
 
@@ -94,9 +94,16 @@ class Engine:
         heads: asyncio.Queue[NewHead] = asyncio.Queue()
 
         async def receive() -> None:
+            last_s, told = self._clock(), False
             async for signal in self._world.signals():
-                if isinstance(signal, NewHead):
-                    heads.put_nowait(signal)
+                match signal:
+                    case NewHead():
+                        last_s, told = signal.seen_at_s, False
+                        heads.put_nowait(signal)
+                    case Tick(seen_at_s=now_s):
+                        if not told and (quiet_s := now_s - last_s) > self._pace.max_head_age_s:
+                            told = True
+                            self._listen(Degraded(what="no new head", why=f"for {quiet_s:.0f} s"))
 
         receiving = asyncio.create_task(receive())
         stopping = asyncio.create_task(stop.wait())
@@ -135,7 +142,6 @@ class Engine:
                 milliseconds=self._since(seen),
             )
         )
-        sent = 0
         try:
             if self._landing is not None:
                 for concluded in await self._landing.settle(head):
@@ -152,9 +158,10 @@ class Engine:
             if overtaken():
                 self._listen(Overtaken(head=head))
                 return
-            sent = await self._send(head, considered)
+            sent = await self._send(head, considered, overtaken)
         except (Unavailable, Inconsistent) as error:
-            self._listen(Degraded(what=f"head {head.number} was not decided upon", why=str(error)))
+            self._listen(Degraded(what=f"head {head.number} was not dealt with to its end", why=str(error)))
+            return
         self._listen(Decided(head=head, sent=sent, milliseconds=self._since(seen)))
 
     async def observe(self, head: Head) -> Observation:
@@ -260,31 +267,48 @@ class Engine:
 
     # --- sending --------------------------------------------------------------------------------------------
 
-    async def _send(self, head: Head, considered: Sequence[Considered]) -> int:
+    async def _send(self, head: Head, considered: Sequence[Considered], overtaken: Callable[[], bool]) -> int:
         reasons = Counter(one.decision.reason for one in considered if isinstance(one.decision, Declined))
         if self._journal is not None and reasons:
             self._journal.declined(head, reasons)
+        purse_wei = await self._purse_wei(head, considered)
         sent = 0
         for one in considered:
             match one.decision:
                 case Declined() as why:
                     self._leave(head, one.opportunity, why)
                 case Plan() as plan:
+                    if sent and overtaken():
+                        self._listen(Overtaken(head=head))
+                        break
                     self._listen(Planned(head=head, plan=plan))
-                    sent += await self._submit(plan, head, one.opportunity)
+                    most_wei = plan.fees.gas_limit * plan.fees.max_fee_per_gas_wei
+                    if purse_wei is not None and most_wei > purse_wei:
+                        self._leave(head, one.opportunity, _too_poor(purse_wei, most_wei))
+                    elif await self._submit(plan, head, one.opportunity):
+                        purse_wei = None if purse_wei is None else purse_wei - most_wei
+                        sent += 1
         return sent
 
-    async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> int:
-        """Return how many were sent: one, or none."""
+    async def _purse_wei(self, head: Head, considered: Sequence[Considered]) -> int | None:
+        """Return what the operator can pay for gas; None where nothing is to be sent."""
+        if self._landing is None or not any(isinstance(one.decision, Plan) for one in considered):
+            return None
+        query = accounts((self._planner.desk.operator,))
+        (operator,) = await run(query, Mined(hash=head.hash), self._world)
+        return operator.balance_wei
+
+    async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> bool:
+        """Return whether it is on its way, or may be."""
         if self._landing is None:
-            return 0
+            return False
         try:
             submission = await self._landing.submit(plan, head)
         except Rejected as error:
             self._listen(Degraded(what=f"a plan for 0x{opportunity.borrower.hex()}", why=str(error)))
-            return 0
+            return False
         self._listen(Sent(submission=submission))
-        return 1
+        return True
 
     def _leave(self, head: Head, opportunity: Opportunity, why: Declined) -> None:
         self._listen(
@@ -299,6 +323,13 @@ class Engine:
 
     def _since(self, seen: NewHead) -> float:
         return (self._clock() - seen.seen_at_s) * 1e3
+
+
+def _too_poor(purse_wei: int, most_wei: int) -> Declined:
+    return Declined(
+        reason=Reason.NO_GAS,
+        detail=f"the operator has {purse_wei / 1e18:.6f} left, and this may take {most_wei / 1e18:.6f}",
+    )
 
 
 def _gas(simulated: Simulated) -> int | Declined:

@@ -124,7 +124,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             world=reached.world,
             watcher=Watcher(
                 books=books,
-                depths=Depths(venue, intermediates=trading.intermediates),
+                # whatever is seized ends as wrapped native, which no market need list
+                depths=Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native)),
                 lenders=() if lender is None else (lender,),
             ),
             planner=Planner(
@@ -142,9 +143,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
 
 
 _PROTOCOLS: dict[str, Callable[[Address, Settings], AnyProtocol]] = {
-    "aave-v3": lambda address, settings: AaveV3(pool=address),
+    "aave-v3": lambda address, settings: AaveV3(pool=address, allow_unverified=settings.allow_unverified),
     "morpho": lambda address, settings: MorphoBlue(morpho=address, only=settings.morpho_markets),
-    "morpho-pre-liquidation": lambda address, settings: MorphoPreLiquidation(
+    "morpho-pre": lambda address, settings: MorphoPreLiquidation(
         factory=address, only=settings.morpho_markets
     ),
 }

@@ -11,12 +11,24 @@ from keeper.abi import interface
 from keeper.app.build import Reached, protocol, reach, signing_key
 from keeper.chains import Trading
 from keeper.config import Settings
-from keeper.domain.address import Address, checksum
+from keeper.domain.address import ZERO_ADDRESS, Address, checksum
 from keeper.domain.errors import Broken, ConfigError, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
-from keeper.query import AccountState, Call, Query, Reverted, accounts, attempt, both, run, settle
+from keeper.query import (
+    AccountState,
+    Call,
+    Query,
+    Reverted,
+    SimulatedCall,
+    accounts,
+    attempt,
+    both,
+    run,
+    settle,
+    simulate,
+)
 
 _LEAST_OPERATOR_WEI = 10**16
 """About one liquidation at a high gas price."""
@@ -27,11 +39,6 @@ WORLDLY = frozenset({"endpoint", "head"})
 
 async def check(settings: Settings) -> tuple[CheckLine, ...]:
     """Return a line for each thing that must hold. What can't be found out is a failed line, not an error."""
-    return await findings(settings)
-
-
-async def findings(settings: Settings) -> tuple[CheckLine, ...]:
-    """Return what `check` says."""
     try:
         async with reach(settings) as reached:
             head = await reached.endpoints.block("latest")
@@ -44,6 +51,7 @@ async def findings(settings: Settings) -> tuple[CheckLine, ...]:
             lines += await run(_markets(settings), at, reached.world)
             lines += await run(_contracts(settings, trading), at, reached.world)
             lines += await run(_venue(trading), at, reached.world)
+            lines.append(await _simulation(reached, head))
             return tuple(lines)
     except ConfigError as error:
         return tuple(_mistaken("endpoint", mistake) for mistake in error.mistakes)
@@ -81,6 +89,18 @@ def _head_age(head: Head, settings: Settings) -> CheckLine:
         else f"The endpoint is behind by more than KEEPER_MAX_HEAD_AGE_S ({settings.max_head_age_s} s): wait "
         "until it has caught up, or use another one.",
     )
+
+
+async def _simulation(reached: Reached, head: Head) -> CheckLine:
+    """Simulate a call of nothing: without simulations nothing is ever sent."""
+    nobody = SimulatedCall(ZERO_ADDRESS, ZERO_ADDRESS, b"")
+    block = head.next_block(block_time_s=reached.chain.block_time_s)
+    try:
+        await run(simulate((nobody,), block), Mined(hash=head.hash), reached.world)
+    except Unavailable as error:
+        advice = "KEEPER_RPC_URLS needs an endpoint that answers eth_simulateV1."
+        return CheckLine(name="simulation", ok=False, detail=str(error), advice=advice)
+    return CheckLine(name="simulation", ok=True, detail="transactions are simulated in the next block")
 
 
 # --- markets ------------------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 from hexbytes import HexBytes
 from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.exceptions import TimeExhausted
+from web3.exceptions import TimeExhausted, Web3Exception
 from web3.types import TxReceipt
 
 from keeper.app.build import reach, signing_key
@@ -19,8 +20,11 @@ from keeper.domain.events import Listener
 from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.plan import Fees
 from keeper.domain.report import DeployReport
+from keeper.domain.secret import Secret
 from keeper.domain.submission import UnsignedTransaction
 from keeper.keys import DeploymentSigner, SigningLimits
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
 
 _GAS_ROOM_BPS = 12_000
 _INCLUSION_TIMEOUT_S = 180.0
@@ -39,9 +43,11 @@ async def deploy(settings: Settings, *, owner: Address, listener: Listener) -> D
             "--owner: is the operator, whose key is on this machine; expected another address, since the "
             "owner is who withdraws profit and replaces a stolen operator"
         )
-    async with reach(settings) as reached, _web3(settings) as web3:
-        chain_id = reached.chain.chain_id
-        trading = settings.trading(chain_id)
+    async with reach(settings) as reached:
+        chain = reached.chain
+    chain_id = chain.chain_id
+    trading = settings.trading(chain_id)
+    async with _web3(await _answering(settings, chain_id=chain_id)) as web3:
         signer = DeploymentSigner(
             key,
             limits=SigningLimits(chain_id=chain_id, max_fee_per_gas_wei=settings.max_fee_per_gas_wei),
@@ -57,7 +63,7 @@ async def deploy(settings: Settings, *, owner: Address, listener: Listener) -> D
                 raise Unavailable(f"the code at {checksum(address)} is not what was deployed")
         return DeployReport(
             chain_id=chain_id,
-            chain_name=reached.chain.name,
+            chain_name=chain.name,
             owner=owner,
             operator=key.address,
             executor=executor,
@@ -130,11 +136,30 @@ class _Deployer:
 
 
 @asynccontextmanager
-async def _web3(settings: Settings) -> AsyncIterator[AsyncWeb3[AsyncHTTPProvider]]:
-    """Yield the first HTTP endpoint as web3 sees it."""
-    url = next(url for url in settings.rpc_urls if url.reveal().startswith("http"))
+async def _web3(url: Secret) -> AsyncIterator[AsyncWeb3[AsyncHTTPProvider]]:
+    """Yield an endpoint as web3 sees it. Raises Unavailable for whatever fails there."""
     provider = AsyncHTTPProvider(url.reveal(), cache_allowed_requests=True)
     try:
         yield AsyncWeb3(provider)
+    except (aiohttp.ClientError, OSError, Web3Exception) as error:
+        why = str(error) or type(error).__name__
+        raise Unavailable(f"{url}: {why}; look up what was sent before you deploy again") from None
     finally:
         await provider.disconnect()
+
+
+async def _answering(settings: Settings, *, chain_id: int) -> Secret:
+    """Return the first HTTP endpoint that answers. Raises Unavailable where none does."""
+    problem = Unavailable("no endpoint was asked")
+    for url in settings.rpc_urls:
+        if not url.reveal().startswith("http"):
+            continue
+        endpoints = Endpoints([Endpoint(url)], chain_id=chain_id, patience_s=0)
+        try:
+            await endpoints.chain_id()
+            return url
+        except Unavailable as error:
+            problem = error
+        finally:
+            await endpoints.close()
+    raise problem

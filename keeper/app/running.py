@@ -8,23 +8,23 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
 from keeper.app.build import Assembled, assemble, signing_key
-from keeper.app.checking import WORLDLY, findings
+from keeper.app.checking import WORLDLY, check
 from keeper.app.inspecting import observe
 from keeper.channels.public import PublicChannel
-from keeper.config import Settings
+from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Event, Listener, Sent, Started, Stopped
 from keeper.domain.plan import Plan
-from keeper.domain.submission import Outcome
+from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live.heartbeat import Heartbeat
 from keeper.live.landing import Lander
 from keeper.store.journal import SqliteJournal
 from keeper.store.lock import Lock
 
-_PATIENCE_S = 2.0
+_LOOK_EVERY_S = 2.0
 """Between two looks for the outcome of a liquidation that a person waits for."""
 
 
@@ -42,7 +42,11 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
 
     Raises ConfigError with every finding of `keeper check` that stands in the way.
     """
-    heartbeat = Heartbeat(settings.heartbeat)
+    try:
+        settings.heartbeat.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"KEEPER_STATE_DIR: {settings.state_dir}: {error.strerror}") from None
+    heartbeat = Heartbeat(settings.heartbeat, notify_socket=notify_socket())
 
     def listen(event: Event) -> None:
         listener(event)
@@ -78,17 +82,27 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
                 return considered.decision
             submission = await armed.lander.submit(considered.decision, seen.head)
             listener(Sent(submission=submission))
-            return await _outcome(armed, submission.hash, listener)
+            return await _outcome(armed, submission, listener)
 
 
-async def _outcome(armed: Armed, hash_: bytes, listener: Listener) -> Outcome:
-    """Return what became of one submission, however long it takes: it ends at its deadline at the latest."""
+async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> Outcome:
+    """Return what became of one submission.
+
+    Raises Unavailable where its deadline has passed and it is still in no block: the journal holds it, and
+    the next start looks again.
+    """
     while True:
-        await asyncio.sleep(_PATIENCE_S)
-        for concluded in await armed.lander.settle(await armed.keeper.endpoints.block("latest")):
+        await asyncio.sleep(_LOOK_EVERY_S)
+        head = await armed.keeper.endpoints.block("latest")
+        for concluded in await armed.lander.settle(head):
             listener(concluded)
-            if concluded.submission.hash == hash_:
+            if concluded.submission.hash == submission.hash:
                 return concluded.outcome
+        if head.timestamp_s > submission.deadline_s:
+            raise Unavailable(
+                f"0x{submission.hash.hex()} is past its deadline and in no block; it can only cost gas now, "
+                f"and holds nonce {submission.nonce} until it is replaced"
+            )
 
 
 async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, stop: asyncio.Event) -> None:
@@ -148,6 +162,7 @@ async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
                 journal=journal,
                 executor=keeper.planner.desk.executor,
                 chain_id=chain_id,
+                confirmations=settings.confirmations,
             ),
         )
 
@@ -167,7 +182,7 @@ def _operator_key(keeper: Assembled) -> SigningKey:
 
 async def _require_sound(keeper: Assembled) -> None:
     """Raise what `keeper check` finds wrong: Unavailable where that is the world's, else ConfigError."""
-    wrong = [line for line in await findings(keeper.settings) if not line.ok]
+    wrong = [line for line in await check(keeper.settings) if not line.ok]
     told = tuple(f"{line.name}: {line.detail}. {line.advice}".strip() for line in wrong)
     if any(line.name in WORLDLY for line in wrong):
         raise Unavailable("; ".join(told))

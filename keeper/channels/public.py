@@ -11,6 +11,7 @@ from keeper.ports import ChannelError, ChannelRequest
 # How nodes spell it, in lower case: geth, reth, Nethermind, Besu, Erigon, Anvil, and rollups' sequencers.
 # What is not among them is unclear: a node that broke off in the middle may still have passed it on.
 _SPELLINGS: Sequence[tuple[str, Refusal]] = (
+    ("unknown transaction type", Refusal.INVALID),  # before "known transaction", which is in it
     ("already known", Refusal.ALREADY_KNOWN),
     ("already imported", Refusal.ALREADY_KNOWN),
     ("alreadyknown", Refusal.ALREADY_KNOWN),

@@ -4,8 +4,18 @@ To add a variable: a field of :class:`Settings` with its parser, unit and effect
 ``python -m keeper.config.example > .env.example``.
 """
 
-from keeper.config.load import load
+from keeper.config.load import load, notify_socket
 from keeper.config.market import MarketSetting
 from keeper.config.settings import KeySource, Keystore, LogFormat, LogLevel, RawKey, Settings
 
-__all__ = ["KeySource", "Keystore", "LogFormat", "LogLevel", "MarketSetting", "RawKey", "Settings", "load"]
+__all__ = [
+    "KeySource",
+    "Keystore",
+    "LogFormat",
+    "LogLevel",
+    "MarketSetting",
+    "RawKey",
+    "Settings",
+    "load",
+    "notify_socket",
+]

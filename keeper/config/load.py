@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from dotenv.parser import parse_stream
 
+from keeper.chains import chain_name
+from keeper.config.market import MarketSetting
 from keeper.config.settings import Settings
 from keeper.config.variable import PREFIX, variables
 from keeper.domain.errors import ConfigError
@@ -23,6 +26,12 @@ DEFAULT_ENV_FILE = Path(".env")
 
 _FOR_TESTS = PREFIX + "TEST_"
 """Variables of the test suite, which may be set where a keeper is started by a test."""
+
+
+def notify_socket(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return where systemd wants to hear from its service, or None: its variable, not the operator's."""
+    environ = os.environ if environ is None else environ
+    return environ.get("NOTIFY_SOCKET") or None
 
 
 def load(
@@ -110,6 +119,12 @@ def _unknown(texts: Collection[str], known: Collection[str]) -> Iterator[str]:
             yield f"{name}: is no variable of the keeper{guess}"
 
 
+def _repeated(markets: Sequence[MarketSetting]) -> MarketSetting | None:
+    """Return a market that stands there by its name and by its address."""
+    pairs = combinations(markets, 2)
+    return next((b for a, b in pairs if (a.protocol, a.address) == (b.protocol, b.address)), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Contradiction:
     says: str
@@ -145,6 +160,12 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
         )
     if settings.tip_bps and not settings.max_tip_wei:
         yield wrong("KEEPER_MAX_TIP_WEI", "is 0; expected more where KEEPER_TIP_BPS is set", "KEEPER_TIP_BPS")
+    chains = list(dict.fromkeys(market.known.chain_id for market in settings.markets if market.known))
+    if len(chains) > 1:
+        named = " and ".join(map(chain_name, chains))
+        yield wrong("KEEPER_MARKETS", f"names markets of {named}; expected those of one chain")
+    elif repeated := _repeated(settings.markets):
+        yield wrong("KEEPER_MARKETS", f"names {repeated} twice")
     if settings.chain_id is not None:
         for mistake in settings.chain_mistakes(settings.chain_id):
             yield wrong("KEEPER_MARKETS", mistake.removeprefix("KEEPER_MARKETS: "), "KEEPER_CHAIN_ID")

@@ -19,6 +19,7 @@ from keeper.chains import PROTOCOLS
 from keeper.config.market import MarketSetting
 from keeper.domain.address import Address, Hash32, parse_address
 from keeper.domain.secret import Secret
+from keeper.markets import directory
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -133,10 +134,10 @@ def endpoint(text: str) -> Secret:
 
 
 def market(text: str) -> MarketSetting:
-    """Return a market from ``protocol:0x…`` or ``protocol:0x…@block``."""
+    """Return a market from ``protocol:name`` or ``protocol:0x…``, each with ``@block`` or without."""
     protocol, colon, rest = text.partition(":")
     if not colon:
-        raise ValueError(f"expected a market such as aave-v3:0x…, got {_quoted(text)}")
+        raise ValueError(f"expected a market such as aave-v3:ethereum-core, got {_quoted(text)}")
     if protocol not in PROTOCOLS:
         raise ValueError(
             f"expected a protocol out of {', '.join(PROTOCOLS)}, got {_quoted(protocol)}"
@@ -147,7 +148,15 @@ def market(text: str) -> MarketSetting:
         from_block = whole()(block) if at else None
     except ValueError:
         raise ValueError(f"expected the number of a block after @, got {_quoted(block)}") from None
-    return MarketSetting(protocol=protocol, address=address(where), from_block=from_block)
+    if where.startswith("0x") or _may_be_secret(where):
+        return MarketSetting(protocol=protocol, address=address(where), from_block=from_block)
+    known = directory().named(protocol, where.lower())
+    if known is None:
+        raise ValueError(
+            f"expected an address or a name that `keeper markets` lists, got {_quoted(where)}"
+            f"{_nearest(where.lower(), directory().names(protocol))}"
+        )
+    return MarketSetting(protocol=protocol, address=known.address, from_block=from_block, known=known)
 
 
 def market_id(text: str) -> Hash32:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, MARKETS, TRADING, Chain, Trading, chain_name
+from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, TRADING, Chain, Trading, chain_name
 from keeper.config import parse
 from keeper.config.market import MarketSetting
 from keeper.config.variable import variable
@@ -17,6 +17,7 @@ from keeper.domain.errors import ConfigError
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Objective
 from keeper.domain.secret import Secret
+from keeper.markets import directory
 from keeper.planner.options import PlannerOptions
 
 _ETHEREUM = 1
@@ -77,11 +78,12 @@ class Settings:
     markets: tuple[MarketSetting, ...] = variable(
         parse.listed(parse.market),
         unset=(),
-        unit="protocol:address, comma separated, each with @block or without",
-        effect="Lending markets to watch, such as aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2 (an "
-        "Aave V3 Pool) or morpho:0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb (a Morpho Blue). Borrowers are "
-        "looked for from the block after @: where none is given, from the market's deployment if the keeper "
-        "knows it, else from the chain's first block.",
+        unit="protocol:name or protocol:address, comma separated, each with @block or without",
+        effect="Lending markets to watch, such as aave-v3:ethereum-core (`keeper markets` lists the names), "
+        "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2 (an Aave V3 Pool) or "
+        "morpho:0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb (a Morpho Blue). Borrowers are looked for from "
+        "the block after @: where none is given, from the market's deployment if the keeper knows it, else "
+        "from the chain's first block.",
     )
     morpho_markets: frozenset[Hash32] = variable(
         lambda text: frozenset(parse.listed(parse.market_id)(text)),
@@ -155,6 +157,13 @@ class Settings:
         unit="true or false",
         effect="With true, transactions may go through the public mempool of Ethereum mainnet, where others "
         "copy a profitable call. Other chains do not ask for it.",
+    )
+    allow_unverified: bool = variable(
+        parse.boolean,
+        default="false",
+        unit="true or false",
+        effect="With true, a market of a revision that the keeper does not know is read and computed as the "
+        "nearest older one that it does know, and every plan in it says so. Else it is left alone.",
     )
 
     # --- how much to close ----------------------------------------------------------------------------------
@@ -233,6 +242,13 @@ class Settings:
         default="24",
         unit="seconds",
         effect="How long after the block that it is meant for a transaction may still run.",
+    )
+    confirmations: int = variable(
+        parse.whole(),
+        default="1",
+        unit="blocks",
+        effect="How many blocks must follow the one that a transaction is in before its outcome is written "
+        "down: a reorg may take the first one back.",
     )
     deny_borrowers: frozenset[Address] = variable(
         lambda text: frozenset(parse.listed(parse.address)(text)),
@@ -384,7 +400,7 @@ class Settings:
         """Return the block from which a market's borrowers are looked for."""
         if market.from_block is not None:
             return market.from_block
-        return MARKETS.get((market.protocol, market.address), {}).get(chain_id, 0)
+        return next((one.from_block for one in market.may_be_on if one.chain_id == chain_id), 0)
 
     def chain(self, chain_id: int) -> Chain:
         """Return the chain that the endpoint says it is on.
@@ -396,7 +412,7 @@ class Settings:
         known = CHAINS.get(chain_id)
         return Chain(
             chain_id=chain_id,
-            name=known.name if known else f"chain {chain_id}",
+            name=known.name if known else directory().chain(chain_id) or f"chain {chain_id}",
             block_time_s=self.block_time_s or (known.block_time_s if known else DEFAULT_BLOCK_TIME_S),
         )
 
@@ -410,7 +426,7 @@ class Settings:
                 f"but the endpoint is on {chain_name(chain_id)}"
             )
         for market in self.markets:
-            deployed = MARKETS.get((market.protocol, market.address), {})
+            deployed = [one.chain_id for one in market.may_be_on]
             if deployed and chain_id not in deployed:
                 mistakes.append(
                     f"KEEPER_MARKETS: {market} is a market of {' and '.join(map(chain_name, deployed))}, "

@@ -18,4 +18,5 @@ def variables(devnet: Devnet) -> dict[str, str]:
         "KEEPER_INTERMEDIATES": ",".join(checksum(token) for token in hops),
         "KEEPER_UNISWAP_V3_FACTORY": checksum(there.factory),
         "KEEPER_UNISWAP_V3_ROUTER": checksum(there.router),
+        "KEEPER_CONFIRMATIONS": "0",  # a devnet's branches are not left
     }

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     # what the operator rules out
     DENIED = "denied"
     BASE_FEE = "base fee"
+    NO_GAS = "no gas"
     DIVERGENCE = "divergence"
     STALE_ORACLE = "stale oracle"
     # what the market rules out

@@ -13,4 +13,6 @@ class Lendable:
     """A flash source's fee, and how much it has of each token, in raw units."""
 
     premium_bps: int
+    half_up: bool = False
+    """Whether the fee rounds half up; else it rounds up."""
     available_raw: Mapping[Address, int]

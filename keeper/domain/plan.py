@@ -96,6 +96,8 @@ class Draft:
     floor_wei: int
     deadline_s: int
     transaction: Transaction
+    caveat: str = ""
+    """What it rests on that was never verified, where the operator allows that; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

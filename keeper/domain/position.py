@@ -161,6 +161,8 @@ class Opportunity:
     terms: tuple[Terms, ...]
     declined: tuple[DeclinedPair, ...]
     """Pairs that the protocol's state rules out (paused, no cash, in grace), each with its reason."""
+    caveat: str = ""
+    """What the terms rest on that was never verified, where the operator allows that; else empty."""
 
     @property
     def position(self) -> PositionId:

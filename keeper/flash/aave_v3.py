@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from keeper.abi import load, uint
 from keeper.domain.address import Address, checksum
 from keeper.domain.calls import Callback, ContractCall, Spend
-from keeper.domain.fixed_point import BPS, mul_div_up
+from keeper.domain.fixed_point import BPS, mul_div_half_up, mul_div_up
 from keeper.domain.funding import Lendable
-from keeper.query import Call, Query, both, read, read_one
+from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 
 _POOL = load("aave_v3_pool")
 _PREMIUM = _POOL.function("FLASHLOAN_PREMIUM_TOTAL")
-_CONFIGURATION = _POOL.function("getConfiguration")
+_REVISION = _POOL.function("POOL_REVISION")
+_RESERVE_DATA = _POOL.function("getReserveData")
 _CASH = _POOL.function("getVirtualUnderlyingBalance")
+_BALANCE = load("erc20").function("balanceOf")
 _FLASH_LOAN = _POOL.function("flashLoanSimple")
 _CALLBACK = load("aave_v3_flash_receiver").function("executeOperation")
 
@@ -23,11 +26,23 @@ _ACTIVE, _PAUSED, _LENDS = 1 << 56, 1 << 60, 1 << 63
 """Bits of a reserve's configuration. A token that the pool does not list has none of them."""
 _INITIATOR_ARGUMENT, _PROGRAM_ARGUMENT = 3, 4
 _TRUE = (1).to_bytes(32, "big")
+_LAST_HALF_UP = 8
+"""Aave V3.4: the last pool revision that is known to round its premium half up. Up is never too little."""
+
+
+class _Reserve(NamedTuple):
+    bitmap: int
+    a_token: Address
+
+
+def _reserve(answer: bytes) -> _Reserve:
+    (stored,) = _RESERVE_DATA.decode(answer)
+    return _Reserve(stored[0], stored[8])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AaveV3Flash:
-    """A pool that lends: a :class:`keeper.ports.FlashSource`. Mirrors ``FlashLoanLogic`` of V3.6."""
+    """A pool that lends: a :class:`keeper.ports.FlashSource`. Mirrors ``FlashLoanLogic``, V3.0 to V3.7."""
 
     pool: Address
 
@@ -36,26 +51,41 @@ class AaveV3Flash:
         return f"aave-v3:{checksum(self.pool)}"
 
     def load(self, tokens: Sequence[Address]) -> Query[Lendable]:
-        """Return the premium and the cash of each token whose reserve lends now, in one round."""
-        premium_bps, (bitmaps, cash) = yield from both(
-            read_one(Call(self.pool, _PREMIUM.encode()), uint),
+        """Return the premium and the cash of each token whose reserve lends now.
+
+        In one round; in two where the pool keeps no virtual balances, as before V3.1: then its cash is what
+        its aTokens have.
+        """
+        (premium_bps, revision), (reserves, virtual) = yield from both(
             both(
-                read([Call(self.pool, _CONFIGURATION.encode(token)) for token in tokens], uint),
-                read([Call(self.pool, _CASH.encode(token)) for token in tokens], uint),
+                read_one(Call(self.pool, _PREMIUM.encode()), uint),
+                read_one(Call(self.pool, _REVISION.encode()), uint),
+            ),
+            both(
+                read([Call(self.pool, _RESERVE_DATA.encode(token)) for token in tokens], _reserve),
+                attempt([Call(self.pool, _CASH.encode(token)) for token in tokens], uint),
             ),
         )
+        lending = {
+            token: (reserve.a_token, cash)
+            for token, reserve, cash in zip(tokens, reserves, virtual, strict=True)
+            if reserve.bitmap & (_ACTIVE | _PAUSED | _LENDS) == _ACTIVE | _LENDS
+        }
+        kept = {token: a_token for token, (a_token, cash) in lending.items() if isinstance(cash, Reverted)}
+        held = yield from read([Call(token, _BALANCE.encode(kept[token])) for token in kept], uint)
         return Lendable(
             premium_bps=premium_bps,
+            half_up=revision <= _LAST_HALF_UP,
             available_raw={
-                token: raw
-                for token, bitmap, raw in zip(tokens, bitmaps, cash, strict=True)
-                if bitmap & (_ACTIVE | _PAUSED | _LENDS) == _ACTIVE | _LENDS
+                **{token: cash for token, (_, cash) in lending.items() if not isinstance(cash, Reverted)},
+                **dict(zip(kept, held, strict=True)),
             },
         )
 
     def fee_raw(self, lendable: Lendable, amount_raw: int) -> int:
-        """Return the premium on `amount_raw`, rounded up. Earlier revisions than V3.6 round half up."""
-        return mul_div_up(amount_raw, lendable.premium_bps, BPS)
+        """Return the premium on `amount_raw`, as the pool's revision rounds it."""
+        rounded = mul_div_half_up if lendable.half_up else mul_div_up
+        return rounded(amount_raw, lendable.premium_bps, BPS)
 
     def call(self, token: Address, *, amount_raw: int, fee_raw: int, executor: Address) -> ContractCall:
         """Return the call that lends to the executor, which pays amount and fee back when it returns."""

@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 
 from keeper import abi, contracts
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant, Rejected, Unavailable
 from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
@@ -56,6 +56,8 @@ class Lander:
         self._confirmations = confirmations
         self._submitter = Submitter()
         self._chain_nonce: int | None = None
+        self._now_s = 0
+        self._settled_at: Hash32 | None = None
         self._executed = abi.interface(contracts.executor().abi).event("Executed")
 
     # --- the port -------------------------------------------------------------------------------------------
@@ -65,10 +67,12 @@ class Lander:
 
         What has come to an outcome is journalled; what has not stays in flight.
         """
+        self._now_s = head.timestamp_s
         intents = self._journal.unconcluded(self._signer.address)
         looks = await self._look(intents, head)
         self._submitter.recover(intents)
         outcomes = {one.submission.hash: one.outcome for one in await self._told(looks)}
+        self._settled_at = head.hash
         return tuple(Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in intents)
 
     async def submit(self, plan: Plan, head: Head) -> Submission:
@@ -88,20 +92,38 @@ class Lander:
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return those in flight that have come to their outcome by `head`, journalled.
 
-        Asks nothing where nothing is in flight. Raises Unavailable or Inconsistent: then ask again.
+        Asks nothing where nothing is in flight and `head` is the next one: only a branch that was left takes
+        back what was concluded, and its nonces. Raises Unavailable or Inconsistent: then ask again.
         """
+        self._now_s = head.timestamp_s
         waiting = self._submitter.waiting()
-        return await self._told(await self._look(waiting, head)) if waiting else ()
+        follows, self._settled_at = self._settled_at in (head.parent, head.hash), None
+        concluded = () if follows and not waiting else await self._told(await self._look(waiting, head))
+        self._settled_at = head.hash
+        return concluded
 
     def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
-        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
-        return {(one.market, one.borrower): one.pools for one in self._submitter.in_flight()}
+        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on.
+
+        One past its deadline can change neither any more: the executor refuses it.
+        """
+        harmless = {one.hash for one in self._submitter.stuck(at_s=self._now_s)}
+        return {
+            (one.market, one.borrower): one.pools
+            for one in self._submitter.in_flight()
+            if one.hash not in harmless
+        }
 
     # --- signing --------------------------------------------------------------------------------------------
 
     def _signed(self, plan: Plan, head: Head) -> Submission:
         if self._chain_nonce is None:
             raise Invariant("nothing is sent before recovery")
+        for stuck in self._submitter.stuck(at_s=self._now_s):
+            raise Rejected(
+                f"nonce {stuck.nonce} is stuck: 0x{stuck.hash.hex()} is past its deadline and in no block. "
+                "Whatever is sent waits behind it; replace it from the operator's wallet, at higher fees"
+            )
         nonce = self._submitter.plan(chain_nonce=self._chain_nonce)
         if nonce is None:
             (doubtful, *_) = self._submitter.in_doubt()

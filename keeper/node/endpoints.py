@@ -136,13 +136,17 @@ class Endpoints:
 
         Raises Unreachable where certainly none received it, Unavailable where one may have.
         """
-        problem: Unavailable = Unreachable("no endpoint was asked")
+        problem = Unreachable("no endpoint was asked")
         for one in self._in_order():
-            if not one.on_chain:
+            try:
+                await self._verify(one)
+            except Unavailable as error:  # nothing was sent yet
+                self._failed(one, error)
+                problem = Unreachable(str(error))
                 continue
             try:
                 reply = await one.endpoint.send(request)
-            except Unreachable as error:  # not sent: another one may have it
+            except Unreachable as error:
                 self._failed(one, error)
                 problem = error
             except Unavailable as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,31 +16,35 @@ from keeper.query import Log
 T = TypeVar("T")
 
 
+_HashText: TypeAlias = Annotated[str, msgspec.Meta(min_length=66, max_length=66)]
+_AddressText: TypeAlias = Annotated[str, msgspec.Meta(min_length=42, max_length=42)]
+
+
 class _Block(msgspec.Struct, rename="camel"):
     number: str
-    hash: str
-    parent_hash: str
+    hash: _HashText
+    parent_hash: _HashText
     timestamp: str
     gas_used: str
     gas_limit: str
-    miner: str
+    miner: _AddressText
     base_fee_per_gas: str = "0x0"
 
 
 class _Log(msgspec.Struct, rename="camel"):
-    address: str
-    topics: list[str]
+    address: _AddressText
+    topics: list[_HashText]
     data: str
     block_number: str
     log_index: str
-    transaction_hash: str
-    block_hash: str
+    transaction_hash: _HashText
+    block_hash: _HashText
     removed: bool = False
 
 
 class _Receipt(msgspec.Struct, rename="camel"):
     block_number: str
-    block_hash: str
+    block_hash: _HashText
     status: str
     gas_used: str
     effective_gas_price: str
@@ -73,11 +77,6 @@ def quantity(raw: msgspec.Raw) -> int:
 def data(raw: msgspec.Raw) -> bytes:
     """Return bytes, such as ``"0x0102"``."""
     return _sensible("bytes", lambda: _bytes(_TEXT.decode(raw)))
-
-
-def text(raw: msgspec.Raw) -> str:
-    """Return a text."""
-    return _sensible("a text", lambda: _TEXT.decode(raw))
 
 
 def number(text: str) -> int:
@@ -146,28 +145,16 @@ def _bytes(text: str) -> bytes:
     return bytes.fromhex(text[2:])
 
 
-def _hash(text: str) -> Hash32:
-    if len(text) != 66:
-        raise ValueError("expected 32 bytes")
-    return Hash32(_bytes(text))
-
-
-def _address(text: str) -> Address:
-    if len(text) != 42:
-        raise ValueError("expected 20 bytes")
-    return Address(_bytes(text))
-
-
 def _head(block: _Block) -> Head:
     return Head(
         number=_int(block.number),
-        hash=_hash(block.hash),
-        parent=_hash(block.parent_hash),
+        hash=Hash32(_bytes(block.hash)),
+        parent=Hash32(_bytes(block.parent_hash)),
         timestamp_s=_int(block.timestamp),
         base_fee_wei=_int(block.base_fee_per_gas),
         gas_used=_int(block.gas_used),
         gas_limit=_int(block.gas_limit),
-        coinbase=_address(block.miner),
+        coinbase=Address(_bytes(block.miner)),
     )
 
 
@@ -176,26 +163,38 @@ def _logs(found: list[_Log], block_hash: Hash32 | None) -> tuple[Log, ...]:
         expected = hex_data(block_hash)
         if any(log.block_hash.lower() != expected for log in found):
             raise ValueError("one is of another block")
-    return tuple([_log(log) for log in found if not log.removed])
-
-
-def _log(log: _Log) -> Log:
-    return Log(
-        emitter=_address(log.address),
-        topics=tuple([_hash(topic) for topic in log.topics]),
-        data=_bytes(log.data),
-        block_number=int(log.block_number, 16),
-        log_index=int(log.log_index, 16),
-        transaction=_hash(log.transaction_hash),
+    # Bootstraps read hundreds of thousands: emitters, topics and transactions recur, and are decoded once.
+    decoded = _Decoded()
+    return tuple(
+        [
+            Log(
+                Address(decoded[log.address]),
+                tuple([Hash32(decoded[topic]) for topic in log.topics]),
+                _bytes(log.data),
+                int(log.block_number, 16),
+                int(log.log_index, 16),
+                Hash32(decoded[log.transaction_hash]),
+            )
+            for log in found
+            if not log.removed
+        ]
     )
+
+
+class _Decoded(dict[str, bytes]):
+    """Texts, and their bytes as soon as they are asked for."""
+
+    def __missing__(self, text: str) -> bytes:
+        self[text] = raw = _bytes(text)
+        return raw
 
 
 def _receipt(mined: _Receipt) -> MinedReceipt:
     return MinedReceipt(
         block_number=_int(mined.block_number),
-        block_hash=_hash(mined.block_hash),
+        block_hash=Hash32(_bytes(mined.block_hash)),
         succeeded=_int(mined.status) == 1,
         gas_used=_int(mined.gas_used),
         effective_gas_price_wei=_int(mined.effective_gas_price),
-        logs=tuple(_log(log) for log in mined.logs),
+        logs=_logs(mined.logs, None),
     )

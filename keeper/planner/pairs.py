@@ -12,18 +12,25 @@ from dataclasses import dataclass
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Pool, Route
-from keeper.domain.fixed_point import BPS
+from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.funding import Lendable
 from keeper.domain.plan import Objective
 from keeper.domain.position import Terms
 from keeper.planner.assembly import Desk
+from keeper.planner.costs import least_vault_wei, tip_wei
 from keeper.planner.funding import Funding
 from keeper.planner.options import PlannerOptions
 from keeper.planner.routing import best_purchase, best_sale, buy_through, mid_price, routes
-from keeper.planner.sizing import Evaluation, Trade, max_close, max_profit, restore_health
+from keeper.planner.sizing import Evaluation, Trade, max_close, max_profit, restore_health, value_wei
 
 _PROBED_PARTS = (1, 4, 16)
 """Routes are looked for at the whole of the largest close, and at these parts of it."""
+
+_LARGER_GAS_BPS = 12_500
+"""What a larger size is thought to use of the most profitable one's gas: it may cross more ticks.
+
+The largest one that pays has nothing to spare: with more gas than it was sized for, it would be declined.
+"""
 
 _NOWHERE = Route(hops=())
 
@@ -37,14 +44,17 @@ class Pair:
     trade: Trade
     best: Evaluation
 
-    def size(self, objective: Objective, *, least_wei: int, options: PlannerOptions) -> Evaluation | Declined:
-        """Return what an objective makes of the pair, where `least_wei` must reach the vault."""
+    def size(self, objective: Objective, *, gas_wei: int, options: PlannerOptions) -> Evaluation | Declined:
+        """Return what an objective makes of the pair, where its most profitable size costs `gas_wei`."""
         match objective:
             case Objective.MAX_PROFIT:
                 return self.best
             case Objective.MAX_CLOSE:
                 return max_close(
-                    self.trade, self.best, minimum_wei=least_wei, keep_bps=options.max_close_keep_bps
+                    self.trade,
+                    self.best,
+                    spare_wei=lambda size: self._spare_wei(size, gas_wei=gas_wei, options=options),
+                    keep_bps=options.max_close_keep_bps,
                 )
             case Objective.RESTORE_HEALTH:
                 restored = restore_health(self.trade, target_wad=options.target_health_factor_wad)
@@ -53,6 +63,17 @@ class Pair:
                     detail=f"no repay of this pair restores a health of "
                     f"{options.target_health_factor_wad / 1e18:.4f}",
                 )
+
+    def repaid_wei(self, size: Evaluation) -> int:
+        """Return the worth of what a size repays, at the pools' prices."""
+        return value_wei(self.trade, debt_raw=size.settlement.repaid_raw)
+
+    def _spare_wei(self, size: Evaluation, *, gas_wei: int, options: PlannerOptions) -> int:
+        """Return by how much a size clears the minimums after its tip; `gas_wei` is the best size's."""
+        if size.repay_raw > self.best.repay_raw:
+            gas_wei = mul_div_up(gas_wei, _LARGER_GAS_BPS, BPS)
+        vault_wei = size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=options)
+        return vault_wei - least_vault_wei(gas_wei=gas_wei, repaid_wei=self.repaid_wei(size), options=options)
 
 
 def consider(

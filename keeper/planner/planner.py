@@ -25,10 +25,10 @@ from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import PairReport
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
-from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, least_vault_wei, tip_wei
+from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, tip_wei
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
-from keeper.planner.sizing import Evaluation, value_wei, waterfall
+from keeper.planner.sizing import Evaluation, waterfall
 from keeper.query import Simulated
 from keeper.reverts import explained
 
@@ -211,9 +211,7 @@ class Planner:
         """Return the draft that the objective asks for, given its gas; it clears every minimum."""
         objective = objective or self.options.objective
         gas_wei = gas_used * gas_price_wei(seen.block, self.options)
-        repaid_wei = value_wei(drafted.pair.trade, debt_raw=drafted.evaluation.settlement.repaid_raw)
-        least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=self.options)
-        evaluation = drafted.pair.size(objective, least_wei=least_wei, options=self.options)
+        evaluation = drafted.pair.size(objective, gas_wei=gas_wei, options=self.options)
         if isinstance(evaluation, Declined):
             return evaluation
         if evaluation is not drafted.evaluation:
@@ -263,9 +261,7 @@ class Planner:
             if isinstance(gas, Declined):
                 return gas
             gas_wei = (gas or 0) * gas_price_wei(seen.block, self.options)
-            repaid_wei = value_wei(pair.trade, debt_raw=pair.best.settlement.repaid_raw)
-            least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=repaid_wei, options=self.options)
-            evaluation = pair.size(objective, least_wei=least_wei, options=self.options)
+            evaluation = pair.size(objective, gas_wei=gas_wei, options=self.options)
             if isinstance(evaluation, Declined):
                 return evaluation
             return self._close(pair, evaluation, gas_wei=gas_wei)
@@ -313,6 +309,7 @@ class Planner:
                 deadline_s=seen.deadline_s,
                 options=self.options,
             ),
+            caveat=opportunity.caveat,
         )
         return Drafted(pair=pair, evaluation=evaluation, draft=draft)
 
@@ -340,7 +337,7 @@ class Planner:
         return below_minimum(
             vault_wei=drafted.draft.close.waterfall.vault_wei,
             gas_wei=gas_wei,
-            repaid_wei=value_wei(drafted.pair.trade, debt_raw=drafted.evaluation.settlement.repaid_raw),
+            repaid_wei=drafted.pair.repaid_wei(drafted.evaluation),
             options=self.options,
         )
 

@@ -14,7 +14,7 @@ integer search over exact evaluations takes its place.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import ceil, floor
 
 from keeper.domain.declined import Declined, Reason
@@ -52,21 +52,29 @@ def max_profit(trade: Trade) -> Evaluation | Declined:
     return declined[0] if declined else Declined(reason=Reason.DUST, detail="no amount may be repaid")
 
 
-def max_close(trade: Trade, best: Evaluation, *, minimum_wei: int, keep_bps: int) -> Evaluation | Declined:
-    """Return the largest size that earns `minimum_wei` and keeps `keep_bps` of the maximal profit.
+def max_close(
+    trade: Trade, best: Evaluation, *, spare_wei: Callable[[Evaluation], int], keep_bps: int
+) -> Evaluation | Declined:
+    """Return the largest size that clears the minimums and keeps `keep_bps` of the maximal profit.
 
-    `best` is what :func:`max_profit` returned for this trade; the minimum includes what the gas costs.
+    `best` is what :func:`max_profit` returned for this trade; `spare_wei` says by how much a size clears the
+    minimums, and is below zero where it does not. It must not grow as profit falls and the repay rises.
     """
-    least_wei = max(minimum_wei, mul_div_up(best.profit_wei, keep_bps, BPS))
-    if best.profit_wei < least_wei:
+    kept_wei = mul_div_up(best.profit_wei, keep_bps, BPS)
+
+    def margin_wei(size: Evaluation) -> int:
+        return min(spare_wei(size), size.profit_wei - kept_wei)
+
+    if (missing_wei := -margin_wei(best)) > 0:
         return Declined(
-            reason=Reason.BELOW_MINIMUM, detail=f"{best.profit_wei} wei at best, {least_wei} is the least"
+            reason=Reason.BELOW_MINIMUM,
+            detail=f"{best.profit_wei / 1e18:.6f} at best is {missing_wei / 1e18:.6f} too little",
         )
     for interval in reversed(trade.terms.feasible):
         # Beyond the best size the profit only falls: an interval pays up to somewhere, or not at all.
         first = best if interval.least_raw <= best.repay_raw else evaluate(trade, interval.least_raw)
-        if isinstance(first, Evaluation) and first.profit_wei >= least_wei:
-            return _largest_paying(trade, first, interval.most_raw, least_wei)
+        if isinstance(first, Evaluation) and margin_wei(first) >= 0:
+            return _largest_paying(trade, first, interval.most_raw, margin_wei)
     return best
 
 
@@ -232,24 +240,26 @@ def _searched(trade: Trade, least_raw: int, most_raw: int) -> Evaluation | Decli
 # --- the largest that pays ----------------------------------------------------------------------------------
 
 
-def _largest_paying(trade: Trade, low: Evaluation, most_raw: int, least_wei: int) -> Evaluation:
-    """Return the largest size up to `most_raw` that pays, given that `low` does.
+def _largest_paying(
+    trade: Trade, low: Evaluation, most_raw: int, margin_wei: Callable[[Evaluation], int]
+) -> Evaluation:
+    """Return the largest size up to `most_raw` whose margin is not below zero, given that `low`'s is not.
 
     Secants and bisections take turns: the profit falls like a parabola, and from somewhere on the size
     may not be carried out at all.
     """
     high = low if low.repay_raw == most_raw else evaluate(trade, most_raw)
     high_raw, bisect = most_raw, False
-    if isinstance(high, Evaluation) and high.profit_wei >= least_wei:
+    if isinstance(high, Evaluation) and margin_wei(high) >= 0:
         return high
     while (width := high_raw - low.repay_raw) > 1:
         ahead = width // 2
         if isinstance(high, Evaluation) and not bisect:
-            over, under = low.profit_wei - least_wei, least_wei - high.profit_wei
+            over, under = margin_wei(low), -margin_wei(high)
             ahead = min(max(width * over // (over + under), 1), width - 1)
         bisect = not bisect
         tried = evaluate(trade, low.repay_raw + ahead)
-        if isinstance(tried, Evaluation) and tried.profit_wei >= least_wei:
+        if isinstance(tried, Evaluation) and margin_wei(tried) >= 0:
             low = tried
         else:
             high, high_raw = tried, low.repay_raw + ahead

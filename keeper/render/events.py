@@ -171,8 +171,12 @@ def _plan(plan: Plan) -> str:
     return (
         f"{short(plan.draft.borrower)} at {health(plan.draft.health_factor_wad)}: "
         f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)}), seize {amount(close.seized)}; "
-        f"{waterfall(plan.waterfall)}"
+        f"{waterfall(plan.waterfall)}{_unverified(plan.draft.caveat)}"
     )
+
+
+def _unverified(caveat: str) -> str:
+    return f"; UNVERIFIED: {caveat}" if caveat else ""
 
 
 def _submission(submission: Submission) -> str:

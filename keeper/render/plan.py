@@ -188,4 +188,6 @@ def _plan(plan: Plan, report: PlanReport) -> RenderableType:
         f"{gwei(plan.fees.max_priority_fee_per_gas_wei)} priority",
     )
     grid.add_row("floor", f"{native(draft.floor_wei)} {coin} must reach the vault, else it reverts")
+    if draft.caveat:
+        grid.add_row("unverified", Text(draft.caveat, "bold yellow"))
     return grid

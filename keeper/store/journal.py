@@ -118,8 +118,13 @@ class SqliteJournal:
             )
 
     def intended(self, submission: Submission) -> None:
-        """Keep what is about to be sent. Nothing may be sent before this has returned."""
+        """Keep what is about to be sent. Nothing may be sent before this has returned.
+
+        What was refused may be intended again, to the byte. Raises Invariant where it has no outcome yet.
+        """
         with self._writing() as connection:
+            if _open_intent(connection, submission) is not None:
+                raise Invariant(f"0x{submission.hash.hex()} is intended already")
             connection.execute(
                 _insert(
                     "intents",
@@ -142,49 +147,40 @@ class SqliteJournal:
             )
 
     def concluded(self, submission: Submission, outcome: Outcome) -> None:
-        """Keep the one outcome of what was intended. Raises Invariant where there is another already."""
+        """Keep the one outcome of what was intended. Raises Invariant where there is nothing to conclude."""
         with self._writing() as connection:
-            row = connection.execute("SELECT id FROM intents WHERE hash = ?", (submission.hash,)).fetchone()
-            if row is None:
-                raise Invariant(f"0x{submission.hash.hex()} has an outcome and was never intended")
+            intent = _open_intent(connection, submission)
+            if intent is None:
+                raise Invariant(f"0x{submission.hash.hex()} was not intended, or has its outcome")
             connection.execute(
                 _insert(
                     "outcomes",
                     "intent, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
                     "vault_profit_wei, tip_wei, realised_profit_wei, why",
                 ),
-                (row[0], *_outcome_row(outcome)),
+                (intent, *_outcome_row(outcome)),
             )
 
     # --- what is read ---------------------------------------------------------------------------------------
 
     def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
         """Return what this key was intended to send and has no outcome yet, oldest first."""
-        return self._submissions(
-            "operator = ? AND id NOT IN (SELECT intent FROM outcomes) ORDER BY id", (operator,)
+        return tuple(
+            one for one, outcome in self.submissions() if outcome is None and one.operator == operator
         )
 
     def submissions(self) -> tuple[tuple[Submission, Outcome | None], ...]:
         """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
-        with self._reading() as connection:
-            outcomes = {
-                Hash32(row[0]): _outcome(row[1:])
-                for row in connection.execute(
-                    "SELECT hash, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
-                    "vault_profit_wei, tip_wei, why "
-                    "FROM outcomes JOIN intents ON intents.id = outcomes.intent"
-                )
-            }
-        return tuple((one, outcomes.get(one.hash)) for one in self._submissions("TRUE ORDER BY id", ()))
-
-    def _submissions(self, where: str, parameters: tuple[object, ...]) -> tuple[Submission, ...]:
-        with self._reading() as connection:
-            rows = connection.execute(
+        try:
+            rows = self._connection.execute(
                 "SELECT operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, "
-                f"deadline_s, predicted_profit_wei FROM intents WHERE {where}",
-                parameters,
+                "deadline_s, predicted_profit_wei, kind, block_number, block_hash, gas_used, "
+                "effective_gas_price_wei, vault_profit_wei, tip_wei, why "
+                "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
             ).fetchall()
-        return tuple(_submission(row) for row in rows)
+        except sqlite3.Error as error:
+            raise Unavailable(f"the journal {self.path} can't be read: {error}") from error
+        return tuple((_submission(row[:11]), None if row[11] is None else _outcome(row[11:])) for row in rows)
 
     # --- the file -------------------------------------------------------------------------------------------
 
@@ -206,13 +202,6 @@ class SqliteJournal:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise Unavailable(f"the journal {self.path} can't be written: {error}") from error
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            yield self._connection
-        except sqlite3.Error as error:
-            raise Unavailable(f"the journal {self.path} can't be read: {error}") from error
 
 
 def _set_up(connection: sqlite3.Connection, path: Path, chain_id: int) -> None:
@@ -248,6 +237,15 @@ def _unusable(path: Path, error: sqlite3.DatabaseError) -> ConfigError:
     if isinstance(error, sqlite3.OperationalError):  # no permission, a full disk, a lock
         return ConfigError(f"KEEPER_STATE_DIR: can't open {path}: {error}")
     return ConfigError(f"KEEPER_STATE_DIR: {path} is no journal, or damaged ({error}): move it away")
+
+
+def _open_intent(connection: sqlite3.Connection, submission: Submission) -> int | None:
+    """Return the id of a submission's intent that has no outcome yet."""
+    row = connection.execute(
+        "SELECT id FROM intents WHERE hash = ? AND id NOT IN (SELECT intent FROM outcomes)",
+        (submission.hash,),
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _insert(table: str, columns: str) -> str:

@@ -56,7 +56,7 @@ MIGRATIONS: tuple[str, ...] = (
         written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
         operator BLOB NOT NULL,
         nonce INTEGER NOT NULL,
-        hash BLOB NOT NULL UNIQUE,
+        hash BLOB NOT NULL,
         raw BLOB NOT NULL,
         market TEXT NOT NULL,
         borrower BLOB NOT NULL,
@@ -66,6 +66,8 @@ MIGRATIONS: tuple[str, ...] = (
         deadline_s INTEGER NOT NULL,
         predicted_profit_wei TEXT NOT NULL
     );
+
+    CREATE INDEX intents_by_hash ON intents (hash);
 
     CREATE TABLE outcomes (
         intent INTEGER PRIMARY KEY REFERENCES intents (id),

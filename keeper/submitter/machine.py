@@ -9,7 +9,7 @@
 | sent      | Accepted, Unclear, Refused (known, nonce used) | sent      |                |
 | sent      | Refused (for any other reason)                 | concluded | JournalOutcome |
 | sent      | Looked: in a block, deep enough                | concluded | JournalOutcome |
-| sent      | Looked: in a block                             | mined     |                |
+| sent      | Looked: in a block up to the head              | mined     |                |
 | sent      | Looked: its nonce used without it, twice       | concluded | JournalOutcome |
 | sent      | Looked: past its deadline, not in the pool     | concluded | JournalOutcome |
 | sent      | Looked: anything else                          | sent      |                |
@@ -238,6 +238,9 @@ def _answered(state: Sent, answer: Accepted | Refused | Unclear) -> Step:
 def _looked(state: Sent | Mined, look: Looked) -> Step:
     submission = state.submission
     if look.receipt is not None:
+        if look.receipt.block_number > look.head_number:
+            # The chain is ahead of the head that is decided upon: on that state it is still to come.
+            return Sent(submission=submission, standing=Standing.TAKEN), ()
         if look.head_number >= look.receipt.block_number + look.confirmations:
             return _conclude(submission, _mined_outcome(look.receipt))
         return Mined(submission=submission), ()

@@ -97,6 +97,19 @@ class Submitter:
             if isinstance(state, Sent) and state.standing is Standing.IN_DOUBT
         )
 
+    def stuck(self, *, at_s: int) -> tuple[Submission, ...]:
+        """Return the submissions that are known, in no block, and past their deadline at the time `at_s`.
+
+        They can do nothing any more but cost gas; their nonces are held until each is in a block or replaced.
+        """
+        return tuple(
+            state.submission
+            for state in self._states.values()
+            if isinstance(state, Sent)
+            and state.standing is not Standing.IN_DOUBT
+            and state.submission.deadline_s < at_s
+        )
+
     def pools(self) -> frozenset[Address]:
         """Return the pools whose depth is spoken for."""
         return frozenset(pool for submission in self.in_flight() for pool in submission.pools)

@@ -65,6 +65,8 @@ class Book(Generic[Market, Row]):
         """Return what changed up to `head`: by its own logs where it is the child, else by all between."""
         if self._state is None:
             return (yield from self._open(head))
+        if head.hash == self._state.head.hash:
+            return Change(head=head, market=self._state.market, rows={})
         if head.parent == self._state.head.hash:
             return (yield from self._follow(head, self._state.market))
         return (yield from self._resync(head, self._state))

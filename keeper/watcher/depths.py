@@ -50,6 +50,8 @@ class Depths:
             found = yield from self.venue.discover(sorted(wanted))
             pools = yield from self.venue.load(found)
             return DepthChange(head=head, pairs=wanted, pools=pools)
+        if head.hash == last.head.hash:
+            return last
         known = tuple(last.pools)
         if head.parent != last.head.hash:
             pools = yield from self.venue.load(known)

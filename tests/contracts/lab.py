@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from eth_abi.abi import decode
 
 from keeper.abi import Error, Interface, interface, load
-from keeper.contracts import executor
-from keeper.devnet.compile import Compiled, compile_sources, read_sources
+from keeper.devnet.attacks import compile_attackers
+from keeper.devnet.compile import Compiled
 from keeper.domain.address import Address
 from keeper.domain.calls import BalanceWord, Callback, ContractCall, Guard, Spend
 from keeper.node.anvil import Anvil
@@ -60,19 +59,12 @@ class Receipt:
     logs: tuple[dict[str, Any], ...]
 
 
-@cache
-def compile_test_contracts() -> Compiled:
-    """Return the executor, the vault, and all that they are tried with, compiled as what is shipped is."""
-    sources = read_sources("contracts/src", "contracts/test", "contracts/devnet")
-    return compile_sources(sources, settings=executor().settings)
-
-
 class Lab:
     """Accounts, contracts, and what they do. Owner, operator and stranger are plain keys."""
 
     def __init__(self, anvil: Anvil) -> None:
         self.rpc = anvil.rpc
-        self.compiled: Compiled = compile_test_contracts()
+        self.compiled: Compiled = compile_attackers()
         self._errors: dict[bytes, Error] = {
             error.selector: error
             for name in self.compiled
@@ -382,7 +374,7 @@ def committed_bytes(program: Program) -> bytes:
     """Return what a program's first callback is to carry, as anybody who sees the transaction can read it."""
     packed = encode(program)
     for contract, name, argument in (("Market", "flashLoanSimple", 3), ("Vault", "lend", 2)):
-        function = interface(compile_test_contracts()[contract].abi).function(name)
+        function = interface(compile_attackers()[contract].abi).function(name)
         if function.selector in packed:
             return bytes(function.arguments(packed[packed.index(function.selector) :])[argument])
     raise ValueError("the program expects no callback")

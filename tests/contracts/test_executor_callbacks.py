@@ -8,8 +8,8 @@ import pytest
 
 from keeper.domain.address import Address
 from keeper.domain.calls import Callback, ContractCall, Spend
-from keeper.planner.calldata import Step
-from tests.contracts.lab import TRUE, Contract, Lab
+from keeper.planner.calldata import Step, encode
+from tests.contracts.lab import TRUE, Contract, Lab, Reverted, committed_bytes
 
 
 class Crime(IntEnum):
@@ -175,6 +175,18 @@ def test_callback__balance_put_into_its_program__reverts(lab: Lab) -> None:
         target=flash.call.target, data=flash.call.data, balance_word=moved, callback=flash.call.callback
     )
     assert not lab.execute(lab.program(Step(call=call, inside=flash.inside))).succeeded
+
+
+def test_callback__bytes_after_its_program__reverts(lab: Lab) -> None:
+    """The lender is honest: what was committed to is itself one byte too long."""
+    lab.mint(lab.debt, lab.executor.address, 1)  # the premium
+    program = lab.program(lab.flash(lab.debt, 1_000))
+    size, packed = len(committed_bytes(program)), encode(program)
+    longer = packed.replace(size.to_bytes(32, "big"), (size + 1).to_bytes(32, "big"))
+    with pytest.raises(Reverted) as reverted:
+        lab.call(lab.operator, lab.executor.address, lab.executor.encode("execute", longer))
+    assert reverted.value.name == "Malformed"
+    assert lab.succeed(program) == 0
 
 
 def test_callback__by_an_account_without_code__cannot_be(lab: Lab) -> None:

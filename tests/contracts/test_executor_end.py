@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from keeper.domain.calls import BalanceWord, ContractCall, Guard
 from keeper.planner.calldata import Leg, OptionalLeg, Step
-from tests.contracts.lab import MOST_UINT256, Contract, Lab, executed
+from tests.contracts.lab import MOST_UINT256, Contract, Lab, Receipt, executed
 
 # --- floor
 
@@ -282,6 +284,15 @@ def _failing(lab: Lab) -> Step:
     )
 
 
+def _legs_failed(lab: Lab, receipt: Receipt) -> list[dict[str, Any]]:
+    event = lab.executor.interface.event("LegFailed")
+    return [
+        event.decode([event.topic], bytes.fromhex(log["data"][2:]))
+        for log in receipt.logs
+        if log["topics"][0] == "0x" + event.topic.hex()
+    ]
+
+
 def test_leg__failing__takes_the_transaction_with_it(lab: Lab) -> None:
     legs = (Leg(steps=(lab.liquidation(),)), Leg(steps=(_failing(lab),)))
     assert lab.revert_of(lab.program(legs=legs)).name == "BalanceTooLow"
@@ -299,12 +310,7 @@ def test_optional_leg__failing__leaves_nothing_and_costs_the_others_nothing(
     assert executed(lab.executor, receipt) == (99, 0)
     lab.assert_empty(lab.debt, lab.collateral)
     assert lab.balance(lab.collateral, lab.vault.address) == 0
-    event = lab.executor.interface.event("LegFailed")
-    told = [
-        event.decode([event.topic], bytes.fromhex(log["data"][2:]))
-        for log in receipt.logs
-        if log["topics"][0] == "0x" + event.topic.hex()
-    ]
+    told = _legs_failed(lab, receipt)
     assert [one["index"] for one in told] == [0 if failing_first else 1]
     assert told[0]["reason"][:4] == lab.executor.interface.error("BalanceTooLow").selector
 
@@ -332,6 +338,17 @@ def test_optional_leg__commitment_left_unused__is_undone_with_it(lab: Lab) -> No
         OptionalLeg(steps=(lab.liquidation(),)),
     )
     assert lab.succeed(lab.program(legs=legs, floor_wei=99)) == 99
+
+
+@pytest.mark.parametrize(("body", "fails"), [("0000", False), ("000000", True), ("00", True)])
+def test_optional_leg__bytes_after_its_body_or_too_few__fails(lab: Lab, body: str, fails: bool) -> None:
+    header, no_tokens, one_leg = "ffffffffff 00 0000 00", "00 00 00", "01"
+    leg = f"01 000000 {len(body) // 2:04x} {body}"
+    data = lab.executor.encode("execute", bytes.fromhex(header + no_tokens + one_leg + leg))
+    receipt = lab.send(lab.operator, lab.executor.address, data)
+    assert receipt.succeeded
+    reasons = [told["reason"][:4] for told in _legs_failed(lab, receipt)]
+    assert reasons == ([lab.executor.interface.error("Malformed").selector] if fails else [])
 
 
 def test_optional_leg__gas_burnt__is_limited(lab: Lab) -> None:

@@ -10,6 +10,7 @@ from keeper.abi import load
 from keeper.contracts import executor_creation_code, vault_creation_code
 from keeper.devnet.aave import compile_aave
 from keeper.devnet.accounts import account
+from keeper.devnet.attacks import compile_attackers
 from keeper.devnet.chain import Contract
 from keeper.devnet.devnet import Devnet
 from keeper.devnet.tokens import TOKENS
@@ -19,7 +20,7 @@ from keeper.domain.depth import Hop, Route
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
 from keeper.venues.uniswap_v3.calls import buy_call, sell_call
-from tests.contracts.lab import compile_test_contracts, go_back
+from tests.contracts.lab import go_back
 
 MOST = 2**256 - 1
 OVERHEAD_LIMIT_GAS = 60_000
@@ -29,24 +30,22 @@ POOL = load("aave_v3_pool")
 ERC20 = load("erc20")
 SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
 
-DEPOSIT = compile_aave()["WETH9"].interface.encode("deposit")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A pair, and the fee tiers in which the debt is bought and the rest sold."""
+    """A pair. What is left of the collateral is sold too, unless it is wrapped native coin."""
 
     collateral: str
     debt: str
-    buy_fee: int
-    sell_fee: int
 
 
 CASES = [
-    Case(collateral="WBTC", debt="USDC", buy_fee=500, sell_fee=500),
-    Case(collateral="WETH", debt="USDC", buy_fee=500, sell_fee=500),
-    Case(collateral="WETH", debt="USDT", buy_fee=500, sell_fee=500),
+    Case(collateral="WBTC", debt="USDC"),
+    Case(collateral="WETH", debt="USDC"),
+    Case(collateral="WETH", debt="USDT"),
 ]
+FEE_PPM = 500
+"""The pools that are sold to."""
 
 
 class Bench:
@@ -77,11 +76,8 @@ class Bench:
         if self.case.collateral == "WETH":
             self._send_weth(self.borrower, amount_raw)
         else:
-            self.chain.send(
-                market,
-                self.collateral,
-                compile_aave()["TestnetERC20"].interface.encode("mint", self.borrower, amount_raw),
-            )
+            mint = compile_aave()["TestnetERC20"].interface.encode("mint", self.borrower, amount_raw)
+            self.chain.send(market, self.collateral, mint)
         approval = ERC20.function("approve").encode(self.pool.address, amount_raw)
         self.chain.send(self.borrower, self.collateral, approval)
         self.pool.send("supply", self.collateral, amount_raw, self.borrower, 0, sender=self.borrower)
@@ -102,7 +98,7 @@ class Bench:
         return Address(bytes.fromhex(receipt["contractAddress"][2:]))
 
     def _hard_wired(self) -> Contract:
-        artifact = compile_test_contracts()["HardWired"]
+        artifact = compile_attackers()["HardWired"]
         addresses = self.devnet.addresses
         contract = self.chain.deploy(
             artifact, addresses.pool, addresses.router, self.weth, sender=self.operator
@@ -112,8 +108,8 @@ class Bench:
         return contract
 
     def _send_weth(self, to: Address, amount_wei: int) -> None:
-        market = self.devnet.market.address
-        self.chain.send(market, self.weth, DEPOSIT, value_wei=amount_wei)
+        market, deposit = self.devnet.market.address, compile_aave()["WETH9"].interface.encode("deposit")
+        self.chain.send(market, self.weth, deposit, value_wei=amount_wei)
         self.chain.send(market, self.weth, ERC20.function("transfer").encode(to, amount_wei))
 
     # --- the same liquidation, two ways
@@ -132,7 +128,7 @@ class Bench:
         )
         buy = buy_call(
             addresses.router,
-            self._route(case.debt, case.buy_fee),
+            self._route(case.debt),
             amount_out_raw=self.cover_raw + fee_raw,
             most_in_raw=10**24,
             recipient=self.executor,
@@ -141,7 +137,7 @@ class Bench:
         if case.collateral != "WETH":
             sell = sell_call(
                 addresses.router,
-                self._route("WETH", case.sell_fee),
+                self._route("WETH"),
                 amount_in_raw=1,
                 least_out_raw=0,
                 recipient=self.executor,
@@ -161,11 +157,11 @@ class Bench:
             touched=(self.debt, self.collateral),
         )
 
-    def _route(self, to: str, fee_ppm: int) -> Route:
+    def _route(self, to: str) -> Route:
         # the router finds the pool by itself
         to_token = self.devnet.addresses.tokens[to]
         return Route(
-            hops=(Hop(pool=ZERO_ADDRESS, token_in=self.collateral, token_out=to_token, fee_ppm=fee_ppm),)
+            hops=(Hop(pool=ZERO_ADDRESS, token_in=self.collateral, token_out=to_token, fee_ppm=FEE_PPM),)
         )
 
     def _guard(self, token: Address) -> Guard:
@@ -178,15 +174,14 @@ class Bench:
         return self._used(self.executor, execute_calldata(program))
 
     def run_hard_wired(self) -> tuple[bool, int]:
-        case = self.case
         told = (
             self.collateral,
             self.debt,
             self.borrower,
             self.cover_raw,
             self.cover_raw,
-            case.buy_fee,
-            case.sell_fee,
+            FEE_PPM,
+            FEE_PPM,
         )
         data = self.hard_wired.interface.encode("liquidate", told)
         return self._used(self.hard_wired.address, data)

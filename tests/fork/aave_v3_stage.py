@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from keeper.abi import Function, interface, load
+from keeper.devnet.addresses import Addresses
 from keeper.devnet.devnet import Devnet
 from keeper.domain.address import Address, Hash32
 from keeper.domain.fixed_point import RAY
@@ -58,9 +59,9 @@ class Ran(NamedTuple):
 class Stage:
     """A devnet, and where it stores things."""
 
-    def __init__(self, devnet: Devnet) -> None:
+    def __init__(self, devnet: Devnet, addresses: Addresses | None = None) -> None:
         self.devnet = devnet
-        self.addresses = devnet.addresses
+        self.addresses = addresses or devnet.addresses
         self._places: dict[tuple[Address, bytes], Place] = {}
         self._words: dict[Place, int] = {}
 
@@ -127,7 +128,7 @@ class Scene:
 
     def answers(self, contract: Address, by_selector: Mapping[bytes, bytes]) -> None:
         """Have a contract answer to these selectors, to all others as to ``b""``, or revert."""
-        self._codes[contract] = _answering(by_selector)
+        self._codes[contract] = answering(by_selector)
 
     def has_code(self, contract: Address, code: bytes) -> None:
         """Put a contract's code at an address."""
@@ -215,7 +216,7 @@ class Scene:
         return overrides
 
 
-def _answering(by_selector: Mapping[bytes, bytes]) -> bytes:
+def answering(by_selector: Mapping[bytes, bytes]) -> bytes:
     """Return code that compares the selector, jumps, and returns bytes that stand behind the code."""
     default = by_selector.get(b"")
     cases = [(selector, answer) for selector, answer in by_selector.items() if selector]

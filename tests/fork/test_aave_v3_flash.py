@@ -6,48 +6,19 @@ from random import Random
 
 import pytest
 
-from keeper.abi import interface, load
 from keeper.devnet.devnet import Devnet
 from keeper.domain.address import Address
 from keeper.domain.funding import Lendable
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.query import run
-from tests.fork.aave_v3_stage import AT, LIQUIDATOR, RICH, Ran, Scene, Stage
-
-_RECEIVER = Address(b"\x5e" * 20)
-_ERC20 = load("erc20")
-_FLASH_LOAN = interface(
-    [
-        {
-            "type": "event",
-            "name": "FlashLoan",
-            "inputs": [
-                {"name": "target", "type": "address", "indexed": True},
-                {"name": "initiator", "type": "address", "indexed": False},
-                {"name": "asset", "type": "address", "indexed": True},
-                {"name": "amount", "type": "uint256", "indexed": False},
-                {"name": "interestRateMode", "type": "uint8", "indexed": False},
-                {"name": "premium", "type": "uint256", "indexed": False},
-                {"name": "referralCode", "type": "uint16", "indexed": True},
-            ],
-        }
-    ]
-).event("FlashLoan")
+from tests.fork.aave_v3_loans import borrow, premium_raw, with_receiver
+from tests.fork.aave_v3_stage import AT, Scene, Stage
 
 
 @pytest.fixture
 def scene(devnet: Devnet) -> Scene:
     """Return a scene with a receiver that has plenty, has approved the pool, and says true to everything."""
-    stage = Stage(devnet)
-    scene = Scene(stage=stage, at_s=devnet.now_s + 1)
-    scene.answer_always(_RECEIVER, 1)
-    for token in stage.addresses.tokens.values():
-        for function, whose in (
-            ("balanceOf", (_RECEIVER,)),
-            ("allowance", (_RECEIVER, stage.addresses.pool)),
-        ):
-            scene.set(stage.place(token, _ERC20.function(function), *whose), RICH)
-    return scene
+    return with_receiver(Scene(stage=Stage(devnet), at_s=devnet.now_s + 1))
 
 
 async def lent(scene: Scene) -> tuple[AaveV3Flash, Lendable]:
@@ -55,12 +26,6 @@ async def lent(scene: Scene) -> tuple[AaveV3Flash, Lendable]:
     unlisted = Address(b"\x0e" * 20)
     tokens = [*scene.stage.addresses.tokens.values(), unlisted]
     return source, await run(source.load(tokens), AT, scene)
-
-
-def borrow(scene: Scene, source: AaveV3Flash, token: Address, amount_raw: int) -> Ran:
-    call = source.call(token, amount_raw=amount_raw, fee_raw=0, executor=_RECEIVER)
-    (ran,) = scene.run([(LIQUIDATOR, call.target, call.data)])
-    return ran
 
 
 async def test_fee_raw__random_loans__is_the_premium_taken(scene: Scene) -> None:
@@ -71,9 +36,7 @@ async def test_fee_raw__random_loans__is_the_premium_taken(scene: Scene) -> None
         amount_raw = int(lendable.available_raw[token] ** rng.random())
         ran = borrow(scene, source, token, amount_raw)
         assert not ran.reverted
-        (event,) = [_FLASH_LOAN.decode(*log) for log in ran.logs if log[0][0] == _FLASH_LOAN.topic]
-        assert event["amount"] == amount_raw
-        assert event["premium"] == source.fee_raw(lendable, amount_raw)
+        assert premium_raw(ran, amount_raw) == source.fee_raw(lendable, amount_raw)
 
 
 async def test_load__every_reserve__lends_what_is_available_and_no_unit_more(scene: Scene) -> None:

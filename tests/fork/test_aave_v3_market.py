@@ -119,18 +119,37 @@ async def test_health__all_borrowers_later__equals_get_user_account_data(stage: 
         assert sum(one.value_base for one in debt) == health.debt_base
 
 
-async def test_open__other_revision__broken_and_named(stage: Stage) -> None:
+def of_revision(stage: Stage, number: int) -> Scene:
+    """Return a scene with a pool that says it is of that revision, and lists nothing."""
     scene = now(stage)
     scene.answers(
         stage.addresses.pool,
         {
-            _POOL.function("POOL_REVISION").selector: (11).to_bytes(32),
+            _POOL.function("POOL_REVISION").selector: number.to_bytes(32),
             _POOL.function("ADDRESSES_PROVIDER").selector: stage.addresses.provider.rjust(32, b"\0"),
             _POOL.function("getReservesList").selector: (32).to_bytes(32) + bytes(32),
         },
     )
-    with pytest.raises(Broken, match="pool revision 11 is not known; 10 is"):
-        await run(protocol_of(stage).open(), AT, scene)
+    return scene
+
+
+async def test_open__unknown_revision__broken_and_named(stage: Stage) -> None:
+    with pytest.raises(Broken, match=r"revision 12 is not known, .* unless KEEPER_ALLOW_UNVERIFIED=true"):
+        await run(protocol_of(stage).open(), AT, of_revision(stage, 12))
+
+
+async def test_open__unknown_revision_allowed__read_as_the_newest_known(stage: Stage) -> None:
+    protocol = AaveV3(pool=stage.addresses.pool, allow_unverified=True)
+    market = await run(protocol.open(), AT, of_revision(stage, 12))
+    assert market.revision == 12
+    assert market.sentinel is None  # as in revision 11, though the provider names one
+    again = await run(protocol.refresh(market, configuration=False), AT, of_revision(stage, 12))
+    assert again.revision == 12
+
+
+async def test_open__revision_without_a_sentinel__asks_none(stage: Stage) -> None:
+    assert (await run(protocol_of(stage).open(), AT, of_revision(stage, 10))).sentinel is not None
+    assert (await run(protocol_of(stage).open(), AT, of_revision(stage, 11))).sentinel is None
 
 
 async def test_open__no_contract_there__broken(stage: Stage) -> None:

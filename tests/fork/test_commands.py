@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from keeper.abi import load
 from keeper.devnet import Devnet
 from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
+from tests.fork.aave_v3_stage import answering
 from tests.fork.keeper_stage import deploy
+from tests.proxy import Proxy, Replace
 
 TIMEOUT_S = 60
 EVERY_EVENT = {"KEEPER_LOG_FORMAT": "json", "KEEPER_LOG_LEVEL": "debug"}
@@ -48,7 +53,7 @@ class User:
             [sys.executable, "-m", "keeper", *words],
             cwd=self.folder,
             env=_without_keeper(os.environ) | self.variables | more,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -152,10 +157,35 @@ def test_check__before_and_after_deploy__tells_what_to_do_and_then_is_content(us
     assert report["ok"] and {"executor", "vault", "operator"} <= {line["name"] for line in report["lines"]}
 
 
+def test_check__pool_of_an_unknown_revision__refused_unless_allowed_and_then_marked(user: User) -> None:
+    pool, addresses = load("aave_v3_pool"), user.devnet.addresses
+    answers = {
+        pool.function("POOL_REVISION").selector: (12).to_bytes(32),
+        pool.function("ADDRESSES_PROVIDER").selector: addresses.provider.rjust(32, b"\0"),
+        pool.function("getReservesList").selector: (32).to_bytes(32) + bytes(32),
+    }
+    user.devnet.chain.set_code(addresses.pool, answering(answers))
+    told = " ".join(user.types("check").stdout.split())
+    assert "pool revision 12 is not known" in told and "KEEPER_ALLOW_UNVERIFIED=true" in told
+    report = json.loads(user.types("check", "--json", KEEPER_ALLOW_UNVERIFIED="true").stdout)
+    (line,) = [line for line in report["lines"] if line["name"].startswith("aave-v3:")]
+    assert line["ok"]
+    assert "UNVERIFIED: pool revision 12 is not known: computed as revision 11" in line["detail"]
+
+
 def test_deploy__the_owner_is_the_operator__refused(user: User) -> None:
     told = user.types("deploy", "--owner", checksum(user.devnet.operator.address), **user.key)
     assert told.returncode == 2
     assert "--owner: is the operator" in told.stderr
+
+
+def test_deploy__the_first_endpoint_is_down__through_the_next(user: User) -> None:
+    urls = f"http://127.0.0.1:9,{user.devnet.anvil.url}"
+    told = user.types(
+        "deploy", "--owner", checksum(user.devnet.owner.address), **user.key, KEEPER_RPC_URLS=urls
+    )
+    assert told.returncode == 0, told.stderr
+    assert "KEEPER_EXECUTOR=0x" in told.stdout
 
 
 def test_deploy__a_key_without_gas__says_how_much_is_needed(user: User) -> None:
@@ -172,6 +202,18 @@ def test_check__an_executor_of_somebody_else__named(user: User) -> None:
     assert told.returncode == 1
     shown = " ".join(told.stdout.split())
     assert "FAIL operator" in shown and checksum(user.devnet.operator.address) in shown.replace(" ", "")
+
+
+@pytest.mark.asyncio
+async def test_run__an_endpoint_that_does_not_simulate__refused_and_told_what_it_needs(user: User) -> None:
+    deployed = user.has_deployed()
+    async with Proxy(user.devnet.anvil.url) as proxy:
+        proxy.add("eth_simulateV1", Replace(b'"result"', b'"error":{"code":-32601,"message":"no"},"was"'))
+        told = await asyncio.to_thread(
+            lambda: user.types("run", **user.key, **deployed, KEEPER_RPC_URLS=proxy.url)
+        )
+    assert told.returncode == 2
+    assert "eth_simulateV1" in told.stderr and "KEEPER_RPC_URLS" in told.stderr
 
 
 @pytest.mark.parametrize("variable", ["KEEPER_EXECUTOR", "KEEPER_VAULT"])
@@ -208,6 +250,24 @@ def test_liquidate__nobody_to_ask__refused_without_yes(user: User) -> None:
     assert transactions(user) == sent
 
 
+def test_liquidate__healthy_again_once_yes_is_said__tells_that_nothing_was_sent(user: User) -> None:
+    deployed = user.has_deployed()
+    crash(user.devnet)
+    sent = transactions(user)
+    process = user.start("liquidate", unhealthy(user)[-1], **user.key, **deployed)
+    assert process.stdout is not None
+    shown = ""
+    while "[y/N]" not in shown:
+        letter = process.stdout.read(1)
+        assert letter, shown
+        shown += letter
+    user.devnet.market_block({symbol: user.devnet.price_base(symbol) * 2 for symbol in ("WETH", "wstETH")})
+    _, err = process.communicate("y\n", timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert "nothing was sent: healthy" in err
+    assert transactions(user) == sent
+
+
 def transactions(user: User) -> int:
     """Return how many transactions the operator has sent."""
     operator = "0x" + user.devnet.operator.address.hex()
@@ -216,8 +276,15 @@ def transactions(user: User) -> int:
 
 def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
     crash(user.devnet)
-    process = user.start("run", **EVERY_EVENT)
+    supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    supervisor.bind(str(user.folder / "notify"))
+    process = user.start("run", **EVERY_EVENT, NOTIFY_SOCKET=str(user.folder / "notify"))
     events = _until(process, "decided")
+    assert supervisor.recv(100) == b"READY=1"
+    assert supervisor.recv(100).startswith(b"WATCHDOG=1")
+    supervisor.close()
+    beat = json.loads((user.folder / "state" / "heartbeat").read_text())
+    assert beat["pid"] == process.pid and beat["head"] == events[-1]["head"]["number"]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0

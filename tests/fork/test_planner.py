@@ -15,6 +15,7 @@ from keeper.domain.address import checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.plan import Objective, Plan
 from keeper.planner.options import PlannerOptions
+from keeper.planner.planner import Drafted
 from tests.fork.keeper_stage import Stage, stage
 
 pytestmark = pytest.mark.asyncio
@@ -57,6 +58,37 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
     assert counts["several in a block"] >= 4
     assert counts["one hop"] >= 1
     assert not counts[Reason.SIMULATION.value], "every simulation agrees with its prediction"
+
+
+@pytest.mark.parametrize(
+    "minimums", [{"min_profit_bps": 100}, {"tip_bps": 5_000, "max_tip_wei": 10**24, "min_profit_wei": 10**17}]
+)
+async def test_size__max_close_under_minimums__closes_whom_max_profit_closes_and_no_less(
+    manual_devnet: Devnet, minimums: dict[str, int]
+) -> None:
+    counts: Counter[str] = Counter()
+    asked = options_for(manual_devnet, max_close_keep_bps=0, **minimums)
+    async with stage(manual_devnet, asked) as on:
+        await on.engine.observe(await on.head())
+        for step in crash(seed=7, steps=6):
+            manual_devnet.market_block(step.prices_base)
+            seen = await on.engine.observe(await on.head())
+            for proposal in on.planner.propose(seen, seen.opportunities):
+                for drafted in proposal.drafts:
+                    most_profitable, largest = (
+                        on.planner.size(
+                            seen, proposal.opportunity, drafted, gas_used=600_000, objective=objective
+                        )
+                        for objective in (Objective.MAX_PROFIT, Objective.MAX_CLOSE)
+                    )
+                    if isinstance(most_profitable, Declined):
+                        continue
+                    assert isinstance(largest, Drafted), largest
+                    assert largest.evaluation.repay_raw >= most_profitable.evaluation.repay_raw
+                    counts["sized"] += 1
+                    counts["larger"] += largest.evaluation.repay_raw > most_profitable.evaluation.repay_raw
+    assert counts["sized"] >= 10
+    assert counts["larger"] >= 5
 
 
 async def test_decide__restore_health__lands_at_the_target(manual_devnet: Devnet) -> None:

@@ -79,6 +79,20 @@ async def test_advance__heads_missed__catches_up(manual_devnet: Devnet) -> None:
         await assert_as_if_opened_here(on)
 
 
+async def test_advance__the_head_that_it_is_at__asks_nothing_of_books_and_depths(
+    manual_devnet: Devnet,
+) -> None:
+    async with stage(manual_devnet, options_for(manual_devnet)) as on:
+        head = await on.head()
+        await on.engine.observe(head)
+        (book,) = on.watcher.books
+        tokens = [token.address for token in book.protocol.tokens(book.market)]
+        assert list(book.advance(head)) == []
+        assert list(on.watcher.depths.advance(head, tokens)) == []
+        await on.engine.observe(head)
+        await assert_as_if_opened_here(on)
+
+
 async def test_advance__the_branch_is_left__as_if_opened_on_the_new_one(manual_devnet: Devnet) -> None:
     first, second = manual_devnet.addresses.borrowers[-2:]
     async with stage(manual_devnet, options_for(manual_devnet)) as on:

@@ -1,17 +1,12 @@
-"""The tables of chains and markets agree with each other."""
+"""The tables of chains agree with each other."""
 
 from __future__ import annotations
 
-from keeper.chains import CHAINS, MARKETS, PROTOCOLS, TRADING, chain_name
+from keeper.chains import CHAINS, TRADING, chain_name
 
 
 def test_tables__every_chain__is_in_both() -> None:
     assert CHAINS.keys() == TRADING.keys()
-
-
-def test_markets__every_chain_and_protocol_named__is_known() -> None:
-    assert {chain_id for chains in MARKETS.values() for chain_id in chains} <= CHAINS.keys()
-    assert {protocol for protocol, _ in MARKETS} <= set(PROTOCOLS)
 
 
 def test_trading__intermediates__begin_with_the_wrapped_native_token_and_name_none_twice() -> None:
@@ -22,4 +17,5 @@ def test_trading__intermediates__begin_with_the_wrapped_native_token_and_name_no
 
 def test_chain_name__known_and_unknown__as_spoken() -> None:
     assert chain_name(1) == "chain 1 (Ethereum)"
+    assert chain_name(43114) == "chain 43114 (Avalanche)"  # as its market says
     assert chain_name(31337) == "chain 31337"

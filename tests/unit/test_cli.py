@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import pytest
 
 from keeper import __version__
 from keeper.cli import DONE, FAILED, INTERRUPTED, MISCONFIGURED, guarded, main
+from keeper.domain.address import checksum
 from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
 from keeper.domain.secret import Secret
+from keeper.markets import directory
 
-COMMANDS = ("run", "scan", "plan", "liquidate", "deploy", "check", "demo", "devnet")
+COMMANDS = ("run", "scan", "plan", "liquidate", "deploy", "check", "markets", "demo", "devnet")
 BORROWER = "0x" + "11" * 20
 KEY = "0x" + "ab12" * 16
 CONTRACTS = {
@@ -59,6 +62,31 @@ def test_main__help_of_a_command__with_an_example(command: str, capsys: pytest.C
     told = capsys.readouterr().out
     assert f"keeper {command}" in told.partition("example: ")[2].partition("\n")[0]
     assert max(map(len, told.splitlines())) <= 110
+
+
+def test_markets__json__one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["markets", "--json"]) == DONE
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(told) == len(directory().markets) > 20
+    assert all(list(one) == ["name", "protocol", "chain_id", "address"] for one in told)
+    assert {
+        "name": "ethereum-core",
+        "protocol": "aave-v3",
+        "chain_id": 1,
+        "address": "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2",
+    } in told
+
+
+def test_markets__for_people__every_name_chain_and_address_in_80_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["markets"]) == DONE
+    told = capsys.readouterr().out
+    for one in directory().markets:
+        assert f"{one.protocol}:{one.name} " in told
+        assert one.chain in told
+        assert checksum(one.address) in told
+    assert directory().source in told
 
 
 @pytest.mark.parametrize("command", ["scan", "plan", "check", "demo"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import sys
 import time
@@ -18,11 +19,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from keeper.devnet.compile import CompileError
 from keeper.devnet.demo.page import demo_view, progress_line
 from keeper.devnet.demo.play import Play, Progress
 from keeper.devnet.demo.report import DemoReport
 from keeper.devnet.demo.stage import set_up
 from keeper.devnet.scenario import STEPS, crash
+from keeper.domain.errors import Unavailable
+from keeper.node.anvil import AnvilError
 
 _DRAWN_COLUMNS = 120
 _DRAWN_ROWS = 16
@@ -32,7 +36,7 @@ def run(*, seed: int, as_json: bool) -> int:
     """Play the demo and print it. Returns the exit code: 0 where every promise holds, else 1.
 
     With `as_json` the numbers alone go to stdout, as one JSON object.
-    Raises AnvilError, CompileError, Ended or Failed where it can't be played.
+    Raises Unavailable where set-up has left something out, Ended where the keeper does not keep up.
     """
     report = play(seed=seed)
     broken = tuple(report.broken())
@@ -49,8 +53,11 @@ def run(*, seed: int, as_json: bool) -> int:
 def play(*, seed: int, steps: int = STEPS) -> DemoReport:
     """Play the demo, showing its progress on stderr, and return what came of it. Raises as `run` does."""
     began_s = time.monotonic()
-    with _ended_by_sigterm(), _progress() as tell, set_up(seed) as stage:
-        report = Play(stage, crash(seed, steps=steps), seed=seed, tell=tell).run()
+    try:
+        with _ended_by_sigterm(), _progress() as tell, set_up(seed) as stage:
+            report = Play(stage, crash(seed, steps=steps), seed=seed, tell=tell).run()
+    except (AnvilError, CompileError) as error:
+        raise Unavailable(str(error)) from error
     return replace(report, seconds=time.monotonic() - began_s)
 
 
@@ -58,7 +65,9 @@ def draw(report: DemoReport, path: Path) -> None:
     """Write the page to a file as it looks in a terminal, the table cut short."""
     console = Console(record=True, width=_DRAWN_COLUMNS, highlight=False, file=io.StringIO())
     console.print(demo_view(report, width=_DRAWN_COLUMNS, rows=_DRAWN_ROWS))
-    console.save_svg(str(path), title="scripts/demo")
+    drawn = console.export_svg(title="scripts/demo")
+    # without the fonts that a reader's browser would fetch from somewhere
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from keeper.devnet.demo.log import Line
+from keeper.domain.errors import KeeperError
 
 _WATCHDOG = 'read -r _; kill -9 "$1"'
 """Waits on a pipe whose other end only we hold: the system closes it however we end."""
@@ -22,7 +23,7 @@ _LOOKS_EVERY_S = 0.02
 _STOPS_WITHIN_S = 10.0
 
 
-class Ended(Exception):
+class Ended(KeeperError):
     """The keeper ended, or keeps silent; the message has its last words."""
 
 
@@ -116,7 +117,8 @@ class Daemon:
 
     def _read(self, stream: IO[bytes]) -> None:
         for text in stream:
-            self._lines.put(json.loads(text))
+            if text.endswith(b"\n"):  # the last line may have been cut by a kill
+                self._lines.put(json.loads(text))
         self._lines.put(None)
 
     def _said(self) -> str:

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from keeper.devnet.attacks import AttackResult
 from keeper.devnet.demo.play import Progress
 from keeper.devnet.demo.report import (
-    Attack,
     BadDebt,
     DemoReport,
     Liquidation,
@@ -40,17 +40,20 @@ _ROOMY = 96
 def progress_line(progress: Progress) -> Text:
     """Return where the play is, in a line."""
     prices = (f"{symbol} {worth(price, DOLLARS)}" for symbol, price in progress.prices_base.items())
-    return Text.assemble(
+    line = Text.assemble(
         (f"step {progress.step:>2}/{progress.steps} ", "dim"),
-        f"block {progress.block_number}  ",
-        ("  ".join(prices), "cyan"),
+        f"block {progress.block_number}",
         ("  unhealthy ", "dim"),
-        str(progress.unhealthy),
+        f"{progress.unhealthy:>2}",
         ("  liquidated ", "dim"),
-        (str(progress.liquidated), "bold green"),
+        (f"{progress.liquidated:>2}", "bold green"),
         ("  lost ", "dim"),
         str(progress.lost),
+        "  ",
+        ("  ".join(prices), "cyan"),
     )
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
 
 
 def demo_view(report: DemoReport, *, width: int, rows: int | None = None) -> RenderableType:
@@ -172,9 +175,9 @@ def _lost(lost: LostRace) -> Text:
     return Text.assemble(
         (short(draft.borrower), "bold"),
         f"  block {lost.block_number}: the rival bid {gwei(lost.rival_priority_fee_wei)} a gas, where ours "
-        f"bid {gwei(fees.max_priority_fee_per_gas_wei)}, and stood at place {lost.rival_place} before our "
-        f"{lost.place}. It paid {native(lost.rival_paid_wei)} for gas and seized {amount(seized)}; ours saw "
-        f"that at its first look and ended after {lost.gas_used:,} gas: ",
+        f"bid {gwei(fees.max_priority_fee_per_gas_wei)}, and stood at place {lost.rival_place + 1} before "
+        f"our {lost.place + 1}. It paid {native(lost.rival_paid_wei)} for gas and seized {amount(seized)}; "
+        f"ours saw that at its first look and ended after {lost.gas_used:,} gas: ",
         (f"−{native(lost.gas_wei)}", "bold"),
     )
 
@@ -200,8 +203,13 @@ def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
     )
 
 
-def _attack(attack: Attack) -> Text:
-    return Text.assemble((attack.name, "bold"), f"  {attack.ended}. ", _taken(attack.taken_wei))
+def _attack(attack: AttackResult) -> Text:
+    return Text.assemble(
+        (attack.name, "bold"),
+        f"  {attack.explanation} An executor with an allow-list loses "
+        f"{native(attack.taken_from_allow_list_wei)} WETH to it; ours and its vault: ",
+        _taken(attack.taken_wei),
+    )
 
 
 def _taken(taken_wei: int) -> tuple[str, str]:

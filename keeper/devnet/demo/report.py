@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from keeper.devnet.attacks import AttackResult
 from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Declined
 from keeper.domain.depth import Hop
@@ -13,6 +14,7 @@ from keeper.domain.plan import Plan
 
 LEAST_BORROWERS = 40
 LEAST_LIQUIDATED = 10
+ATTACKS = 3
 MOST_GAS_OF_A_LOST_RACE = 60_000
 AGREEMENT_BPS = 1
 """How far all that was realised may be from all that was predicted."""
@@ -120,16 +122,6 @@ class Sandwich:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
-    """What a stolen operator's key was tried for, on a fork."""
-
-    name: str
-    ended: str
-    """How, in words."""
-    taken_wei: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """The keeper, killed when its transaction was out and the answer was not in."""
 
@@ -164,7 +156,8 @@ class DemoReport:
     overlooked: tuple[Overlooked, ...]
     bad_debts: tuple[BadDebt, ...]
     sandwich: Sandwich | None
-    attacks: tuple[Attack, ...]
+    attacks: tuple[AttackResult, ...]
+    """With the operator's key, stolen, on a fork."""
     recovery: Recovery | None
     vault_wei: int
     """What the vault has more, by its balance."""
@@ -244,8 +237,11 @@ class DemoReport:
         elif self.sandwich.error != "FloorNotMet":
             how = self.sandwich.error or "nothing: the transaction went through"
             yield f"the sandwich was not stopped by the floor but by {how}"
-        if len(self.attacks) != 3:
-            yield f"{len(self.attacks)} attacks were tried, 3 were promised"
+        if len(self.attacks) != ATTACKS:
+            yield f"{len(self.attacks)} attacks were tried, {ATTACKS} were promised"
+        for attack in self.attacks:
+            if not attack.taken_from_allow_list_wei:
+                yield f"{attack.name} took nothing from the allow-list either: it is no attack"
         if self.recovery is None:
             yield "the keeper was never killed"
         elif self.recovery.liquidations != 1:

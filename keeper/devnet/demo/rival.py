@@ -8,9 +8,10 @@ from random import Random
 
 from keeper.abi import load
 from keeper.devnet.devnet import Devnet
+from keeper.domain.address import Address
 from keeper.domain.plan import Plan
 
-MOST_WINS = 4
+MOST_BIDS = 4
 
 _APPETITE = 0.3
 """Of the borrowers that it could go for."""
@@ -36,25 +37,26 @@ class Rival:
     def __init__(self, devnet: Devnet, *, seed: int) -> None:
         self._devnet = devnet
         self._random = Random(seed)
-        self._wins = 0
+        self._bids = 0
 
-    def bid(self, plans: Sequence[Plan], *, late: bool) -> Bid | None:
+    def bid(self, plans: Sequence[Plan], *, late: bool, sparing: Address | None = None) -> Bid | None:
         """Send one liquidation against one of these plans, which are in the order they run, or none.
 
         It keeps to a borrower whose pools no later plan goes through: those plans count on the depth that
         the earlier ones leave, and the demo shows a lost race, not what a changed market does to the rest.
-        Where it is late and nothing is won yet, it takes what there is.
+        Where it is late and it has not bid yet, it takes what there is; but nothing of who is spared.
         """
         free = [
             plan
             for place, plan in enumerate(plans)
-            if not any(plan.draft.pools & later.draft.pools for later in plans[place + 1 :])
+            if plan.draft.borrower != sparing
+            and not any(plan.draft.pools & later.draft.pools for later in plans[place + 1 :])
         ]
-        if not free or self._wins == MOST_WINS:
+        if not free or self._bids == MOST_BIDS:
             return None
-        if self._random.random() > _APPETITE and not (late and self._wins == 0):
+        if self._random.random() > _APPETITE and not (late and self._bids == 0):
             return None
-        self._wins += 1
+        self._bids += 1
         return self._send(self._random.choice(free))
 
     def _send(self, plan: Plan) -> Bid:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from keeper.abi import load, uint
 from keeper.devnet.accounts import Account
@@ -93,7 +92,8 @@ def set_up(seed: int) -> Iterator[Stage]:
     with ExitStack() as stack:
         devnet = stack.enter_context(Devnet.start(seed=seed, borrowers=BORROWERS, automine=False))
         proxy = stack.enter_context(Proxy(devnet.anvil.url))
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="keeper-demo-")))
+        folder = devnet.anvil.folder / "keeper"  # goes with the Anvil, however this process ends
+        folder.mkdir()
         give_means(devnet, devnet.rival, spender=devnet.addresses.pool)
         give_means(devnet, devnet.attacker, spender=devnet.addresses.router)
         devnet.mine()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import assert_never
@@ -22,14 +22,12 @@ from keeper.domain.position import (
 )
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Filter, Touched
-from keeper.protocols.aave_v3 import events, queries, revision_10
+from keeper.protocols.aave_v3 import events, queries
+from keeper.protocols.aave_v3.known import Known, caveat, known
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
 from keeper.protocols.aave_v3.terms import AaveTerms, steady
 from keeper.query import Log, Query
-
-_REVISIONS: Mapping[int, Revision] = {10: revision_10}
-"""By what the pool answers to ``POOL_REVISION``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +35,8 @@ class AaveV3:
     """One pool: a :class:`keeper.ports.LendingProtocol` of `Market` and `Row`."""
 
     pool: Address
+    allow_unverified: bool = False
+    """Whether a pool of an unknown revision is read and computed as the nearest older one that is known."""
 
     @property
     def name(self) -> str:
@@ -45,17 +45,20 @@ class AaveV3:
     # --- reading it
 
     def open(self) -> Query[Market]:
-        """Return the market, read whole, in three rounds."""
-        return queries.open_market(self.pool, revisions=frozenset(_REVISIONS))
+        """Return the market, read whole, in three rounds. Raises Broken where its revision is not known."""
+        return queries.open_market(self.pool, layout_of=lambda number: self._known(number).layout)
 
     def summary(self, market: Market) -> str:
-        return f"revision {market.revision}, {len(self.tokens(market))} reserves"
+        doubt = f"; UNVERIFIED: {told}" if (told := self.caveat(market)) else ""
+        return f"revision {market.revision}, {len(self.tokens(market))} reserves{doubt}"
 
     def refresh(
         self, market: Market, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
     ) -> Query[Market]:
         """Return the market at the state asked about: in one round, or whole if `configuration`."""
-        return self.open() if configuration else queries.refresh_market(self.pool, market)
+        if configuration:
+            return self.open()
+        return queries.refresh_market(self.pool, market, layout=self._known(market.revision).layout)
 
     def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
         """Return each borrower's row, in two rounds."""
@@ -121,7 +124,12 @@ class AaveV3:
             health=_health(account),
             terms=tuple(one for one in found if isinstance(one, AaveTerms)),
             declined=tuple(one for one in found if isinstance(one, DeclinedPair)),
+            caveat=self.caveat(market),
         )
+
+    def caveat(self, market: Market) -> str:
+        """Return what of this market was never verified; empty where all was."""
+        return caveat(market.revision)
 
     def _terms(
         self,
@@ -152,9 +160,11 @@ class AaveV3:
             why = _why(refused, account, collateral, debt)
         return DeclinedPair(collateral=collateral.token, debt=debt.token, why=why)
 
-    @staticmethod
-    def _revision(market: Market) -> Revision:
-        return _REVISIONS[market.revision]
+    def _revision(self, market: Market) -> Revision:
+        return self._known(market.revision).revision
+
+    def _known(self, number: int) -> Known:
+        return known(number, allow_unverified=self.allow_unverified)
 
 
 def _health(account: Account) -> Health:

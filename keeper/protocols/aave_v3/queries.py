@@ -1,15 +1,18 @@
-"""What must be known of the chain: the market in three rounds, one round a head from then on; rows in two."""
+"""What must be known of the chain: the market in three rounds, one round a head from then on; rows in two.
+
+What moved from one generation of pools to the next is asked for by a `Layout`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keeper.abi import Function, load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
-from keeper.domain.errors import Broken
 from keeper.domain.token import Token
 from keeper.erc20 import Said, said
+from keeper.protocols.aave_v3.layout import Kept, Layout
 from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 
@@ -21,23 +24,17 @@ _SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
 
 _RESERVES_LIST = _POOL.function("getReservesList")
 _RESERVE_DATA = _POOL.function("getReserveData")
-_CASH = _POOL.function("getVirtualUnderlyingBalance")
-_GRACE = _POOL.function("getLiquidationGracePeriod")
-_E_MODE_CONFIGURATION = _POOL.function("getEModeCategoryCollateralConfig")
-_E_MODE_COLLATERAL = _POOL.function("getEModeCategoryCollateralBitmap")
-_E_MODE_LTV_ZERO = _POOL.function("getEModeCategoryLtvzeroBitmap")
 _USER_CONFIGURATION = _POOL.function("getUserConfiguration")
 _USER_E_MODE = _POOL.function("getUserEMode")
 
-_E_MODES = range(1, 256)
-"""Every id that a user's uint8 may name: the pool keeps no list of those that exist."""
 _WORD = 32
 
 
 class _Listing(NamedTuple):
-    """What is known of a reserve's token before its figures are read."""
+    """What is known of a reserve before its figures are read."""
 
     token: Token
+    a_token: Address
     fault: str | None
 
 
@@ -53,42 +50,46 @@ class _Contracts(NamedTuple):
 # --- the market ---------------------------------------------------------------------------------------------
 
 
-def open_market(pool: Address, *, revisions: frozenset[int]) -> Query[Market]:
-    """Return the market, read whole. Raises Broken where its revision is none of these."""
-    (revision, provider), (assets, e_modes) = yield from both(
+def open_market(pool: Address, *, layout_of: Callable[[int], Layout]) -> Query[Market]:
+    """Return the market, read whole. `layout_of` raises Broken where the pool's revision is not known."""
+    (revision, provider), assets = yield from both(
         both(
             read_one(Call(pool, _POOL.function("POOL_REVISION").encode()), uint),
             read_one(Call(pool, _POOL.function("ADDRESSES_PROVIDER").encode()), _address),
         ),
-        both(
-            read_one(Call(pool, _RESERVES_LIST.encode()), _addresses),
-            attempt(_calls(pool, _E_MODE_CONFIGURATION, _E_MODES), _e_mode),
-        ),
+        read_one(Call(pool, _RESERVES_LIST.encode()), _addresses),
     )
-    if revision not in revisions:
-        known = ", ".join(str(one) for one in sorted(revisions))
-        raise Broken(f"pool revision {revision} is not known; {known} is")
-    used = [
-        (id_, found)
-        for id_, found in zip(_E_MODES, e_modes, strict=True)
-        if not isinstance(found, Reverted) and any(found)
-    ]
-    (contracts, listings), modes = yield from both(
-        both(_contracts(provider), _listings(pool, assets)), _e_modes(pool, used)
+    layout = layout_of(revision)
+    e_modes, (contracts, reserves, allows) = yield from both(
+        layout.e_modes(pool, assets), _figures(pool, provider, assets, layout)
     )
-    reserves, allows = yield from both(_reserves(pool, contracts.oracle, listings), _allows(contracts))
-    return _market(revision, contracts, reserves, allows, modes)
+    return _market(revision, contracts, reserves, allows, e_modes)
 
 
-def refresh_market(pool: Address, market: Market) -> Query[Market]:
+def refresh_market(pool: Address, market: Market, *, layout: Layout) -> Query[Market]:
     """Return the market with its figures as they are now, in one round.
 
     Who is listed, the e-modes and the contracts beside the pool stay as they were read.
     """
     contracts = _Contracts(market.provider, market.configurator, market.oracle, market.sentinel)
-    listings = [_Listing(reserve.token, reserve.fault) for reserve in market.reserves.values()]
-    reserves, allows = yield from both(_reserves(pool, contracts.oracle, listings), _allows(contracts))
+    listings = [
+        _Listing(reserve.token, reserve.a_token, reserve.fault) for reserve in market.reserves.values()
+    ]
+    reserves, allows = yield from both(
+        _reserves(pool, contracts.oracle, listings, layout), _allows(contracts)
+    )
     return _market(market.revision, contracts, reserves, allows, tuple(market.e_modes.values()))
+
+
+def _figures(
+    pool: Address, provider: Address, assets: Sequence[Address], layout: Layout
+) -> Query[tuple[_Contracts, tuple[Reserve, ...], bool]]:
+    """Return the contracts beside the pool, the reserves, and whether the sentinel allows liquidations."""
+    contracts, listings = yield from both(_contracts(provider, layout), _listings(pool, assets))
+    reserves, allows = yield from both(
+        _reserves(pool, contracts.oracle, listings, layout), _allows(contracts)
+    )
+    return contracts, reserves, allows
 
 
 def _market(
@@ -110,11 +111,13 @@ def _market(
     )
 
 
-def _contracts(provider: Address) -> Query[_Contracts]:
-    names = ("getPoolConfigurator", "getPriceOracle", "getPriceOracleSentinel")
+def _contracts(provider: Address, layout: Layout) -> Query[_Contracts]:
+    names = ["getPoolConfigurator", "getPriceOracle"]
+    names += ["getPriceOracleSentinel"] if layout.has_sentinel else []
     calls = [Call(provider, _PROVIDER.function(name).encode()) for name in names]
-    configurator, oracle, sentinel = yield from read(calls, _address)
-    return _Contracts(provider, configurator, oracle, None if sentinel == ZERO_ADDRESS else sentinel)
+    configurator, oracle, *sentinels = yield from read(calls, _address)
+    named = [sentinel for sentinel in sentinels if sentinel != ZERO_ADDRESS]
+    return _Contracts(provider, configurator, oracle, named[0] if named else None)
 
 
 def _allows(contracts: _Contracts) -> Query[bool]:
@@ -123,39 +126,21 @@ def _allows(contracts: _Contracts) -> Query[bool]:
     return all(not isinstance(one, Reverted) and one != 0 for one in (yield from attempt(calls, uint)))
 
 
-def _e_modes(pool: Address, used: Sequence[tuple[int, tuple[int, int, int]]]) -> Query[tuple[EMode, ...]]:
-    ids = [id_ for id_, _ in used]
-    covered, ltv_zero = yield from both(
-        read(_calls(pool, _E_MODE_COLLATERAL, ids), uint), read(_calls(pool, _E_MODE_LTV_ZERO, ids), uint)
-    )
-    return tuple(
-        EMode(
-            id=id_,
-            ltv_bps=ltv_bps,
-            liquidation_threshold_bps=threshold_bps,
-            liquidation_bonus_bps=bonus_bps,
-            collateral_bitmap=collateral_bitmap,
-            ltv_zero_bitmap=ltv_zero_bitmap,
-        )
-        for (id_, (ltv_bps, threshold_bps, bonus_bps)), collateral_bitmap, ltv_zero_bitmap in zip(
-            used, covered, ltv_zero, strict=True
-        )
-    )
-
-
 # --- reserves -----------------------------------------------------------------------------------------------
 
 
-def _reserves(pool: Address, oracle: Address, listings: Sequence[_Listing]) -> Query[tuple[Reserve, ...]]:
+def _reserves(
+    pool: Address, oracle: Address, listings: Sequence[_Listing], layout: Layout
+) -> Query[tuple[Reserve, ...]]:
     """Return the reserves' figures, in one round. One that the oracle reverts for is left unpriced."""
     assets = [listing.token.address for listing in listings]
     (stored, cash), (graces, prices) = yield from both(
         both(
             read(_calls(pool, _RESERVE_DATA, assets), _stored),
-            read(_calls(pool, _CASH, assets), uint),
+            layout.cash(pool, [Kept(one.token.address, one.a_token) for one in listings]),
         ),
         both(
-            read(_calls(pool, _GRACE, assets), uint),
+            layout.graces(pool, assets),
             attempt(_calls(oracle, _PRICE, assets), uint),
         ),
     )
@@ -166,11 +151,11 @@ def _reserve(
     listing: _Listing, stored: tuple[Any, ...], cash_raw: int, grace_until_s: int, price: int | Reverted
 ) -> Reserve:
     bitmap, liquidity_index, liquidity_rate, debt_index, debt_rate, _, updated_at_s, id_ = stored[:8]
-    a_token, _, debt_token = stored[8:11]
+    debt_token = stored[10]
     return Reserve(
         id=id_,
         token=listing.token,
-        a_token=a_token,
+        a_token=listing.a_token,
         debt_token=debt_token,
         configuration=Configuration.unpack(bitmap),
         liquidity_index_ray=liquidity_index,
@@ -193,19 +178,17 @@ def _listings(pool: Address, assets: Sequence[Address]) -> Query[tuple[_Listing,
     their health; only liquidating into or out of it is left alone.
     """
     told, stored = yield from both(said(assets), read(_calls(pool, _RESERVE_DATA, assets), _stored))
-    return tuple(
-        _listing(asset, says, Configuration.unpack(data[0]).decimals)
-        for asset, says, data in zip(assets, told, stored, strict=True)
-    )
+    return tuple(_listing(asset, says, data) for asset, says, data in zip(assets, told, stored, strict=True))
 
 
-def _listing(asset: Address, says: Said, counted: int) -> _Listing:
+def _listing(asset: Address, says: Said, stored: tuple[Any, ...]) -> _Listing:
+    counted, a_token = Configuration.unpack(stored[0]).decimals, stored[8]
     fault = None
     if says.decimals is None:
         fault = "its decimals() fails"
     elif says.decimals != counted:
         fault = f"its decimals() says {says.decimals} where the market counts {counted}"
-    return _Listing(Token(address=asset, symbol=says.symbol, decimals=counted), fault)
+    return _Listing(Token(address=asset, symbol=says.symbol, decimals=counted), a_token, fault)
 
 
 # --- borrowers ----------------------------------------------------------------------------------------------
@@ -250,11 +233,6 @@ def _calls(to: Address, function: Function, arguments: Sequence[object]) -> list
 def _stored(answer: bytes) -> tuple[Any, ...]:
     (reserve,) = _RESERVE_DATA.decode(answer)
     return tuple(reserve)
-
-
-def _e_mode(answer: bytes) -> tuple[int, int, int]:
-    ((ltv_bps, threshold_bps, bonus_bps),) = _E_MODE_CONFIGURATION.decode(answer)
-    return ltv_bps, threshold_bps, bonus_bps
 
 
 def _address(answer: bytes) -> Address:

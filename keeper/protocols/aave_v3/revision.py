@@ -1,7 +1,8 @@
 """What the arithmetic of one pool revision provides, and the values it speaks of.
 
 Each revision is a package beside this module (``revision_10``), which implements `Revision` by its
-functions. Revisions differ in rounding, in the accrual formula and in their rules; the shapes do not.
+functions. Revisions differ in rounding, in the accrual formula and in their rules; the shapes do not. What is
+the same in two of them stands in both.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Pair:
 
 
 class Refusal(StrEnum):
-    """Why a liquidation reverts: the pool's error, or the compiler's panic."""
+    """Why a liquidation reverts: the pool's error, by its name since 3.4, or the compiler's panic."""
 
     SELF_LIQUIDATION = "SelfLiquidation"
     RESERVE_INACTIVE = "ReserveInactive"
@@ -89,7 +90,7 @@ class Refusal(StrEnum):
     DUST = "MustNotLeaveDust"
     NOTHING_BURNED = "InvalidBurnAmount"
     NO_CASH = "Panic(0x11)"
-    """Less cash in the collateral's reserve than is seized: the virtual balance underflows."""
+    """Less cash in the collateral's reserve than is seized: what is available underflows."""
     ZERO_PRICE = "Panic(0x12)"
     """A price of zero is divided by."""
     NO_PRICE = "no price"
@@ -179,12 +180,15 @@ class Revision(Protocol):
         """Return what a call with `debt_to_cover` does, or why it reverts."""
         ...
 
-    def health_factor_wad(self, *, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
-        """Return the health factor of these totals; it rises with the first two and falls with the third."""
-        ...
-
     def remainder(self, pair: Pair, close: Close) -> Remainder:
         """Return what is left of the whole position after `close`."""
+        ...
+
+    def best_health_wad(self, first: Remainder, last: Remainder) -> int:
+        """Return a health factor that no repay between those of `first` and `last` leaves exceeded.
+
+        Both are left by repaying one debt for one collateral, more of it in the `last`.
+        """
         ...
 
     def feasible(self, pair: Pair) -> tuple[Stretch, ...] | Refusal:

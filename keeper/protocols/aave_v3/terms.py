@@ -187,9 +187,9 @@ class AaveTerms:
     def _reaching(self, stretch: Stretch, target_wad: int) -> int | None:
         """Return the smallest repay of the stretch that reaches the target.
 
-        What is left of the collateral's and of the debt's value can only fall as more is repaid. So between
-        two amounts health is nowhere better than with the collateral of the first and the debt of the
-        second; where even that misses the target, nothing in between reaches it.
+        What is left of the collateral's and of the debt's value can only fall as more is repaid. So what
+        two amounts leave bounds the health between them; where the bound misses the target, nothing in
+        between reaches it.
         """
         remainder = cache(self._remainder)
 
@@ -197,13 +197,7 @@ class AaveTerms:
             return remainder(repay).health_factor_wad >= target_wad
 
         def may_reach(least: int, most: int) -> bool:
-            held, owed = remainder(least), remainder(most)
-            best_wad = self.revision.health_factor_wad(
-                collateral_base=held.collateral_base,
-                threshold_base_bps=held.threshold_base_bps,
-                debt_base=owed.debt_base,
-            )
-            return best_wad >= target_wad
+            return self.revision.best_health_wad(remainder(least), remainder(most)) >= target_wad
 
         least = stretch.least_raw
         if not reaches(least):

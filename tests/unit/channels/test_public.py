@@ -63,6 +63,8 @@ def test_parse__any_other_result__unclear(reply: object) -> None:
         ("Failed to decode transaction", Refusal.INVALID),
         # reth
         ("txpool is full", Refusal.UNDERPRICED),
+        # gateways that know fewer types than we send
+        ("unknown transaction type", Refusal.INVALID),
     ],
 )
 def test_parse__known_spelling__refused_with_its_kind(message: str, kind: Refusal) -> None:

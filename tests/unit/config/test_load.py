@@ -176,5 +176,23 @@ def test_load__market_of_another_chain__found_before_any_endpoint_is_asked() -> 
     found = mistakes({"KEEPER_CHAIN_ID": "1", "KEEPER_MARKETS": f"{AAVE_ETHEREUM},{AAVE_ARBITRUM}"})
     assert found == (
         f"KEEPER_MARKETS: {AAVE_ARBITRUM} is a market of chain 10 (Optimism) and chain 137 (Polygon) "
-        "and chain 42161 (Arbitrum), not of chain 1 (Ethereum)",
+        "and chain 42161 (Arbitrum) and chain 43114 (Avalanche), not of chain 1 (Ethereum)",
     )
+
+
+def test_load__named_market_of_another_chain__found_though_its_address_is_on_this_one_too() -> None:
+    assert mistakes({"KEEPER_CHAIN_ID": "10", "KEEPER_MARKETS": "aave-v3:arbitrum"}) == (
+        "KEEPER_MARKETS: aave-v3:arbitrum is a market of chain 42161 (Arbitrum), not of chain 10 (Optimism)",
+    )
+
+
+def test_load__named_markets_of_two_chains__those_of_one_expected() -> None:
+    assert mistakes({"KEEPER_MARKETS": "aave-v3:arbitrum,aave-v3:base"}) == (
+        "KEEPER_MARKETS: names markets of chain 42161 (Arbitrum) and chain 8453 (Base); "
+        "expected those of one chain",
+    )
+
+
+def test_load__market_by_name_and_by_address__named_twice() -> None:
+    (found,) = mistakes({"KEEPER_MARKETS": f"aave-v3:ethereum-core,{AAVE_ETHEREUM}"})
+    assert found == f"KEEPER_MARKETS: names {AAVE_ETHEREUM} twice"

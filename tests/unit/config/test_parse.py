@@ -54,7 +54,9 @@ def test_scaled__wad__as_written(text: str, expected: int) -> None:
         (parse.endpoint, "localhost:8545", "begins with http://, https://, ws:// or wss://"),
         (parse.endpoint, "http://", "expected a URL"),
         (parse.endpoint, "http://host:port", "expected a URL"),
-        (parse.market, "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", "such as aave-v3:0x…"),
+        (parse.market, "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", "such as aave-v3:ethereum-core"),
+        (parse.market, "aave-v3:etherum-core", "did you mean ethereum-core?"),
+        (parse.market, "aave-v3:", "a name that `keeper markets` lists, got ''"),
         (parse.market, "aave-v4:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", "did you mean aave-v3?"),
         (parse.market, "aave-v3:0x12", "is not an address"),
         (parse.market, AAVE + "@latest", "the number of a block after @, got 'latest'"),
@@ -77,6 +79,13 @@ def test_market__with_and_without_a_block__both_parts() -> None:
     assert parse.market(AAVE + "@16291127").from_block == 16_291_127
     assert parse.market(AAVE).from_block is None
     assert str(parse.market(AAVE.lower())) == AAVE
+
+
+def test_market__by_name__its_address_and_its_chain() -> None:
+    found = parse.market("aave-v3:Ethereum-Core@16291127")
+    assert (found.address, found.from_block) == (parse.market(AAVE).address, 16_291_127)
+    assert str(found) == "aave-v3:ethereum-core"
+    assert [one.chain_id for one in found.may_be_on] == [1]
 
 
 def test_whole__underscores__allowed_as_in_python() -> None:

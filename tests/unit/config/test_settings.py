@@ -126,6 +126,8 @@ def test_trading__known_chain__what_is_set_comes_first() -> None:
         (f"{AAVE_ETHEREUM}@20000000", 1, 20_000_000),  # as given
         (f"{AAVE_ETHEREUM}@0", 1, 0),  # given too
         (AAVE_ETHEREUM, 1, 16_291_127),  # known
+        ("aave-v3:ethereum-core", 1, 16_291_127),  # named
+        ("aave-v3:gnosis", 100, 0),  # its deployment is not known
         (f"aave-v3:{ONE}", 1, 0),  # not known
     ],
 )

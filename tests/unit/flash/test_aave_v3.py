@@ -18,6 +18,7 @@ from keeper.query import Answer, Ask, Call, Reverted, run
 POOL = Address(b"\x99" * 20)
 EXECUTOR = Address(b"\x77" * 20)
 LENT, UNLISTED, PAUSED, INACTIVE, CLOSED = (Address(bytes([n]) * 20) for n in range(1, 6))
+A_TOKEN = Address(b"\xa0" * 20)
 _ABI = load("aave_v3_pool")
 _ACTIVE, _PAUSED, _LENDS = 1 << 56, 1 << 60, 1 << 63
 _BITMAPS = {
@@ -32,8 +33,9 @@ _BITMAPS = {
 class Pool:
     """A World in which a pool of these reserves, each with 500 of cash, answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, revision: int = 10) -> None:
         self.rounds = 0
+        self.revision = revision
 
     async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
         self.rounds += 1
@@ -41,14 +43,20 @@ class Pool:
 
     def _one(self, ask: Ask) -> Answer:
         assert isinstance(ask, Call)
+        if ask.data == load("erc20").function("balanceOf").encode(A_TOKEN) and ask.to in _BITMAPS:
+            return (400).to_bytes(32, "big")
         if ask.to != POOL:
             return Reverted(b"")
+        if ask.data == _ABI.function("POOL_REVISION").encode():
+            return self.revision.to_bytes(32, "big")
         if ask.data == _ABI.function("FLASHLOAN_PREMIUM_TOTAL").encode():
             return (5).to_bytes(32, "big")
-        if ask.data.startswith(_ABI.function("getConfiguration").selector):
-            return _BITMAPS[Address(ask.data[-20:])].to_bytes(32, "big")
+        if ask.data.startswith(_ABI.function("getReserveData").selector):
+            words = [0] * 15
+            words[0], words[8] = _BITMAPS[Address(ask.data[-20:])], int.from_bytes(A_TOKEN)
+            return b"".join(each.to_bytes(32, "big") for each in words)
         assert ask.data.startswith(_ABI.function("getVirtualUnderlyingBalance").selector)
-        return (500).to_bytes(32, "big")
+        return Reverted(b"") if self.revision < 4 else (500).to_bytes(32, "big")
 
 
 async def test_load__reserves_of_every_kind__only_those_that_lend_in_one_round() -> None:
@@ -57,6 +65,21 @@ async def test_load__reserves_of_every_kind__only_those_that_lend_in_one_round()
     lendable = await run(query, Mined(hash=Hash32(bytes(32))), world)
     assert lendable == Lendable(premium_bps=5, available_raw={LENT: 500})
     assert world.rounds == 1
+
+
+async def test_load__pool_without_virtual_balances__lends_what_its_a_tokens_have() -> None:
+    world = Pool(revision=1)
+    query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED])
+    lendable = await run(query, Mined(hash=Hash32(bytes(32))), world)
+    assert lendable == Lendable(premium_bps=5, half_up=True, available_raw={LENT: 400})
+    assert world.rounds == 2
+
+
+@pytest.mark.parametrize(("revision", "half_up"), [(1, True), (7, True), (8, True), (9, False), (11, False)])
+async def test_load__pool_revision__says_how_the_premium_rounds(revision: int, half_up: bool) -> None:
+    query = AaveV3Flash(pool=POOL).load([LENT])
+    lendable = await run(query, Mined(hash=Hash32(bytes(32))), Pool(revision=revision))
+    assert lendable.half_up is half_up
 
 
 async def test_load__no_pool_there__is_broken() -> None:
@@ -69,6 +92,12 @@ async def test_load__no_pool_there__is_broken() -> None:
 )
 def test_fee_raw__premium_of_five_bps__rounds_up(amount_raw: int, fee_raw: int) -> None:
     lendable = Lendable(premium_bps=5, available_raw={})
+    assert AaveV3Flash(pool=POOL).fee_raw(lendable, amount_raw) == fee_raw
+
+
+@pytest.mark.parametrize(("amount_raw", "fee_raw"), [(0, 0), (999, 0), (1_000, 1), (2_999, 1), (3_000, 2)])
+def test_fee_raw__pool_that_rounds_half_up__does_too(amount_raw: int, fee_raw: int) -> None:
+    lendable = Lendable(premium_bps=5, half_up=True, available_raw={})
     assert AaveV3Flash(pool=POOL).fee_raw(lendable, amount_raw) == fee_raw
 
 

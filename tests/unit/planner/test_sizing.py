@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -311,6 +312,10 @@ def test_value_wei__both_amounts__is_at_the_mid_prices() -> None:
 # --- max_close ----------------------------------------------------------------------------------------------
 
 
+def over(minimum_wei: int) -> Callable[[Evaluation], int]:
+    return lambda size: size.profit_wei - minimum_wei
+
+
 @settings(max_examples=100, deadline=None)
 @given(SEEDS, SHAPES, st.integers(0, 10_000))
 def test_max_close__random_close__keeps_what_it_must_and_more_would_not(
@@ -322,7 +327,7 @@ def test_max_close__random_close__keeps_what_it_must_and_more_would_not(
     best = evaluated(best)
     minimum_wei = best.profit_wei * (seed % 100) // 100
     least_wei = max(minimum_wei, -(-best.profit_wei * keep_bps // 10_000))
-    largest = evaluated(max_close(trade, best, minimum_wei=minimum_wei, keep_bps=keep_bps))
+    largest = evaluated(max_close(trade, best, spare_wei=over(minimum_wei), keep_bps=keep_bps))
     assert largest.repay_raw >= best.repay_raw
     assert largest.profit_wei >= least_wei
     slack_wei = 4 + 2 * unit_wei(trade)
@@ -337,22 +342,34 @@ def test_max_close__random_close__keeps_what_it_must_and_more_would_not(
 def test_max_close__all_the_profit_kept__is_about_the_best_size() -> None:
     trade = small_trade(owed_raw=40_000)
     best = evaluated(max_profit(trade))
-    largest = evaluated(max_close(trade, best, minimum_wei=0, keep_bps=10_000))
+    largest = evaluated(max_close(trade, best, spare_wei=over(0), keep_bps=10_000))
     assert largest.profit_wei >= best.profit_wei
 
 
 def test_max_close__minimum_above_the_best__is_declined() -> None:
     trade = small_trade(owed_raw=40_000)
     best = evaluated(max_profit(trade))
-    declined = max_close(trade, best, minimum_wei=best.profit_wei + 1, keep_bps=0)
+    declined = max_close(trade, best, spare_wei=over(best.profit_wei + 1), keep_bps=0)
     assert isinstance(declined, Declined) and declined.reason is Reason.BELOW_MINIMUM
+
+
+def test_max_close__the_minimum_grows_with_the_repay__is_the_largest_that_still_clears_it() -> None:
+    trade = small_trade(owed_raw=400_000)
+    best = evaluated(max_profit(trade))
+
+    def spare_wei(size: Evaluation) -> int:
+        return size.profit_wei - size.repay_raw * best.profit_wei // best.repay_raw * 9 // 10
+
+    largest = evaluated(max_close(trade, best, spare_wei=spare_wei, keep_bps=0))
+    assert best.repay_raw < largest.repay_raw < trade.terms.feasible[-1].most_raw
+    assert spare_wei(largest) >= 0 > spare_wei(evaluated(evaluate(trade, largest.repay_raw + 200)))
 
 
 def test_max_close__full_clear_pays_beyond_the_hole__is_the_full_clear() -> None:
     trade = small_trade(owed_raw=10**6, depth_raw=10**12, dust_raw=300_000)
     assert len(trade.terms.feasible) == 2
     best = evaluated(max_profit(trade))
-    assert evaluated(max_close(trade, best, minimum_wei=0, keep_bps=9_000)).repay_raw == 10**6
+    assert evaluated(max_close(trade, best, spare_wei=over(0), keep_bps=9_000)).repay_raw == 10**6
 
 
 def test_max_close__full_clear_does_not_pay__stays_before_the_hole() -> None:
@@ -362,7 +379,7 @@ def test_max_close__full_clear_does_not_pay__stays_before_the_hole() -> None:
     edge = evaluated(evaluate(trade, before))
     last = evaluated(evaluate(trade, 10**6))
     assert last.profit_wei < edge.profit_wei < best.profit_wei and edge.profit_wei > 0
-    largest = max_close(trade, best, minimum_wei=edge.profit_wei, keep_bps=0)
+    largest = max_close(trade, best, spare_wei=over(edge.profit_wei), keep_bps=0)
     assert evaluated(largest).repay_raw == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -123,6 +124,12 @@ def test_event_log__nothing_will_be_sent__the_start_says_so() -> None:
     keyless = Started(head=HEAD, markets=(MARKET,), borrowers=1, pools=1, operator=None, dry_run=False)
     assert logged(dry)[0].endswith("nothing will be sent (dry run)\n")
     assert logged(keyless)[0].endswith("nothing will be sent (no key)\n")
+
+
+def test_text_line__plan_that_rests_on_what_nobody_verified__marked() -> None:
+    doubtful = replace(PLAN, draft=replace(PLAN.draft, caveat="pool revision 12 is not known"))
+    (line,) = logged(Planned(head=HEAD, plan=doubtful))
+    assert line.endswith("; UNVERIFIED: pool revision 12 is not known\n")
 
 
 def test_event_log__left_alone_again_for_the_same_reason__said_once() -> None:

@@ -19,6 +19,7 @@ from keeper.render.scan import scan_view
 from tests.unit.render.reports import (
     BORROWER,
     DEPLOY_REPORT,
+    PLAN,
     PLAN_REPORT,
     SCAN_REPORT,
     UNPROFITABLE,
@@ -94,6 +95,14 @@ def test_plan_view__not_chosen__says_why(report: PlanReport, said: str) -> None:
     text = shown(plan_view(report))
     assert said in text
     assert "●" not in text
+
+
+def test_plan_view__resting_on_what_nobody_verified__says_so() -> None:
+    assert "unverified" not in shown(plan_view(PLAN_REPORT))
+    doubtful = replace(PLAN, draft=replace(PLAN.draft, caveat="pool revision 12 is not known"))
+    text = shown(plan_view(replace(PLAN_REPORT, decision=doubtful)))
+    assert "unverified" in text
+    assert "pool revision 12 is not known" in text
 
 
 def test_plan_view__tip__a_line_of_its_own() -> None:

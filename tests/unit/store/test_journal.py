@@ -143,23 +143,32 @@ def test_concluded__second_outcome__is_our_bug_and_changes_nothing(path: Path) -
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.intended(submission())
         journal.concluded(submission(), OUTCOMES[2])
-        with pytest.raises(Invariant, match="refused a line"):
+        with pytest.raises(Invariant, match="was not intended, or has its outcome"):
             journal.concluded(submission(), OUTCOMES[0])
         assert journal.submissions() == ((submission(), OUTCOMES[2]),)
 
 
 def test_concluded__never_intended__is_our_bug(path: Path) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
-        with pytest.raises(Invariant, match="never intended"):
+        with pytest.raises(Invariant, match="was not intended"):
             journal.concluded(submission(), OUTCOMES[2])
         journal.intended(submission())  # the transaction before was ended
 
 
-def test_intended__same_transaction_twice__is_our_bug(path: Path) -> None:
+def test_intended__again_while_it_has_no_outcome__is_our_bug(path: Path) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.intended(submission())
-        with pytest.raises(Invariant, match="refused a line"):
+        with pytest.raises(Invariant, match="intended already"):
             journal.intended(submission())
+        assert journal.submissions() == ((submission(), None),)
+
+
+def test_intended__again_after_its_outcome__both_are_kept(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for outcome in (OUTCOMES[2], OUTCOMES[0]):
+            journal.intended(submission())
+            journal.concluded(submission(), outcome)
+        assert journal.submissions() == ((submission(), OUTCOMES[2]), (submission(), OUTCOMES[0]))
 
 
 def test_predicted_and_declined__kept_to_the_wei(path: Path) -> None:

@@ -128,9 +128,9 @@ def test_step__receipt_not_deep_enough__waits_for_the_blocks_on_it() -> None:
     assert state == CONCLUDED
 
 
-def test_step__receipt_of_a_block_after_the_head__waits_for_the_head() -> None:
-    state, commands = step(TAKEN, looked(head=100, found=receipt(block=101)))
-    assert (state, commands) == (MINED, ())
+@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT, MINED])
+def test_step__receipt_of_a_block_after_the_head__is_still_to_come(state: State) -> None:
+    assert step(state, looked(head=100, found=receipt(block=101))) == (TAKEN, ())
 
 
 def test_step__reorg_takes_the_block_away__sent_again_in_state_only() -> None:

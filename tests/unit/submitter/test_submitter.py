@@ -326,3 +326,16 @@ def test_in_flight__mined__is_so_no_more() -> None:
     submitter.tell(one, looked(found=receipt(), confirmations=5))
     assert submitter.in_flight() == ()
     assert submitter.waiting() == (one,)
+
+
+def test_stuck__known_and_past_its_deadline__until_it_is_in_a_block() -> None:
+    submitter = Submitter()
+    one = submission()
+    submitter.recover([one])
+    late_s = one.deadline_s + 1
+    assert submitter.stuck(at_s=late_s) == (), "it is in doubt: nobody knows whether it is anywhere"
+    submitter.tell(one, looked(known=True))
+    assert submitter.stuck(at_s=one.deadline_s) == ()
+    assert submitter.stuck(at_s=late_s) == (one,)
+    submitter.tell(one, looked(found=receipt(), confirmations=5))
+    assert submitter.stuck(at_s=late_s) == ()

@@ -1,9 +1,11 @@
-"""Pool revision 10: Aave V3.6, mirrored from ``@aave-dao/aave-v3-origin`` 3.6.0. Pure arithmetic.
+"""Pool revisions 9 and 10: Aave V3.5 and V3.6, which share one arithmetic. Pure.
+
+Mirrored from ``@aave-dao/aave-v3-origin`` 3.6.0.
 
 Implements :class:`keeper.protocols.aave_v3.revision.Revision` by its functions.
 """
 
-from keeper.protocols.aave_v3.revision_10.account import account, account_data, accrue, health_factor_wad
+from keeper.protocols.aave_v3.revision_10.account import account, account_data, accrue, best_health_wad
 from keeper.protocols.aave_v3.revision_10.feasible import feasible
 from keeper.protocols.aave_v3.revision_10.liquidation import close, pair, refusal, remainder
 
@@ -11,9 +13,9 @@ __all__ = [
     "account",
     "account_data",
     "accrue",
+    "best_health_wad",
     "close",
     "feasible",
-    "health_factor_wad",
     "pair",
     "refusal",
     "remainder",

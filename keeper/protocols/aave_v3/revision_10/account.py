@@ -15,7 +15,7 @@ from keeper.domain.fixed_point import (
     mul_div_half_up,
     mul_div_up,
 )
-from keeper.protocols.aave_v3.revision import MAX_UINT, Account, Collateral, Debt, Indices
+from keeper.protocols.aave_v3.revision import MAX_UINT, Account, Collateral, Debt, Indices, Remainder
 from keeper.protocols.aave_v3.state import EMode, Market, Reserve, Row
 
 
@@ -65,21 +65,21 @@ def account(market: Market, row: Row, *, at_s: int) -> Account:
         collateral_base=held_base,
         threshold_base_bps=threshold_base_bps,
         debt_base=owed_base,
-        health_factor_wad=health_factor_wad(
-            collateral_base=held_base, threshold_base_bps=threshold_base_bps, debt_base=owed_base
-        ),
+        health_factor_wad=health_factor_wad(threshold_base_bps=threshold_base_bps, debt_base=owed_base),
         unpriced=tuple(reserve for reserve in reserves if not reserve.priced),
     )
 
 
-def health_factor_wad(*, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
-    """Return the health factor: half up, then floored; the largest uint without debt.
-
-    Earlier revisions take a detour over the average threshold, which needs the collateral's own value.
-    """
+def health_factor_wad(*, threshold_base_bps: int, debt_base: int) -> int:
+    """Return the health factor: half up, then floored; the largest uint without debt."""
     if debt_base == 0:
         return MAX_UINT
     return mul_div_half_up(threshold_base_bps, WAD, debt_base) // BPS
+
+
+def best_health_wad(first: Remainder, last: Remainder) -> int:
+    """Return what no repay between these two exceeds, where value falls from the first to the last."""
+    return health_factor_wad(threshold_base_bps=first.threshold_base_bps, debt_base=last.debt_base)
 
 
 def account_data(account: Account) -> tuple[int, int, int, int, int, int]:

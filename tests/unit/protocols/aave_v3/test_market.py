@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from keeper.domain.address import Address
@@ -62,6 +64,19 @@ def test_opportunity__pair_ruled_out__declined_with_why(market_: Market, reason:
     assert found.terms == ()
     (declined,) = found.declined
     assert (declined.why.reason, declined.why.detail) == (reason, detail)
+
+
+def test_opportunity__revision_that_is_known__has_no_caveat() -> None:
+    assert opportunity(market(reserve(0), reserve(1, decimals=6))).caveat == ""
+
+
+def test_opportunity__unknown_revision_allowed__computed_as_the_newest_and_marked() -> None:
+    unknown = replace(market(reserve(0), reserve(1, decimals=6)), revision=12)
+    block = NextBlock(number=1, timestamp_s=NOW_S, base_fee_wei=0, coinbase=BORROWER)
+    protocol = AaveV3(pool=POOL, allow_unverified=True)
+    found = protocol.opportunity(unknown, POSITION, _UNHEALTHY, block=block, deadline_s=NOW_S)
+    assert found.terms
+    assert found.caveat == "pool revision 12 is not known: computed as revision 11"
 
 
 def test_opportunity__grace_over_by_a_second__has_terms() -> None:

@@ -11,8 +11,8 @@ from keeper.domain.address import word
 from keeper.domain.fixed_point import RAY, WAD
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Interval, Opportunity
-from keeper.protocols.aave_v3 import AaveV3, revision_10
-from keeper.protocols.aave_v3.revision import MAX_UINT, Close, Kind, Pair, Refusal
+from keeper.protocols.aave_v3 import AaveV3, revision_1, revision_7, revision_8, revision_10, revision_11
+from keeper.protocols.aave_v3.revision import MAX_UINT, Close, Kind, Pair, Refusal, Revision
 from keeper.protocols.aave_v3.state import Market, Row
 from keeper.protocols.aave_v3.terms import AaveTerms, steady
 from tests.unit.protocols.aave_v3.markets import (
@@ -28,37 +28,47 @@ from tests.unit.protocols.aave_v3.markets import (
     token,
 )
 
-_MUCH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_MUCH = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def pairs_of(market_: Market, row_: Row) -> list[Pair]:
-    account = revision_10.account(market_, row_, at_s=NOW_S)
+_REVISIONS: dict[str, Revision] = {
+    "3.0": revision_1,
+    "3.3": revision_7,
+    "3.4": revision_8,
+    "3.6": revision_10,
+    "3.7": revision_11,
+}
+for_each_revision = pytest.mark.parametrize("revision", _REVISIONS.values(), ids=_REVISIONS)
+
+
+def pairs_of(market_: Market, row_: Row, revision: Revision = revision_10) -> list[Pair]:
+    account = revision.account(market_, row_, at_s=NOW_S)
     return [
-        revision_10.pair(account, collateral=collateral.reserve, debt=debt.reserve)
+        revision.pair(account, collateral=collateral.reserve, debt=debt.reserve)
         for collateral in account.collaterals
         for debt in account.debts
     ]
 
 
-def terms_of(pair: Pair, late: Pair | None = None) -> AaveTerms | Refusal:
-    stretches = revision_10.feasible(pair)
+def terms_of(pair: Pair, revision: Revision = revision_10) -> AaveTerms | Refusal:
+    stretches = revision.feasible(pair)
     if isinstance(stretches, Refusal):
         return stretches
     return AaveTerms(
-        revision=revision_10,
+        revision=revision,
         pool=POOL,
         borrower=BORROWER,
         pair=pair,
-        late=late or pair,
+        late=pair,
         stretches=steady(stretches),
     )
 
 
-def tried(pair: Pair) -> dict[int, Close]:
+def tried(pair: Pair, revision: Revision) -> dict[int, Close]:
     """Return what every possible call does, by the amount really repaid; those that revert are left out."""
     closes: dict[int, Close] = {}
     for debt_to_cover in range(1, pair.limit_raw + 2):
-        close = revision_10.close(pair, debt_to_cover=debt_to_cover)
+        close = revision.close(pair, debt_to_cover=debt_to_cover, receive_a_token=False)
         if isinstance(close, Close) and close.repaid_raw > 0:
             closes[close.repaid_raw] = close
     return closes
@@ -76,14 +86,15 @@ def opportunity(market_: Market, row_: Row, *, deadline_s: int = NOW_S) -> Oppor
 # --- what may be repaid -------------------------------------------------------------------------------------
 
 
+@for_each_revision
 @_MUCH
-@given(small_positions())
+@given(position=small_positions())
 def test_feasible__small_position__exactly_the_amounts_that_go_through(
-    position: tuple[Market, Row],
+    revision: Revision, position: tuple[Market, Row]
 ) -> None:
-    for pair in pairs_of(*position):
-        stretches = revision_10.feasible(pair)
-        going_through = set(tried(pair))
+    for pair in pairs_of(*position, revision):
+        stretches = revision.feasible(pair)
+        going_through = set(tried(pair, revision))
         if isinstance(stretches, Refusal):
             event(f"none, {stretches}")
             assert going_through == set()
@@ -92,16 +103,17 @@ def test_feasible__small_position__exactly_the_amounts_that_go_through(
         assert going_through == {n for one in stretches for n in range(one.least_raw, one.most_raw + 1)}
 
 
+@for_each_revision
 @_MUCH
-@given(small_positions())
+@given(position=small_positions())
 def test_steady__small_position__drops_only_what_costs_about_as_much_as_the_cap(
-    position: tuple[Market, Row],
+    revision: Revision, position: tuple[Market, Row]
 ) -> None:
-    for pair in pairs_of(*position):
-        terms = terms_of(pair)
+    for pair in pairs_of(*position, revision):
+        terms = terms_of(pair, revision)
         if isinstance(terms, Refusal):
             continue
-        closes = tried(pair)
+        closes = tried(pair, revision)
         kept = set(amounts(terms))
         assert kept <= set(closes)
         for repay in set(closes) - kept:
@@ -111,17 +123,20 @@ def test_steady__small_position__drops_only_what_costs_about_as_much_as_the_cap(
             assert not closes[repay].stays_collateral
 
 
-@settings(_MUCH, max_examples=100)
-@given(small_positions())
-def test_settle__every_feasible_amount__is_what_the_call_moves(position: tuple[Market, Row]) -> None:
-    for pair in pairs_of(*position):
-        terms = terms_of(pair)
+@for_each_revision
+@settings(_MUCH, max_examples=50)
+@given(position=small_positions())
+def test_settle__every_feasible_amount__is_what_the_call_moves(
+    revision: Revision, position: tuple[Market, Row]
+) -> None:
+    for pair in pairs_of(*position, revision):
+        terms = terms_of(pair, revision)
         if isinstance(terms, Refusal):
             continue
         for repay in amounts(terms):
             settled = terms.settle(repay)
             cover = load("aave_v3_pool").function("liquidationCall").arguments(terms.call(repay).data)[3]
-            close = revision_10.close(pair, debt_to_cover=cover)
+            close = revision.close(pair, debt_to_cover=cover, receive_a_token=False)
             assert isinstance(close, Close)
             assert settled.repaid_raw == close.repaid_raw == settled.repaid_limit_raw == repay
             assert settled.seized_raw == close.seized_raw == settled.seized_least_raw
@@ -169,13 +184,14 @@ def test_feasible__collateral_short_of_debt__ends_in_what_it_is_worth() -> None:
 # --- health -------------------------------------------------------------------------------------------------
 
 
+@for_each_revision
 @_MUCH
-@given(small_positions(), st.integers(10**17, 3 * WAD))
+@given(position=small_positions(), target_wad=st.integers(10**17, 3 * WAD))
 def test_repay_for_health__small_position__the_smallest_that_reaches_it(
-    position: tuple[Market, Row], target_wad: int
+    revision: Revision, position: tuple[Market, Row], target_wad: int
 ) -> None:
-    for pair in pairs_of(*position):
-        terms = terms_of(pair)
+    for pair in pairs_of(*position, revision):
+        terms = terms_of(pair, revision)
         if isinstance(terms, Refusal):
             continue
         reaching = [n for n in amounts(terms) if terms.health_after_wad(n) >= target_wad]
@@ -183,7 +199,8 @@ def test_repay_for_health__small_position__the_smallest_that_reaches_it(
         assert terms.repay_for_health(target_wad) == min(reaching, default=None)
 
 
-@settings(max_examples=200, deadline=None)
+@for_each_revision
+@settings(max_examples=100, deadline=None)
 @given(
     decimals=st.tuples(st.sampled_from([6, 8, 18]), st.sampled_from([6, 8, 18])),
     prices=st.tuples(st.integers(DOLLAR // 100, 10**5 * DOLLAR), st.integers(DOLLAR // 100, 10**5 * DOLLAR)),
@@ -191,25 +208,38 @@ def test_repay_for_health__small_position__the_smallest_that_reaches_it(
     health_bps=st.integers(9_000, 9_999),
     target_bps=st.integers(10_000, 11_000),
     indices=st.tuples(st.integers(RAY, 2 * RAY), st.integers(RAY, 2 * RAY)),
+    other=st.one_of(st.none(), st.tuples(st.integers(1, 300), st.integers(1_000, 9_500))),
 )
 def test_repay_for_health__position_of_real_size__reached_and_not_much_before(
+    revision: Revision,
     decimals: tuple[int, int],
     prices: tuple[int, int],
     debt_base: int,
     health_bps: int,
     target_bps: int,
     indices: tuple[int, int],
+    other: tuple[int, int] | None,
 ) -> None:
+    """With another collateral, its value in hundredths of the first one's and its threshold in bps.
+
+    Then the average threshold, of which old revisions keep whole bps, moves with every repay.
+    """
     collateral = reserve(0, decimals=decimals[0], price_base=prices[0], liquidity_index_ray=indices[0])
     debt = reserve(1, decimals=decimals[1], price_base=prices[1], debt_index_ray=indices[1])
-    held_base = debt_base * health_bps // 8_000
+    share, threshold_bps = other or (0, 8_000)
+    held_base = debt_base * health_bps // (8_000 + share * threshold_bps // 100)
     scaled = (
         held_base * collateral.unit_raw * RAY // (prices[0] * indices[0]),
         debt_base * debt.unit_raw * RAY // (prices[1] * indices[1]),
     )
     assume(min(scaled) > 0)
-    (pair,) = pairs_of(market(collateral, debt), row(has={0: scaled[0]}, owes={1: scaled[1]}))
-    terms = terms_of(pair)
+    beside = reserve(2, price_base=DOLLAR, threshold_bps=threshold_bps)
+    pair, *_ = pairs_of(
+        market(collateral, debt, beside),
+        row(has={0: scaled[0], 2: held_base * share * 10**8}, owes={1: scaled[1]}),
+        revision,
+    )
+    terms = terms_of(pair, revision)
     assume(isinstance(terms, AaveTerms))
     assert isinstance(terms, AaveTerms)
     target_wad = target_bps * WAD // 10_000

@@ -1,0 +1,122 @@
+"""Following the keeper: what it decides upon each head, by its own log; and its one death and return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from keeper.devnet.demo import log
+from keeper.devnet.demo.log import Line
+from keeper.devnet.demo.report import Recovery
+from keeper.devnet.demo.stage import Stage
+from keeper.devnet.proxy import Trap
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined
+from keeper.domain.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the keeper decided upon one head."""
+
+    pursued: tuple[tuple[Plan, log.Sent], ...]
+    """What it sent, in the order of nonces."""
+    left: Mapping[Address, Declined]
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Return the plans of what it sent, in the order of nonces."""
+        return tuple(plan for plan, _ in self.pursued)
+
+
+class Follower:
+    """Starts the keeper, waits for its decisions, and ends it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._daemon = stage.start_keeper()
+        self._trap: Trap | None = None
+        self.recovery: Recovery | None = None
+        """How it came back from being killed."""
+        self.claimed_wei = 0
+        """What it says that it has earned so far."""
+
+    def stop(self) -> None:
+        """Ask the keeper to end, and wait until it has."""
+        self._daemon.stop()
+
+    def set_trap(self) -> None:
+        """Have the keeper killed the next time that it sends: when the transaction is out, the answer not in.
+
+        Once: it is told again in vain.
+        """
+        if self._trap is None:
+            self._trap = self._stage.proxy.trap("eth_sendRawTransaction")
+
+    def decision(self, head: int) -> Decision:
+        """Return what the keeper decided upon a head, once it has logged that it has. Raises Ended."""
+        lines = self._daemon.until(_decided_upon(head), interrupted=self._trapped)
+        if self._trapped():
+            lines += self._kill_and_restart(head)
+        self.claimed_wei += sum(log.claimed_wei(line) for line in lines if line["event"] == "concluded")
+        return _decision(lines)
+
+    def killed_over(self, block_number: int) -> Address | None:
+        """Return whose liquidation in that block the keeper was killed over, if any's."""
+        recovery = self.recovery
+        return recovery.borrower if recovery and recovery.block_number == block_number else None
+
+    def count_liquidations(self, block_number: int) -> None:
+        """Count how often whom the keeper was killed over is liquidated in that block."""
+        borrower = self.killed_over(block_number)
+        if borrower is not None and self.recovery is not None:
+            found = self._stage.liquidations(borrower, block_number)
+            self.recovery = replace(self.recovery, liquidations=found)
+
+    def _trapped(self) -> bool:
+        return self._trap is not None and self._trap.sprung and self.recovery is None
+
+    def _kill_and_restart(self, head: int) -> list[Line]:
+        """Kill the keeper, start another, and return what the two have logged of this head."""
+        assert self._trap is not None
+        began_s = time.monotonic()
+        lines = self._daemon.kill()
+        self._trap.release()
+        self._daemon = self._stage.start_keeper()
+        heard = self._daemon.until(_decided_upon(head))
+        recovered = next(line for line in heard if line["event"] == "recovered")
+        submission = log.sent(recovered)
+        self.recovery = Recovery(
+            block_number=head + 1,
+            borrower=submission.borrower,
+            hash=submission.hash,
+            back_after_s=time.monotonic() - began_s,
+            found=recovered["outcome"] and recovered["outcome"]["kind"],
+            liquidations=0,
+        )
+        return lines + heard
+
+
+def _decided_upon(head: int) -> Callable[[Line], bool]:
+    return lambda line: line["event"] == "decided" and log.head_number(line) == head
+
+
+def _decision(lines: Iterable[Line]) -> Decision:
+    """Return the decision that these lines tell of."""
+    plans: dict[Address, Plan] = {}
+    pursued: dict[Address, tuple[Plan, log.Sent]] = {}
+    left: dict[Address, Declined] = {}
+    for line in lines:
+        match line["event"]:
+            case "planned":
+                plan = log.plan(line)
+                plans[plan.draft.borrower] = plan
+            case "sent" | "recovered":
+                sent = log.sent(line)
+                pursued[sent.borrower] = plans[sent.borrower], sent
+            case "left":
+                borrower, why = log.left(line)
+                left[borrower] = why
+    in_order = sorted(pursued.values(), key=lambda entry: entry[1].nonce)
+    return Decision(pursued=tuple(in_order), left=left)

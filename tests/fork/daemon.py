@@ -1,0 +1,197 @@
+"""A keeper that runs as a process of its own, and a proxy between it and its devnet: it lives several times.
+
+Everything is done from outside: what it asks passes the proxy, what it says is its log, and its journal is
+read as a copy, so that what it left half written is its successor's to find.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+from keeper.abi import load, uint
+from keeper.devnet import Devnet
+from keeper.devnet.demo.daemon import Daemon
+from keeper.devnet.proxy import Moment, Proxy, Trap
+from keeper.devnet.scenario import Step
+from keeper.devnet.variables import variables
+from keeper.domain.address import Address, checksum
+from keeper.domain.submission import Outcome, Submission
+from keeper.store.journal import SqliteJournal
+from tests.fork.keeper_stage import deploy
+
+CHAIN_ID = 31337
+DEADLINE_S = 24
+_MOST_BLOCKS = 10
+"""By then everything has come to its outcome, deadlines and second tries included."""
+
+Lines: TypeAlias = tuple[tuple[Submission, Outcome | None], ...]
+
+
+def never() -> bool:
+    return False
+
+
+class Catch:
+    """Holds the n-th request of a method since it began to count, and lets those before it pass."""
+
+    def __init__(self, proxy: Proxy, method: str, moment: Moment, *, nth: int) -> None:
+        self._proxy = proxy
+        self._method = method
+        self._moment = moment
+        self._nth = nth
+        self._passed = 0
+        self._trap = self._set()
+
+    def sprung(self) -> bool:
+        """Return whether it holds its request. Whoever waits for that must go on asking."""
+        if not self._trap.sprung:
+            return False
+        if self._passed < self._nth - 1:
+            caught, self._trap = self._trap, self._set()
+            caught.release()
+            self._passed += 1
+            return False
+        return True
+
+    def count_anew(self) -> None:
+        """Forget those that have passed."""
+        self._passed = 0
+
+    @property
+    def asked(self) -> object:
+        """Return the first parameter of the request that it holds."""
+        return self._trap.params[0]
+
+    def deliver(self) -> None:
+        """Let the request go on, although nobody may be there to hear the answer."""
+        self._trap.release()
+
+    def _set(self) -> Trap:
+        return self._proxy.trap(self._method, self._moment)
+
+
+@dataclass(slots=True)
+class DaemonStage:
+    """What a test plays on."""
+
+    devnet: Devnet
+    proxy: Proxy
+    vault: Address
+    executor: Address
+    folder: Path
+    environment: dict[str, str]
+    first_block: int
+    """Nothing of the keeper's is older."""
+    _living: Daemon | None = field(default=None)
+
+    # --- the keeper -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it, on the journal that those before it left."""
+        assert self._living is None
+        self._living = Daemon(self.environment, self.folder)
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does."""
+        assert self._living is not None
+        self._living.kill()
+        self._living = None
+
+    def stop(self) -> None:
+        """Ask it to end, where it runs."""
+        if self._living is not None:
+            self._living.stop()
+            self._living = None
+
+    def await_decision(self, unless: Callable[[], bool] = never) -> None:
+        """Wait until it has decided upon the chain's head, unless something else comes about first."""
+        assert self._living is not None
+        head = self.devnet.chain.block_number()
+        self._living.until(
+            lambda line: line["event"] == "decided" and line["head"]["number"] >= head, interrupted=unless
+        )
+
+    def journal(self) -> Lines:
+        """Return everything that was ever intended, each with its outcome where it has one."""
+        written = self.folder / "state" / f"journal-{CHAIN_ID}.sqlite"
+        if not written.exists():
+            return ()
+        with TemporaryDirectory(dir=self.folder) as elsewhere:
+            for part in (written, written.with_name(f"{written.name}-wal")):
+                if part.exists():
+                    shutil.copy(part, elsewhere)
+            with SqliteJournal.open(Path(elsewhere) / written.name, chain_id=CHAIN_ID) as journal:
+                return journal.submissions()
+
+    def open_intents(self) -> tuple[Submission, ...]:
+        """Return what was intended and has no outcome yet."""
+        return tuple(submission for submission, outcome in self.journal() if outcome is None)
+
+    # --- the chain ------------------------------------------------------------------------------------------
+
+    def play(self, path: Iterable[Step]) -> Iterator[None]:
+        """Mine a block at each turn: the market's, and after it those that `rest` takes."""
+        for step in path:
+            self.devnet.market_block(step.prices_base, base_fee_wei=step.base_fee_wei)
+            yield
+            yield from self.rest()
+
+    def rest(self) -> Iterator[None]:
+        """Mine a block at each turn, until everything that was intended has come to its outcome."""
+        for _ in range(_MOST_BLOCKS):
+            if not self.open_intents():
+                return
+            self.devnet.keeper_block()
+            yield
+        nonces = [one.nonce for one in self.open_intents()]
+        raise AssertionError(f"still open after {_MOST_BLOCKS} blocks: nonces {nonces}")
+
+    def knows(self, submission: Submission) -> bool:
+        """Return whether the node has a transaction, in a block or waiting for one."""
+        return self.devnet.anvil.rpc("eth_getTransactionByHash", _hex(submission.hash)) is not None
+
+
+@contextmanager
+def daemon_stage(devnet: Devnet, folder: Path) -> Iterator[DaemonStage]:
+    """Yield a keeper that is set up for a devnet that mines when it is told to, and does not run yet."""
+    with Proxy(devnet.anvil.url) as proxy:
+        executor, vault = deploy(devnet)
+        environment = variables(devnet) | {
+            "KEEPER_RPC_URLS": proxy.url,
+            "KEEPER_EXECUTOR": checksum(executor),
+            "KEEPER_VAULT": checksum(vault),
+            "KEEPER_PRIVATE_KEY": _hex(devnet.operator.private_key),
+            "KEEPER_STATE_DIR": str(folder / "state"),
+            "KEEPER_DEADLINE_S": str(DEADLINE_S),
+            "KEEPER_POLL_INTERVAL_S": "0.05",
+            "KEEPER_LOG_FORMAT": "json",
+            "KEEPER_LOG_LEVEL": "debug",
+        }
+        stage = DaemonStage(
+            devnet=devnet,
+            proxy=proxy,
+            vault=vault,
+            executor=executor,
+            folder=folder,
+            environment=environment,
+            first_block=devnet.chain.block_number() + 1,
+        )
+        try:
+            yield stage
+        finally:
+            stage.stop()
+
+
+def balance_raw(devnet: Devnet, token: Address, holder: Address) -> int:
+    """Return what somebody holds of a token, by the token itself."""
+    return uint(devnet.chain.call(token, load("erc20").function("balanceOf").encode(holder)))
+
+
+def _hex(raw: bytes) -> str:
+    return f"0x{raw.hex()}"

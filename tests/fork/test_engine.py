@@ -1,0 +1,181 @@
+"""The engine with everything behind it, on a chain that does not do it the favour of being regular."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from keeper.channels.public import PublicChannel
+from keeper.devnet import Devnet
+from keeper.devnet.scenario import crash
+from keeper.domain.declined import Reason
+from keeper.domain.events import Concluded, Degraded, Left, Planned, Sent
+from keeper.domain.head import Head
+from keeper.domain.submission import Included, Reverted, Submission
+from keeper.engine import Engine, Pace
+from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
+from keeper.live import Lander, LiveWorld
+from keeper.planner.options import PlannerOptions
+from keeper.ports import NewHead
+from keeper.store import SqliteJournal
+from tests.fork.keeper_stage import Stage, stage
+
+pytestmark = pytest.mark.asyncio
+
+CHAIN_ID = 31_337
+
+
+@dataclass(slots=True)
+class Sending:
+    """A keeper that sends, driven head by head."""
+
+    on: Stage
+    engine: Engine
+
+    async def step(self, head: Head | None = None) -> None:
+        """Let the keeper take in a head, the newest where none is given."""
+        await self.engine.step(NewHead(head=head or await self.on.head(), seen_at_s=0))
+
+    async def send(self) -> tuple[Submission, ...]:
+        """Let the market fall until something is sent; return what was."""
+        for step in crash(seed=7, steps=8):
+            self.on.devnet.market_block(step.prices_base)
+            await self.step()
+            if self.sent:
+                return self.sent
+        pytest.fail("nothing was sent")
+
+    @property
+    def sent(self) -> tuple[Submission, ...]:
+        return tuple(event.submission for event in self.on.heard if isinstance(event, Sent))
+
+    @property
+    def included(self) -> tuple[Submission, ...]:
+        return tuple(
+            event.submission
+            for event in self.on.heard
+            if isinstance(event, Concluded) and isinstance(event.outcome, Included)
+        )
+
+
+@asynccontextmanager
+async def sending(devnet: Devnet, folder: Path) -> AsyncIterator[Sending]:
+    addresses = devnet.addresses
+    options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]))
+    key = SigningKey(devnet.operator.private_key)
+    limits = SigningLimits(chain_id=CHAIN_ID, max_fee_per_gas_wei=options.max_fee_per_gas_wei)
+    async with stage(devnet, options) as on:
+        executor = on.planner.desk.executor
+        with SqliteJournal.open(folder / "journal.sqlite", chain_id=CHAIN_ID) as journal:
+            lander = Lander(
+                endpoints=on.endpoints,
+                channel=PublicChannel(),
+                signer=ExecutorSigner(key, limits=limits, executor=executor),
+                journal=journal,
+                executor=executor,
+                chain_id=CHAIN_ID,
+            )
+            await lander.recover(await on.head())
+            engine = Engine(
+                world=LiveWorld(on.endpoints),
+                watcher=on.watcher,
+                planner=on.planner,
+                journal=journal,
+                landing=lander,
+                listen=on.heard.append,
+                clock=lambda: 0.0,
+                pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+            )
+            yield Sending(on=on, engine=engine)
+
+
+def late_by_a_block(devnet: Devnet, submissions: Sequence[Submission]) -> None:
+    """Mine a block without these transactions, and then one with them."""
+    for one in submissions:
+        devnet.anvil.rpc("anvil_dropTransaction", "0x" + one.hash.hex())
+    devnet.mine()
+    for one in submissions:
+        devnet.anvil.rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+
+
+async def test_step__the_chain_is_a_block_ahead_and_has_it__not_sent_again(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    async with sending(manual_devnet, tmp_path) as keeper:
+        sent = await keeper.send()
+        late_by_a_block(manual_devnet, sent)
+        behind = await keeper.on.head()
+        manual_devnet.mine()
+        await keeper.step(behind)
+        assert keeper.sent == sent
+        assert not keeper.included
+        await keeper.step()
+        assert keeper.included == keeper.sent == sent
+
+
+async def test_step__a_reorg_takes_back_what_was_included__sent_again_with_the_same_nonces(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    async with sending(manual_devnet, tmp_path) as keeper:
+        sent = await keeper.send()
+        manual_devnet.mine()
+        await keeper.step()
+        assert keeper.included == sent
+        manual_devnet.anvil.rpc("anvil_reorg", 1, [])
+        await keeper.step()
+        again = keeper.sent[len(sent) :]
+        assert [one.nonce for one in again] == [one.nonce for one in sent]
+        manual_devnet.mine()
+        await keeper.step()
+        assert keeper.included == (*sent, *again)
+
+
+async def test_step__a_transaction_stuck_past_its_deadline__told_and_nothing_sent_behind_it(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    rpc = manual_devnet.anvil.rpc
+    async with sending(manual_devnet, tmp_path) as keeper:
+        sent = await keeper.send()
+        for one in sent:
+            rpc("anvil_dropTransaction", "0x" + one.hash.hex())
+        for _ in range(4):
+            manual_devnet.mine()
+        for one in sent:  # the node has them again, in no block, and too late to do anything
+            rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+        await keeper.step()
+        assert keeper.sent == sent
+        told = [event.why for event in keeper.on.heard if isinstance(event, Degraded)]
+        assert told and all(f"nonce {sent[0].nonce} is stuck" in why for why in told)
+        manual_devnet.mine()
+        await keeper.step()
+        outcomes = [event.outcome for event in keeper.on.heard if isinstance(event, Concluded)]
+        assert [type(outcome) for outcome in outcomes] == [Reverted] * len(sent)
+        assert len(keeper.sent) > len(sent), "it goes on when the nonces are free"
+
+
+async def test_step__the_operator_can_pay_for_one__sends_one_and_says_why_not_more(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    async with sending(manual_devnet, tmp_path) as keeper:
+        operator = manual_devnet.operator.address
+        manual_devnet.chain.set_balance(operator, 0)
+        plans: list[Planned] = []
+        for step in crash(seed=7, steps=8):
+            manual_devnet.market_block(step.prices_base)
+            keeper.on.heard.clear()
+            await keeper.step()
+            plans = [event for event in keeper.on.heard if isinstance(event, Planned)]
+            if len(plans) >= 2:
+                break
+        assert len(plans) >= 2 and not keeper.sent
+        first = plans[0].plan.fees
+        manual_devnet.chain.set_balance(operator, first.gas_limit * first.max_fee_per_gas_wei)
+        keeper.on.heard.clear()
+        await keeper.step()
+        assert len(keeper.sent) == 1
+        left = [event.why.reason for event in keeper.on.heard if isinstance(event, Left)]
+        assert left.count(Reason.NO_GAS) == len(plans) - 1

@@ -1,0 +1,438 @@
+"""From a plan to its one outcome on a real chain, with a network between that loses what it likes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keeper import abi, contracts
+from keeper.channels.public import PublicChannel
+from keeper.domain.address import Address
+from keeper.domain.depth import Route
+from keeper.domain.errors import Invariant, Rejected, Unavailable
+from keeper.domain.head import Head
+from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
+from keeper.domain.secret import Secret
+from keeper.domain.submission import Expired, Included, Outcome, Reverted, Superseded
+from keeper.domain.token import Token, TokenAmount
+from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
+from keeper.live import Lander
+from keeper.node.anvil import Anvil
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
+from keeper.store import SqliteJournal
+from tests.proxy import DropAnswer, DropRequest, Proxy, Say
+
+CHAIN = 31_337
+BLOCK_S = 12
+DEADLINE_S = 36
+EXECUTOR = Address(b"\xe0" * 20)
+KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")  # Anvil's first
+TOKEN = Token(address=Address(b"\x01" * 20), symbol="T", decimals=18)
+POOL = Address(b"\x02" * 20)
+
+# Says Executed with what it is called with, and reverts where that is nothing.
+_EXECUTED = abi.interface(contracts.executor().abi).event("Executed").topic
+EXECUTOR_CODE = "361560305760405f5f377f" + _EXECUTED.hex() + "60405fa1005b5f5ffd"
+
+
+def words(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
+
+
+@dataclass
+class Keeper:
+    """One run of the landing side of a keeper; another run on the same path is a restart."""
+
+    anvil: Anvil
+    proxy: Proxy
+    path: Path
+    endpoints: Endpoints
+    journal: SqliteJournal
+    lander: Lander
+
+    async def head(self) -> Head:
+        """Return the head, as a node beyond the proxy has it."""
+        endpoints = Endpoints([Endpoint(Secret(self.anvil.url))])
+        try:
+            return await endpoints.block("latest")
+        finally:
+            await endpoints.close()
+
+    async def mine(self, blocks: int = 1) -> Head:
+        for _ in range(blocks):
+            await asyncio.to_thread(self.anvil.rpc, "evm_mine")
+        return await self.head()
+
+    async def plan(self, *, borrower: int = 1, data: bytes | None = None, **fees: int) -> Plan:
+        head = await self.head()
+        data = words(9 * 10**15, 10**14) if data is None else data
+        return plan(borrower=borrower, data=data, deadline_s=head.timestamp_s + DEADLINE_S, **fees)
+
+    async def outcomes(self) -> list[Outcome]:
+        """Settle at the newest head; return the outcomes that came of it."""
+        return [one.outcome for one in await self.lander.settle(await self.head())]
+
+    @property
+    def sends(self) -> int:
+        return self.proxy.count("eth_sendRawTransaction")
+
+    def journalled(self) -> list[Outcome | None]:
+        return [outcome for _, outcome in self.journal.submissions()]
+
+
+def plan(*, borrower: int, data: bytes, deadline_s: int, **fees: int) -> Plan:
+    amount = TokenAmount(token=TOKEN, raw=1)
+    waterfall = Waterfall(bonus_wei=10**16, price_impact_wei=0, flash_fee_wei=0, gas_wei=10**14)
+    return Plan(
+        draft=Draft(
+            market="aave-v3:test",
+            borrower=Address(borrower.to_bytes(20, "big")),
+            health_factor_wad=9 * 10**17,
+            objective=Objective.MAX_PROFIT,
+            close=Close(
+                repaid=amount,
+                seized=amount,
+                owed=amount,
+                buy_route=Route(hops=()),
+                surplus_route=Route(hops=()),
+                flash_fee=amount,
+                waterfall=waterfall,
+                health_factor_after_wad=10**18,
+            ),
+            funding="aave-v3",
+            pools=frozenset({POOL}),
+            floor_wei=0,
+            deadline_s=deadline_s,
+            transaction=Transaction(to=EXECUTOR, data=data),
+        ),
+        gas_used=50_000,
+        waterfall=waterfall,
+        fees=Fees(
+            gas_limit=fees.get("gas_limit", 100_000),
+            max_fee_per_gas_wei=fees.get("max_fee_per_gas_wei", 10**10),
+            max_priority_fee_per_gas_wei=fees.get("max_priority_fee_per_gas_wei", 10**9),
+        ),
+    )
+
+
+@pytest.fixture
+def anvil() -> Iterator[Anvil]:
+    with Anvil(chain_id=CHAIN, no_mining=True, timestamp_s=2_000_000_000) as running:
+        running.rpc("anvil_setBlockTimestampInterval", BLOCK_S)
+        running.rpc("anvil_setCode", "0x" + EXECUTOR.hex(), "0x" + EXECUTOR_CODE)
+        running.rpc("evm_mine")
+        yield running
+
+
+@asynccontextmanager
+async def running(
+    anvil: Anvil, path: Path, *, proxy: Proxy | None = None, key: bytes = KEY, confirmations: int = 0
+) -> AsyncIterator[Keeper]:
+    """Yield a keeper that has not recovered yet."""
+    async with Proxy(anvil.url) as own:
+        proxy = proxy or own
+        endpoints = Endpoints([Endpoint(Secret(proxy.url), timeout_s=2.0)], chain_id=CHAIN, patience_s=1.0)
+        with SqliteJournal.open(path, chain_id=CHAIN) as journal:
+            lander = Lander(
+                endpoints=endpoints,
+                channel=PublicChannel(),
+                signer=ExecutorSigner(
+                    SigningKey(key),
+                    limits=SigningLimits(chain_id=CHAIN, max_fee_per_gas_wei=10**11),
+                    executor=EXECUTOR,
+                ),
+                journal=journal,
+                executor=EXECUTOR,
+                chain_id=CHAIN,
+                confirmations=confirmations,
+            )
+            yield Keeper(anvil, proxy, path, endpoints, journal, lander)
+        await endpoints.close()
+
+
+@pytest.fixture
+async def keeper(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Keeper]:
+    """Yield a keeper that has recovered from nothing."""
+    async with running(anvil, tmp_path / "journal.sqlite") as one:
+        assert await one.lander.recover(await one.head()) == ()
+        yield one
+
+
+# --- what becomes of it -------------------------------------------------------------------------------------
+
+
+async def test_settle__included__profit_as_the_executor_said_less_the_gas(keeper: Keeper) -> None:
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    assert keeper.lander.in_flight() == {("aave-v3:test", submission.borrower): frozenset({POOL})}
+    await keeper.mine()
+    (outcome,) = await keeper.outcomes()
+    raw = keeper.anvil.rpc("eth_getTransactionReceipt", "0x" + submission.hash.hex())
+    gas_wei = int(raw["gasUsed"], 16) * int(raw["effectiveGasPrice"], 16)
+    assert isinstance(outcome, Included)
+    assert outcome.block_number == int(raw["blockNumber"], 16)
+    assert (outcome.vault_profit_wei, outcome.tip_wei, outcome.gas_wei) == (9 * 10**15, 10**14, gas_wei)
+    assert outcome.realised_profit_wei == 9 * 10**15 - gas_wei
+    assert submission.predicted_profit_wei == 10**16 - 10**14
+    assert keeper.lander.in_flight() == {}
+    assert keeper.journalled() == [outcome]
+
+
+async def test_settle__reverted__gas_is_what_it_cost(keeper: Keeper) -> None:
+    await keeper.lander.submit(await keeper.plan(data=b""), await keeper.head())
+    await keeper.mine()
+    (outcome,) = await keeper.outcomes()
+    assert isinstance(outcome, Reverted)
+    assert outcome.realised_profit_wei == -outcome.gas_wei < 0
+    assert keeper.journalled() == [outcome]
+
+
+async def test_settle__still_waiting__nothing_yet_and_one_request(keeper: Keeper) -> None:
+    for borrower in range(1, 4):
+        await keeper.lander.submit(await keeper.plan(borrower=borrower), await keeper.head())
+    keeper.proxy.seen.clear()
+    assert await keeper.outcomes() == []
+    assert [len(methods) for methods in keeper.proxy.seen] == [7]
+    assert len(keeper.lander.in_flight()) == 3
+
+
+async def test_settle__nothing_in_flight__asks_nothing(keeper: Keeper) -> None:
+    keeper.proxy.seen.clear()
+    assert await keeper.outcomes() == []
+    assert keeper.proxy.seen == []
+
+
+async def test_submit__several__nonces_in_order_all_included(keeper: Keeper) -> None:
+    submissions = [
+        await keeper.lander.submit(await keeper.plan(borrower=n), await keeper.head()) for n in range(1, 6)
+    ]
+    assert [one.nonce for one in submissions] == [0, 1, 2, 3, 4]
+    await keeper.mine()
+    assert [type(one) for one in await keeper.outcomes()] == [Included] * 5
+
+
+async def test_settle__key_used_by_somebody_else__superseded_at_the_second_head(keeper: Keeper) -> None:
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    operator = "0x" + submission.operator.hex()
+    keeper.anvil.rpc("anvil_dropTransaction", "0x" + submission.hash.hex())
+    keeper.anvil.rpc(
+        "eth_sendTransaction", {"from": operator, "to": operator, "nonce": "0x0", "gas": "0x5208"}
+    )
+    await keeper.mine()
+    assert await keeper.outcomes() == []
+    await keeper.mine()
+    (outcome,) = await keeper.outcomes()
+    assert isinstance(outcome, Superseded)
+    assert (await keeper.lander.submit(await keeper.plan(), await keeper.head())).nonce == 1
+
+
+async def test_settle__confirmations_asked_for__waits_for_the_blocks(anvil: Anvil, tmp_path: Path) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite", confirmations=2) as keeper:
+        await keeper.lander.recover(await keeper.head())
+        await keeper.lander.submit(await keeper.plan(), await keeper.head())
+        await keeper.mine()
+        assert await keeper.outcomes() == []
+        assert keeper.lander.in_flight() == {}, "its effect is in the state that is read"
+        await keeper.mine()
+        assert await keeper.outcomes() == []
+        await keeper.mine()
+        assert [type(one) for one in await keeper.outcomes()] == [Included]
+
+
+async def test_settle__reorg_drops_its_block__not_counted_and_expires(anvil: Anvil, tmp_path: Path) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite", confirmations=3) as keeper:
+        await keeper.lander.recover(await keeper.head())
+        submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+        await keeper.mine()
+        assert await keeper.outcomes() == []
+        anvil.rpc("anvil_reorg", 1, [])
+        anvil.rpc("anvil_dropTransaction", "0x" + submission.hash.hex())
+        for _ in range(8):
+            await keeper.mine()
+            if outcomes := await keeper.outcomes():
+                break
+        assert [type(one) for one in outcomes] == [Expired]
+
+
+# --- what the network does ----------------------------------------------------------------------------------
+
+
+async def test_submit__answer_lost__held_until_the_chain_tells(keeper: Keeper) -> None:
+    keeper.proxy.add("eth_sendRawTransaction", DropAnswer())
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    with pytest.raises(Rejected, match="nonce 0 is in doubt"):
+        await keeper.lander.submit(await keeper.plan(borrower=2), await keeper.head())
+    assert await keeper.outcomes() == []
+    keeper.proxy.behave()
+    other = await keeper.lander.submit(await keeper.plan(borrower=2), await keeper.head())
+    assert (submission.nonce, other.nonce) == (0, 1)
+    await keeper.mine()
+    assert [type(one) for one in await keeper.outcomes()] == [Included, Included]
+    assert keeper.sends == 2
+
+
+@pytest.mark.parametrize("fault", [DropRequest(), Say(503), Say(429), Say(200, b"{")])
+async def test_submit__request_lost__expires_after_its_deadline_and_frees_the_nonce(
+    keeper: Keeper, fault: Any
+) -> None:
+    keeper.proxy.add("eth_sendRawTransaction", fault)
+    lost = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    keeper.proxy.behave()
+    while (await keeper.mine()).timestamp_s <= lost.deadline_s:
+        assert await keeper.outcomes() == []
+        assert len(keeper.lander.in_flight()) == 1
+    assert await keeper.outcomes() == [
+        Expired(head_number=(await keeper.head()).number, why="its deadline passed")
+    ]
+    assert keeper.sends == 0, "it was not sent again"
+    again = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    assert again.nonce == lost.nonce
+    await keeper.mine()
+    assert [type(one) for one in await keeper.outcomes()] == [Included]
+
+
+async def test_submit__refused__rejected_with_the_nodes_words_and_journalled(keeper: Keeper) -> None:
+    with pytest.raises(Rejected, match="public: underpriced: max fee per gas less than block base fee"):
+        await keeper.lander.submit(
+            await keeper.plan(max_fee_per_gas_wei=7, max_priority_fee_per_gas_wei=1), await keeper.head()
+        )
+    (outcome,) = keeper.journalled()
+    assert isinstance(outcome, Expired)
+    assert keeper.lander.in_flight() == {}
+    assert (await keeper.lander.submit(await keeper.plan(), await keeper.head())).nonce == 0
+
+
+async def test_submit__key_without_gas__rejected_and_says_so(anvil: Anvil, tmp_path: Path) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite", key=b"\x07" * 32) as keeper:
+        await keeper.lander.recover(await keeper.head())
+        with pytest.raises(Rejected, match="insufficient funds"):
+            await keeper.lander.submit(await keeper.plan(), await keeper.head())
+
+
+async def test_submit__nobody_listens__rejected_for_it_was_certainly_not_sent(keeper: Keeper) -> None:
+    await keeper.proxy.stop()
+    with pytest.raises(Rejected, match="unreachable"):
+        await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    assert keeper.lander.in_flight() == {}
+
+
+async def test_settle__endpoint_fails__unavailable_and_nothing_lost(keeper: Keeper) -> None:
+    await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    await keeper.mine()
+    keeper.proxy.add("eth_getTransactionReceipt", Say(500))
+    with pytest.raises(Unavailable):
+        await keeper.outcomes()
+    keeper.proxy.behave()
+    assert [type(one) for one in await keeper.outcomes()] == [Included]
+
+
+# --- what the disk does -------------------------------------------------------------------------------------
+
+
+def fill_disk(keeper: Keeper) -> None:
+    (pages,) = keeper.journal._connection.execute("PRAGMA page_count").fetchone()
+    keeper.journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def empty_disk(keeper: Keeper) -> None:
+    keeper.journal._connection.execute("PRAGMA max_page_count = 1000000")
+
+
+async def test_submit__intent_can_not_be_written__nothing_is_sent(keeper: Keeper) -> None:
+    fill_disk(keeper)
+    large = await keeper.plan(data=bytes(50_000), gas_limit=3_000_000)
+    with pytest.raises(Unavailable, match="can't be written"):
+        await keeper.lander.submit(large, await keeper.head())
+    assert keeper.sends == 0
+    assert keeper.lander.in_flight() == {}
+    empty_disk(keeper)
+    assert (await keeper.lander.submit(large, await keeper.head())).nonce == 0
+
+
+async def test_settle__outcome_can_not_be_written__told_once_it_is(keeper: Keeper) -> None:
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    await keeper.mine()
+    keeper.journal._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(Unavailable, match="can't be written"):
+        await keeper.outcomes()
+    keeper.journal._connection.execute("PRAGMA query_only = OFF")
+    (concluded,) = await keeper.lander.settle(await keeper.head())
+    assert concluded.submission == submission
+    assert keeper.journalled() == [concluded.outcome]
+
+
+# --- restarts -----------------------------------------------------------------------------------------------
+
+
+async def test_submit__before_recovery__is_our_bug(anvil: Anvil, tmp_path: Path) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite") as keeper:
+        with pytest.raises(Invariant, match="before recovery"):
+            await keeper.lander.submit(await keeper.plan(), await keeper.head())
+        assert keeper.sends == 0
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["request held", "answer held"])
+@pytest.mark.parametrize("mined", [False, True], ids=["waiting", "mined"])
+async def test_recover__stopped_in_mid_send__one_send_and_one_outcome(
+    anvil: Anvil, tmp_path: Path, after: bool, mined: bool
+) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite") as first:
+        await first.lander.recover(await first.head())
+        hold = first.proxy.hold("eth_sendRawTransaction", after=after)
+        asked, head = await first.plan(), await first.head()
+        sending = asyncio.create_task(first.lander.submit(asked, head))
+        await hold.reached.wait()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        if mined:
+            await first.mine()
+        async with running(anvil, tmp_path / "journal.sqlite", proxy=first.proxy) as second:
+            (recovered,) = await second.lander.recover(await second.head())
+            arrived = after
+            assert isinstance(recovered.outcome, Included if arrived and mined else type(None))
+            outcomes = [recovered.outcome] if recovered.outcome else []
+            while not outcomes:
+                await second.mine()
+                outcomes = list(await second.outcomes())
+            assert isinstance(outcomes[0], Included if arrived else Expired)
+            assert second.journalled() == outcomes
+            assert second.proxy.seen.count(("eth_sendRawTransaction",)) == 1
+            again = await second.lander.submit(await second.plan(), await second.head())
+            assert again.nonce == int(arrived)
+
+
+async def test_recover__endpoint_fails_at_first__can_be_asked_again(anvil: Anvil, tmp_path: Path) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite") as first:
+        await first.lander.recover(await first.head())
+        submission = await first.lander.submit(await first.plan(), await first.head())
+    async with running(anvil, tmp_path / "journal.sqlite") as second:
+        second.proxy.add("eth_getTransactionReceipt", Say(500))
+        with pytest.raises(Unavailable):
+            await second.lander.recover(await second.head())
+        second.proxy.behave()
+        (recovered,) = await second.lander.recover(await second.head())
+        assert recovered.submission == submission
+        assert len(second.lander.in_flight()) == 1
+
+
+async def test_recover__journal_of_another_key__is_left_to_that_key(anvil: Anvil, tmp_path: Path) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite") as first:
+        await first.lander.recover(await first.head())
+        await first.lander.submit(await first.plan(), await first.head())
+    async with running(anvil, tmp_path / "journal.sqlite", key=b"\x07" * 32) as second:
+        assert await second.lander.recover(await second.head()) == ()
+
+
+async def test_submit__plan_for_another_target__refused_and_its_nonce_given_back(keeper: Keeper) -> None:
+    good = await keeper.plan()
+    bad = replace(good, draft=replace(good.draft, transaction=Transaction(to=POOL, data=b"")))
+    with pytest.raises(Invariant, match="refused to sign"):
+        await keeper.lander.submit(bad, await keeper.head())
+    assert (await keeper.lander.submit(good, await keeper.head())).nonce == 0
+    assert len(keeper.journalled()) == 1
