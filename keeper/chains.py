@@ -100,8 +100,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
     }
 )
 
-_PRE_LIQUIDATION = "morpho-pre"
-PROTOCOLS = ("aave-v3", "morpho", _PRE_LIQUIDATION)
+PROTOCOLS = ("aave-v3", "morpho", "morpho-pre-liquidation")
 
 
 def chain_name(chain_id: int) -> str:

@@ -44,7 +44,7 @@ PRE_LIQUIDATION = {
     "base": "0x8cd16b62E170Ee0bA83D80e1F80E6085367e2aef",
     "arbitrum": "0x635c31B5DF1F7EFbCbC07E302335Ef4230758e3d",
 }
-"""The factories of pre-liquidation contracts, each younger than the Morpho that it is for."""
+"""The factories of pre-liquidations, each younger than the Morpho that it is for."""
 
 OTHERS: list[dict[str, Any]] = [
     {
@@ -89,18 +89,14 @@ def built() -> str:
     rows += [
         {
             "name": name,
-            "protocol": "morpho",
+            "protocol": protocol,
             "chain_id": chain_id,
             "chain": chain,
-            "address": address,
+            "address": address if protocol == "morpho" else PRE_LIQUIDATION[name],
             "from_block": from_block,
         }
+        for protocol in ("morpho", "morpho-pre-liquidation")
         for name, (chain_id, chain, address, from_block) in MORPHO.items()
-    ]
-    rows += [
-        {**row, "protocol": "morpho-pre", "address": PRE_LIQUIDATION[row["name"]]}
-        for row in rows
-        if row["protocol"] == "morpho"
     ]
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
     return f'{{"source": {json.dumps(book["source"])}, "markets": [\n{lines}\n]}}\n'

@@ -19,7 +19,7 @@ from keeper.devnet import Devnet
 from keeper.devnet.demo.daemon import Daemon
 from keeper.devnet.proxy import Moment, Proxy, Trap
 from keeper.devnet.scenario import Step
-from keeper.devnet.variables import variables
+from keeper.devnet.variables import aave_market, variables
 from keeper.domain.address import Address, checksum
 from keeper.domain.submission import Outcome, Submission
 from keeper.store.journal import SqliteJournal
@@ -164,6 +164,7 @@ def daemon_stage(devnet: Devnet, folder: Path) -> Iterator[DaemonStage]:
         executor, vault = deploy(devnet)
         environment = variables(devnet) | {
             "KEEPER_RPC_URLS": proxy.url,
+            "KEEPER_MARKETS": aave_market(devnet),  # the chain's own account is asked of it alone
             "KEEPER_EXECUTOR": checksum(executor),
             "KEEPER_VAULT": checksum(vault),
             "KEEPER_PRIVATE_KEY": _hex(devnet.operator.private_key),

@@ -21,7 +21,7 @@ from keeper.app.inspecting import observe
 from keeper.config import load
 from keeper.devnet import Devnet
 from keeper.devnet.scenario import crash
-from keeper.devnet.variables import variables
+from keeper.devnet.variables import aave_market, variables
 from keeper.domain.address import Address, checksum
 from keeper.domain.events import Event
 from keeper.domain.submission import Included
@@ -103,7 +103,8 @@ def devnet_market() -> Iterator[Market]:
             pool=checksum(devnet.addresses.pool),
             first_block=devnet.addresses.deployment_block,
             web3=Web3(Web3.HTTPProvider(anvil.url)),
-            variables=variables(devnet) | {"KEEPER_RPC_URLS": anvil.url},
+            variables=variables(devnet)
+            | {"KEEPER_RPC_URLS": anvil.url, "KEEPER_MARKETS": aave_market(devnet)},
         )
 
 

@@ -86,9 +86,8 @@ async def test_advance__the_head_that_it_is_at__asks_nothing_of_books_and_depths
         head = await on.head()
         await on.engine.observe(head)
         (book,) = on.watcher.books
-        tokens = [token.address for token in book.protocol.tokens(book.market)]
         assert list(book.advance(head)) == []
-        assert list(on.watcher.depths.advance(head, tokens)) == []
+        assert list(on.watcher.depths.advance(head, book.protocol.pairs(book.market))) == []
         await on.engine.observe(head)
         await assert_as_if_opened_here(on)
 
