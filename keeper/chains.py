@@ -100,7 +100,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
     }
 )
 
-PROTOCOLS = ("aave-v3", "morpho", "morpho-pre-liquidation")
+PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
 
 
 def chain_name(chain_id: int) -> str:

@@ -95,7 +95,7 @@ def built() -> str:
             "address": address if protocol == "morpho" else PRE_LIQUIDATION[name],
             "from_block": from_block,
         }
-        for protocol in ("morpho", "morpho-pre-liquidation")
+        for protocol in ("morpho", "morpho-pre")
         for name, (chain_id, chain, address, from_block) in MORPHO.items()
     ]
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)

@@ -145,7 +145,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
 _PROTOCOLS: dict[str, Callable[[Address, Settings], AnyProtocol]] = {
     "aave-v3": lambda address, settings: AaveV3(pool=address, allow_unverified=settings.allow_unverified),
     "morpho": lambda address, settings: MorphoBlue(morpho=address, only=settings.morpho_markets),
-    "morpho-pre-liquidation": lambda address, settings: MorphoPreLiquidation(
+    "morpho-pre": lambda address, settings: MorphoPreLiquidation(
         factory=address, only=settings.morpho_markets
     ),
 }

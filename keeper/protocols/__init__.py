@@ -1,8 +1,17 @@
 """Lending protocols, one package each, readable alone.
 
-To add a protocol: write a package whose class implements :class:`keeper.ports.LendingProtocol` (what a market
-and a row are, which questions to ask, whom a log names) and whose terms implement
-:class:`keeper.domain.position.Terms` (the arithmetic of its liquidation, exact), hold it equal to recorded
-answers of its contracts under ``tests/golden``, and name it in ``keeper/app/build.py``. Packages do not know
-each other; what they share is fixed point.
+To add a protocol:
+
+1. Write its arithmetic, exact, with the contract's own rounding and its reasons to revert, and hold it equal
+   to recorded answers of its contracts under ``tests/golden``.
+2. Write a class that implements :class:`keeper.ports.LendingProtocol`: what a market and a row are, which
+   questions to ask, whom a log names. One contract may hold many isolated markets: `Market` is then all of
+   them, each position's id says which one it is in, and `refresh` finds new ones in the logs that told of it.
+3. Write terms that implement :class:`keeper.domain.position.Terms`: which amounts may be repaid, what each
+   moves, and the call. Where the protocol hands over the collateral before it takes the debt, say that the
+   terms fund themselves, and let the call commit to that callback: no loan is taken then.
+4. Name it in ``keeper/chains.py`` and ``keeper/app/build.py``.
+
+Nothing else should have to change. Packages do not know each other; what they share is fixed point, and how a
+token is asked what it is (:mod:`keeper.erc20`).
 """

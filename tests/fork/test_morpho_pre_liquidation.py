@@ -99,7 +99,7 @@ async def test_decide__between_the_two_limits__executed_to_the_wei(manual_devnet
             assert on.vault_wei() - before_wei == sum(plan.waterfall.vault_wei for plan in plans)
             counts.update(plan.draft.market.partition(":")[0] for plan in plans)
     print(dict(counts))
-    assert counts["morpho-pre-liquidation"] >= 8
+    assert counts["morpho-pre"] >= 8
     assert counts["morpho"] >= 2
     assert counts["aave-v3"] >= 5
 

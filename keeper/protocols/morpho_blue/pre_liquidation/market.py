@@ -45,7 +45,7 @@ class MorphoPreLiquidation:
 
     @property
     def name(self) -> str:
-        return f"morpho-pre-liquidation:{checksum(self.factory)}"
+        return f"morpho-pre:{checksum(self.factory)}"
 
     # --- reading it
 
