@@ -72,6 +72,10 @@ def test_withdraw__token_that_says_false__reverts(lab: Lab) -> None:
     assert _reverted(lab, lab.owner, "withdraw", token.address, lab.owner, 10) == "TransferRefused"
 
 
+def test_withdraw__token_without_code__reverts(lab: Lab) -> None:
+    assert _reverted(lab, lab.owner, "withdraw", lab.stranger, lab.owner, 10) == "TransferRefused"
+
+
 def test_withdraw__to_nobody__reverts(lab: Lab) -> None:
     assert _reverted(lab, lab.owner, "withdraw", lab.debt.address, Address(bytes(20)), 0) == "ZeroAddress"
 
