@@ -84,7 +84,6 @@ contract Executor {
     error BalanceTooLow(address token, uint256 balance, uint256 least);
     error NotSwept(address token, uint256 left);
     error FloorNotMet(uint256 profit, uint256 floor);
-    error VaultPaid(uint256 loss);
     error TipRefused(address coinbase);
 
     constructor(address operator_, address vault_, IWrappedNative wrappedNative_) {
@@ -318,7 +317,6 @@ contract Executor {
         (bytesArgument, at) = at.u8();
         (initiatorArgument, at) = at.u8();
         (start, at) = at.uintOf(2);
-        if (start < 32) revert Packed.Malformed();
         bytes calldata callback = data[start:][:uint256(bytes32(data[start - 32:start]))];
 
         Scratch.commit(caller, selector, bytesArgument, initiatorArgument, Calls.hash(callback));
@@ -387,19 +385,17 @@ contract Executor {
     }
 
     /// @dev Sends the vault what is earned in wrapped native coin, but for the tip, which is unwrapped and kept
-    /// for a moment. Both are counted from what the vault really has.
+    /// for a moment. Both are counted from what the vault really has; had it less than before, that reverts.
     function _settle(uint256 before, uint256 tipBps, uint256 tipCap) private returns (uint256 profit, uint256 tip) {
         if (address(this).balance != 0) wrappedNative.deposit{value: address(this).balance}();
         uint256 held = wrappedNative.balanceOf(address(this));
         if (tipBps != 0) {
-            uint256 afterwards = wrappedNative.balanceOf(vault) + held;
-            if (afterwards > before) tip = _least((afterwards - before) * tipBps / BPS, tipCap);
+            uint256 gain = wrappedNative.balanceOf(vault) + held - before;
+            tip = _least(gain * tipBps / BPS, tipCap);
             if (tip != 0) wrappedNative.withdraw(tip);
         }
         if (held != tip) IERC20(wrappedNative).safeTransfer(vault, held - tip);
-        uint256 balance = wrappedNative.balanceOf(vault);
-        if (balance < before) revert VaultPaid(before - balance);
-        profit = balance - before;
+        profit = wrappedNative.balanceOf(vault) - before;
     }
 
     function _tip(uint256 tip) private {

@@ -33,6 +33,7 @@ contract Vault {
     error NotNextOwner();
     error NotExecutor();
     error ZeroAddress();
+    error NotLent(address token);
     error OverCap(address token, uint256 amount, uint256 cap);
     error OnLoan(address token);
     error NotRepaid(address token, uint256 missing);
@@ -55,7 +56,9 @@ contract Vault {
     /// @dev One loan of a token at a time, so that the cap is one.
     function lend(address token, uint256 amount, bytes calldata data) external {
         if (!lendsTo[msg.sender]) revert NotExecutor();
-        if (amount > cap[token]) revert OverCap(token, amount, cap[token]);
+        uint256 most = cap[token];
+        if (most == 0) revert NotLent(token); // not even nothing of it: no stranger's contract is called
+        if (amount > most) revert OverCap(token, amount, most);
         if (_isOnLoan(token)) revert OnLoan(token);
         _setOnLoan(token, true);
 

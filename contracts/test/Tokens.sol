@@ -147,7 +147,13 @@ contract ForwardingToken is TestToken {
     }
 }
 
+/// @notice Stricter than the real one: it reverts when asked to transfer nothing.
 contract TestWrappedNative is TestToken {
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        require(amount != 0);
+        return super.transfer(to, amount);
+    }
+
     receive() external payable {
         deposit();
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from eth_abi.abi import decode
@@ -39,7 +39,7 @@ class Contract:
     """A deployed contract."""
 
     address: Address
-    interface: Interface
+    interface: Interface = field(repr=False)
 
     def encode(self, name: str, *arguments: object) -> bytes:
         """Return a call's data."""

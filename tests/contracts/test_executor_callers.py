@@ -194,6 +194,31 @@ def test_execute__every_shorter_program__reverts(lab: Lab) -> None:
             lab.call(lab.operator, lab.executor.address, lab.executor.encode("execute", packed[:length]))
 
 
+@pytest.mark.parametrize(("size", "fits"), [(32, True), (33, False), (255, False)])
+def test_execute__number_of_more_than_a_word__reverts(lab: Lab, size: int, fits: bool) -> None:
+    """It would otherwise be taken for zero, and here be no floor."""
+    packed = bytes.fromhex("ffffffffff") + bytes((size,)) + bytes(size) + bytes.fromhex("0000 00 00 00 00 00")
+    data = lab.executor.encode("execute", packed)
+    if fits:
+        lab.call(lab.operator, lab.executor.address, data)
+    else:
+        assert _reverted(lab, lab.operator, data) == "Malformed"
+
+
+@pytest.mark.parametrize("beyond", [1, 500])
+def test_step__balance_put_beyond_the_data__reverts(lab: Lab, beyond: int) -> None:
+    lab.mint(lab.debt, lab.executor.address, 7)
+    step = lab.sell_all(lab.debt, lab.weth, (1, 1))
+    assert step.call.balance_word is not None
+    packed = encode(lab.program(step))
+    assert lab.profit_of(lab.program(step)) == 7
+    field, least = step.call.balance_word.offset.to_bytes(2, "big"), b"\1\1"
+    assert packed.count(b"\1" + field + least) == 1
+    moved = (len(step.call.data) - 32 + beyond).to_bytes(2, "big")
+    data = lab.executor.encode("execute", packed.replace(b"\1" + field + least, b"\1" + moved + least))
+    assert _reverted(lab, lab.operator, data) == "Malformed"
+
+
 def test_step__token_beyond_the_touched_ones__reverts(lab: Lab) -> None:
     """Only touched tokens are swept, so nothing else may be spent or measured."""
     program = lab.program(lab.trade(lab.debt, 0, lab.collateral, 0))

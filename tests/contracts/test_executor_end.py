@@ -203,6 +203,19 @@ def test_tip__coinbase_that_strikes_back__gets_its_tip_and_no_more(lab: Lab) -> 
     assert lab.balance(lab.weth, lab.vault.address) == 3 * 94
 
 
+def test_tip__coinbase_that_donates_tokens__leaves_them_for_the_next_sweep(lab: Lab) -> None:
+    """It is called last, when all has been swept."""
+    builder = _builder(lab)
+    lab.mint(lab.debt, builder.address, 7)
+    donate = lab.debt.encode("transfer", lab.executor.address, 7)
+    lab.must(lab.stranger, builder, "arm", [(lab.debt.address, 0, donate, True)])
+    assert lab.execute(lab.program(lab.liquidation(), tip_bps=1_000, tip_cap_wei=5)).succeeded
+    assert lab.balance(lab.debt, lab.executor.address) == 7
+    assert lab.execute(lab.program(touched=(lab.debt.address,))).succeeded
+    assert lab.balance(lab.debt, lab.vault.address) == 7
+    lab.assert_empty(lab.debt)
+
+
 def _builder(lab: Lab, contract: str = "Attacker") -> Contract:
     """Return the coinbase of the blocks to come."""
     builder = lab.deploy(contract)

@@ -45,6 +45,14 @@ def test_spend__approval_left_unused__is_taken_back(lab: Lab) -> None:
     lab.assert_empty(token)
 
 
+def test_spend__token_that_refuses_to_take_an_approval_back__reverts(lab: Lab) -> None:
+    token = _token(lab, "NoZeroToken")
+    lab.mint(token, lab.executor.address, 2)
+    left_over = lab.trade(token, 1, lab.collateral, 1, approve=2)
+    assert lab.revert_of(lab.program(left_over)).name == "ApprovalRefused"
+    lab.succeed(lab.program(lab.trade(token, 2, lab.collateral, 1), touched=(lab.collateral.address,)))
+
+
 def test_spend__allowance_planted_before__does_not_stand_in_the_way(lab: Lab) -> None:
     """A token that refuses a non-zero change, with an allowance that nobody should have got it to give."""
     token = _silent(lab)
@@ -126,6 +134,17 @@ def test_sweep__plain_token__leaves_nothing(lab: Lab) -> None:
 
 
 def test_sweep__nothing_to_sweep__transfers_nothing(lab: Lab) -> None:
+    token, attacker = _token(lab, "HookToken"), lab.deploy("Attacker")
+    lab.must(lab.stranger, token, "setStranger", attacker.address)
+    nothing = (lab.market.address, 0, lab.market.encode("position"), False)
+    lab.must(lab.stranger, attacker, "arm", [nothing])
+    lab.succeed(lab.program(touched=(token.address,)))
+    assert lab.read(attacker, "entered") == 0
+    lab.succeed(lab.program(lab.transfer(token, lab.vault.address, 0)))
+    assert lab.read(attacker, "entered") == 2
+
+
+def test_sweep__token_that_reverts_on_nothing__runs(lab: Lab) -> None:
     token = _token(lab, "NoZeroToken")
     assert lab.revert_of(lab.program(lab.transfer(token, lab.vault.address, 0))).name == "Nothing"
     lab.succeed(lab.program(touched=(token.address,)))

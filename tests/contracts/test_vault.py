@@ -72,6 +72,10 @@ def test_withdraw__token_that_says_false__reverts(lab: Lab) -> None:
     assert _reverted(lab, lab.owner, "withdraw", token.address, lab.owner, 10) == "TransferRefused"
 
 
+def test_withdraw__token_without_code__reverts(lab: Lab) -> None:
+    assert _reverted(lab, lab.owner, "withdraw", lab.stranger, lab.owner, 10) == "TransferRefused"
+
+
 def test_withdraw__to_nobody__reverts(lab: Lab) -> None:
     assert _reverted(lab, lab.owner, "withdraw", lab.debt.address, Address(bytes(20)), 0) == "ZeroAddress"
 
@@ -153,10 +157,11 @@ def test_lend__over_the_cap__reverts(lab: Lab) -> None:
     assert lab.revert_of(lab.program(lab.vault_loan(lab.debt, 1_000))).name == "OverCap"
 
 
-def test_lend__token_that_the_owner_did_not_name__reverts(lab: Lab) -> None:
+@pytest.mark.parametrize("amount", [0, 1])
+def test_lend__token_that_the_owner_did_not_name__reverts(lab: Lab, amount: int) -> None:
     _stock(lab, lab.debt, 1_000, MOST_UINT256)
     lab.mint(lab.collateral, lab.vault.address, 1)
-    assert lab.revert_of(lab.program(lab.vault_loan(lab.collateral, 1))).name == "OverCap"
+    assert lab.revert_of(lab.program(lab.vault_loan(lab.collateral, amount))).name == "NotLent"
 
 
 def test_lend__twice_at_once__reverts(lab: Lab) -> None:
