@@ -19,7 +19,7 @@ from keeper.devnet.demo.referee import Block
 from keeper.devnet.devnet import Devnet
 from keeper.devnet.proxy import Proxy
 from keeper.devnet.tokens import TOKENS
-from keeper.devnet.variables import variables
+from keeper.devnet.variables import aave_market, variables
 from keeper.domain.address import Address, checksum, parse_address, word
 from keeper.domain.fixed_point import BPS
 
@@ -120,6 +120,7 @@ def give_means(devnet: Devnet, who: Account, *, spender: Address) -> None:
 
 def _environment(devnet: Devnet, proxy: Proxy, folder: Path) -> dict[str, str]:
     return variables(devnet) | {
+        "KEEPER_MARKETS": aave_market(devnet),  # the referee knows no other market
         "KEEPER_RPC_URLS": f"{proxy.url},{devnet.anvil.ws_url}",
         "KEEPER_PRIVATE_KEY": f"0x{devnet.operator.private_key.hex()}",
         "KEEPER_MIN_PROFIT_WEI": str(MIN_PROFIT_WEI),
