@@ -235,6 +235,7 @@ def _strike_of_a_stranger(arena: Arena, program: Program, draw: st.DrawFn) -> St
             return strike("refuse", lab.market, b"\1\2\3\4", insists=True)
 
 
+@pytest.mark.timeout(900)
 def test_invariants__honest_program_among_attackers__hold(arena: Arena, full: bool) -> None:
     """2, 5, 6 and 7: whoever is given control, and whatever it does with it."""
     lab, counts = arena.lab, Counter[str]()
@@ -398,6 +399,7 @@ def _program_of_a_thief(arena: Arena, draw: st.DrawFn) -> Program:
     )
 
 
+@pytest.mark.timeout(900)
 def test_invariants__stolen_key__hold(arena: Arena, full: bool) -> None:
     """2, 4 and 5: a thief with the key, a contract that is called by all, and any program."""
     lab, counts = arena.lab, Counter[str]()
