@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from keeper.abi import interface
 from keeper.app.stand_in import StandIn, stand_in
@@ -86,12 +85,10 @@ class Assembled:
 @asynccontextmanager
 async def reach(settings: Settings) -> AsyncIterator[Reached]:
     """Yield the chain behind the configured endpoints. Raises ConfigError where it is another one."""
-    schemes = {url: urlsplit(url.reveal()).scheme for url in settings.rpc_urls}
-    sockets = [url for url, scheme in schemes.items() if scheme in ("ws", "wss")]
-    http = [url for url, scheme in schemes.items() if scheme in ("http", "https")]
-    if not http:
-        raise ConfigError("KEEPER_RPC_URLS: needs at least one http or https URL beside the WebSockets")
-    endpoints = Endpoints([Endpoint(url) for url in http])
+    sockets = [one.url for one in settings.rpc_urls if one.is_socket]
+    endpoints = Endpoints(
+        [Endpoint(one.url, roles=one.roles) for one in settings.rpc_urls if not one.is_socket]
+    )
     try:
         chain = settings.chain(await endpoints.chain_id())
         world = LiveWorld(endpoints, socket=sockets[0] if sockets else None, poll_s=settings.poll_interval_s)

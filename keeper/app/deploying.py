@@ -151,13 +151,14 @@ async def _web3(url: Secret) -> AsyncIterator[AsyncWeb3[AsyncHTTPProvider]]:
 async def _answering(settings: Settings, *, chain_id: int) -> Secret:
     """Return the first HTTP endpoint that answers. Raises Unavailable where none does."""
     problem = Unavailable("no endpoint was asked")
-    for url in settings.rpc_urls:
-        if not url.reveal().startswith("http"):
+    for one in settings.rpc_urls:
+        endpoint = Endpoint(one.url, roles=one.roles)
+        if one.is_socket or not endpoint.answers_reads:
             continue
-        endpoints = Endpoints([Endpoint(url)], chain_id=chain_id, patience_s=0)
+        endpoints = Endpoints([endpoint], chain_id=chain_id, patience_s=0)
         try:
             await endpoints.chain_id()
-            return url
+            return one.url
         except Unavailable as error:
             problem = error
         finally:

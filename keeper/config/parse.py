@@ -16,8 +16,10 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from keeper.chains import PROTOCOLS
+from keeper.config.endpoint import EndpointSetting
 from keeper.config.market import MarketSetting
 from keeper.domain.address import Address, Hash32, parse_address
+from keeper.domain.role import Role
 from keeper.domain.secret import Secret
 from keeper.markets import directory
 
@@ -122,8 +124,26 @@ def address(text: str) -> Address:
     return parse_address(text)
 
 
-def endpoint(text: str) -> Secret:
-    """Return a JSON-RPC endpoint, of which only scheme and host are ever shown."""
+def endpoint(text: str) -> EndpointSetting:
+    """Return a JSON-RPC endpoint with its marks, such as ``https://host/key#private+trusted``."""
+    address, mark, marks = text.partition("#")
+    url = _url(address)
+    try:
+        roles = (
+            frozenset(Role(one.strip().lower()) for one in marks.split("+")) if mark else frozenset[Role]()
+        )
+    except ValueError:  # what stands there may be a part of the URL, and secret
+        raise ValueError(
+            f"expected {_either([role.value for role in Role])} after the #, joined by +"
+        ) from None
+    setting = EndpointSetting(url=url, roles=roles)
+    if setting.is_socket and roles:
+        raise ValueError("expected no mark on a WebSocket: nothing is sent to one")
+    return setting
+
+
+def _url(text: str) -> Secret:
+    """Return a URL, of which only scheme and host are ever shown."""
     parts = urlsplit(text)
     if parts.scheme not in _SCHEMES or not _host(parts):
         raise ValueError(f"expected a URL that begins with {_either([f'{s}://' for s in _SCHEMES])}")

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, TRADING, Chain, Trading, chain_name
 from keeper.config import parse
+from keeper.config.endpoint import EndpointSetting
 from keeper.config.market import MarketSetting
 from keeper.config.variable import variable
 from keeper.domain.address import Address, Hash32
@@ -60,13 +61,16 @@ class Settings:
     """Every variable by its name, in lower case and without the prefix. Unset ones hold their default."""
 
     # --- the chain ------------------------------------------------------------------------------------------
-    rpc_urls: tuple[Secret, ...] = variable(
+    rpc_urls: tuple[EndpointSetting, ...] = variable(
         parse.listed(parse.endpoint),
         unset=(),
         section="The chain",
-        unit="URLs (http, https, ws, wss), comma separated",
-        effect="JSON-RPC endpoints of one chain, the preferred one first; the others are for when it fails. "
-        "Heads are followed over a WebSocket where one is given, else by polling.",
+        unit="URLs (http, https, ws, wss), comma separated, each with marks or without",
+        effect="JSON-RPC endpoints of one chain, the preferred one first. Heads are followed over a "
+        "WebSocket where one is given, else by polling. Marks follow a #, joined by +, as in "
+        "https://rpc.example.com/key#private+trusted. private: shows what it is sent to nobody. trusted: may "
+        "be asked to simulate what is not public yet. sequencer: takes transactions for the chain's one "
+        "producer, and nothing else.",
     )
     chain_id: int | None = variable(
         parse.whole(least=1),
@@ -385,7 +389,7 @@ class Settings:
     def secrets(self) -> tuple[Secret, ...]:
         """Return everything that must not be shown."""
         own = (self.private_key, self.keystore_password)
-        return (*self.rpc_urls, *(secret for secret in own if secret is not None))
+        return (*(one.url for one in self.rpc_urls), *(secret for secret in own if secret is not None))
 
     @property
     def heartbeat(self) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ import msgspec
 from yarl import URL
 
 from keeper.domain.errors import Unavailable
+from keeper.domain.role import Role
 from keeper.domain.secret import Secret, redact
 from keeper.node.blocking_rpc import RpcError
 from keeper.node.spellings import is_batch_refused, is_rate_limit
@@ -66,9 +67,13 @@ _MANY = msgspec.json.Decoder(list[_Envelope])
 class Endpoint:
     """One endpoint. Opens its connections when first asked, within a running event loop."""
 
-    def __init__(self, url: Secret, *, timeout_s: float = 10.0) -> None:
-        """`timeout_s` bounds each HTTP request, from connecting to the reply's last byte."""
+    def __init__(self, url: Secret, *, timeout_s: float = 10.0, roles: Collection[Role] = ()) -> None:
+        """`timeout_s` bounds each HTTP request, from connecting to the reply's last byte.
+
+        `roles` is what the operator says that it may be shown.
+        """
         self._url = url
+        self._roles = frozenset(roles)
         self._address = URL(url.reveal(), encoded=True)
         self._timeout_s = timeout_s
         self._batch_limit = _BATCH_LIMIT
@@ -79,6 +84,21 @@ class Endpoint:
 
     def __str__(self) -> str:
         return str(self._url)
+
+    @property
+    def is_private(self) -> bool:
+        """Return whether it shows what it is sent to nobody before that is in a block."""
+        return not self._roles.isdisjoint((Role.PRIVATE, Role.SEQUENCER))
+
+    @property
+    def is_trusted(self) -> bool:
+        """Return whether what is not public yet may be simulated there."""
+        return Role.TRUSTED in self._roles
+
+    @property
+    def answers_reads(self) -> bool:
+        """Return whether it may be asked anything: a sequencer takes transactions alone."""
+        return Role.SEQUENCER not in self._roles
 
     async def close(self) -> None:
         """Close the connections. A later request opens others."""

@@ -30,6 +30,11 @@ _UNKNOWN_STATE_ROUNDS = 4
 # Behind one address there are often several nodes, and the news of a block outruns the block.
 
 
+def everyone(_: Endpoint) -> bool:
+    """Return that an endpoint may be asked, whichever it is."""
+    return True
+
+
 @dataclass(slots=True)
 class _Ranked:
     """An endpoint, and how it did lately."""
@@ -51,8 +56,10 @@ class Endpoints:
 
         `patience_s` bounds how long a read is tried again.
         """
-        if not endpoints:
-            raise ConfigError("KEEPER_RPC_URLS: expected at least one http:// or https:// endpoint")
+        if not any(endpoint.answers_reads for endpoint in endpoints):
+            raise ConfigError(
+                "KEEPER_RPC_URLS: expected at least one http:// or https:// endpoint that is no sequencer"
+            )
         self._ranked = [_Ranked(endpoint) for endpoint in endpoints]
         self._chain_id = chain_id
         self._patience_s = patience_s
@@ -67,9 +74,12 @@ class Endpoints:
 
     # --- reads ----------------------------------------------------------------------------------------------
 
-    async def read(self, job: Callable[[Endpoint], Awaitable[T]]) -> T:
+    async def read(
+        self, job: Callable[[Endpoint], Awaitable[T]], *, only: Callable[[Endpoint], bool] = everyone
+    ) -> T:
         """Return what `job` makes of the first endpoint on which it succeeds. It must only read.
 
+        `only` says which may be asked: what is not public yet goes to trusted ones alone.
         Raises Unavailable where none answers in time, Inconsistent where none knows the state asked about,
         ConfigError where one turns out to be on another chain.
         """
@@ -79,7 +89,7 @@ class Endpoints:
             stop=self._enough,
             reraise=True,
         )
-        return await attempts(self._once, job)
+        return await attempts(self._once, job, only)
 
     async def ask(self, *requests: Request) -> tuple[Reply, ...]:
         """Return the reply to each request, all from one endpoint."""
@@ -112,10 +122,10 @@ class Endpoints:
             return state.attempt_number >= _UNKNOWN_STATE_ROUNDS
         return (state.seconds_since_start or 0.0) >= self._patience_s
 
-    async def _once(self, job: Callable[[Endpoint], Awaitable[T]]) -> T:
+    async def _once(self, job: Callable[[Endpoint], Awaitable[T]], only: Callable[[Endpoint], bool]) -> T:
         """Return the job's result from the first endpoint that has it, or raise why none has."""
         problem: Unavailable | Inconsistent | None = None
-        for one in self._in_order():
+        for one in self._in_order(lambda endpoint: endpoint.answers_reads and only(endpoint)):
             try:
                 await self._verify(one)
                 result = await job(one.endpoint)
@@ -131,13 +141,14 @@ class Endpoints:
 
     # --- sends ----------------------------------------------------------------------------------------------
 
-    async def send(self, request: Request) -> Reply:
+    async def send(self, request: Request, *, only: Callable[[Endpoint], bool] = everyone) -> Reply:
         """Return the reply to a request that reaches at most one endpoint, at most once.
 
+        `only` says which may see it: a private plan goes to private ones alone.
         Raises Unreachable where certainly none received it, Unavailable where one may have.
         """
         problem = Unreachable("no endpoint was asked")
-        for one in self._in_order():
+        for one in self._in_order(only):
             try:
                 await self._verify(one)
             except Unavailable as error:  # nothing was sent yet
@@ -159,11 +170,12 @@ class Endpoints:
 
     # --- which to ask ---------------------------------------------------------------------------------------
 
-    def _in_order(self) -> list[_Ranked]:
+    def _in_order(self, only: Callable[[Endpoint], bool]) -> list[_Ranked]:
         """Return the rested ones in the operator's order; all of them, where none is rested."""
         now_s = time.monotonic()
-        rested = [one for one in self._ranked if one.rests_until_s <= now_s]
-        return rested or sorted(self._ranked, key=lambda one: one.rests_until_s)
+        allowed = [one for one in self._ranked if only(one.endpoint)]
+        rested = [one for one in allowed if one.rests_until_s <= now_s]
+        return rested or sorted(allowed, key=lambda one: one.rests_until_s)
 
     def _failed(self, one: _Ranked, error: Unavailable) -> None:
         if one.failures == 0:
@@ -179,8 +191,11 @@ class Endpoints:
         one.rests_until_s = 0.0
 
     async def _verify(self, one: _Ranked) -> None:
-        """Hold the endpoint to the chain, once. Raises ConfigError where it is on another."""
-        if one.on_chain:
+        """Hold the endpoint to the chain, once. Raises ConfigError where it is on another.
+
+        A sequencer can't be asked: a signature names its chain, so another one refuses what it is sent.
+        """
+        if one.on_chain or not one.endpoint.answers_reads:
             return
         chain_id = await _chain_id(one.endpoint)
         if self._chain_id is None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
+from keeper.domain.role import Role
 from keeper.domain.secret import Secret
 from keeper.node import wire
 from keeper.node.anvil import Anvil
@@ -213,6 +214,38 @@ async def test_send__chain_can_not_be_asked__certainly_not_sent() -> None:
         with pytest.raises(Unreachable):
             await endpoints.send(SEND)
         assert one.count("eth_sendRawTransaction") == 0
+
+
+async def test_send__only_private_ones__the_others_never_see_it() -> None:
+    async with proxied(3) as (public, private, sequencer):
+        endpoints = Endpoints(
+            [
+                Endpoint(Secret(public.url)),
+                Endpoint(Secret(private.url), roles=[Role.PRIVATE]),
+                Endpoint(Secret(sequencer.url), roles=[Role.SEQUENCER]),
+            ]
+        )
+        await endpoints.send(SEND, only=lambda endpoint: endpoint.is_private)
+        await private.stop()
+        await endpoints.send(SEND, only=lambda endpoint: endpoint.is_private)
+        await sequencer.stop()
+        with pytest.raises(Unreachable):
+            await endpoints.send(SEND, only=lambda endpoint: endpoint.is_private)
+        await endpoints.close()
+        assert [one.count("eth_sendRawTransaction") for one in (public, private, sequencer)] == [0, 1, 1]
+        assert sequencer.seen == [("eth_sendRawTransaction",)]
+
+
+async def test_read__only_trusted_ones__the_others_never_see_it() -> None:
+    async with proxied() as (public, trusted):
+        endpoints = Endpoints(
+            [Endpoint(Secret(public.url)), Endpoint(Secret(trusted.url), roles=[Role.TRUSTED])]
+        )
+        await endpoints.read(
+            lambda endpoint: endpoint.read([Request("m", [1])]), only=lambda endpoint: endpoint.is_trusted
+        )
+        await endpoints.close()
+        assert (public.count("m"), trusted.count("m")) == (0, 1)
 
 
 def test_endpoints__none__says_what_is_missing() -> None:

@@ -102,7 +102,7 @@ def test_load__key_and_endpoint__shown_in_no_repr() -> None:
         assert secret not in shown
     assert str(settings.rpc_urls[0]) == "https://eth-mainnet.example.com/…"
     assert str(settings.rpc_urls[1]) == "wss://example.com:8546/…"
-    assert settings.rpc_urls[0].reveal() == ENDPOINT
+    assert settings.rpc_urls[0].url.reveal() == ENDPOINT
 
 
 def test_load__env_file__read_and_overridden_by_the_environment(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from keeper.config import parse
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Objective
+from keeper.domain.role import Role
 
 AAVE = "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -54,6 +55,10 @@ def test_scaled__wad__as_written(text: str, expected: int) -> None:
         (parse.endpoint, "localhost:8545", "begins with http://, https://, ws:// or wss://"),
         (parse.endpoint, "http://", "expected a URL"),
         (parse.endpoint, "http://host:port", "expected a URL"),
+        (parse.endpoint, "http://host#privat", "expected private, trusted or sequencer after the #"),
+        (parse.endpoint, "http://host#", "expected private, trusted or sequencer after the #"),
+        (parse.endpoint, "wss://host#private", "expected no mark on a WebSocket"),
+        (parse.listed(parse.endpoint), "http://host,http://host#private", "twice"),
         (parse.market, "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2", "such as aave-v3:ethereum-core"),
         (parse.market, "aave-v3:etherum-core", "did you mean ethereum-core?"),
         (parse.market, "aave-v3:", "a name that `keeper markets` lists, got ''"),
@@ -94,3 +99,16 @@ def test_whole__underscores__allowed_as_in_python() -> None:
 
 def test_endpoint__ipv6__host_and_port_shown() -> None:
     assert str(parse.endpoint("http://[::1]:8545")) == "http://[::1]:8545"
+
+
+def test_endpoint__marked__its_roles_and_a_url_without_them() -> None:
+    found = parse.endpoint("https://host/key#Private+trusted")
+    assert found.roles == {Role.PRIVATE, Role.TRUSTED}
+    assert found.url.reveal() == "https://host/key"
+    assert parse.endpoint("https://host/key").roles == frozenset()
+
+
+def test_endpoint__mark_that_is_none__not_quoted() -> None:
+    with pytest.raises(ValueError, match="joined by") as raised:
+        parse.endpoint("https://host/#s3cr3t")
+    assert "s3cr3t" not in str(raised.value)
