@@ -226,7 +226,9 @@ class Engine:
                 return (*round_, *considered)
             # those after it counted on the depth that it would have left: choose again without it
             considered.append(failed)
-            proposals = tuple(one for one in proposals if one.opportunity != failed.opportunity)
+            proposals = tuple(
+                one for one in proposals if one.opportunity.position != failed.opportunity.position
+            )
 
     async def _simulate_alone(
         self, seen: Observation, proposals: Sequence[Proposal]

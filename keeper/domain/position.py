@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -141,6 +141,13 @@ class Terms(Protocol):
         """Return the cheap reads by which a lost race is noticed first."""
         ...
 
+    def behind(self, earlier: Terms, repay_raw: int) -> Terms | Declined:
+        """Return the terms as they are once `repay_raw` of others was repaid, earlier in the same block.
+
+        These themselves where that changes nothing of theirs; Declined where nothing may be closed then.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclinedPair:
@@ -168,3 +175,16 @@ class Opportunity:
     def position(self) -> PositionId:
         """Return which position it is of."""
         return PositionId(self.market, self.borrower)
+
+    def behind(self, earlier: Terms, repay_raw: int) -> Opportunity:
+        """Return what is left of it once `repay_raw` of other terms was repaid, earlier in the same block."""
+        now = [(terms, terms.behind(earlier, repay_raw)) for terms in self.terms]
+        if all(after is terms for terms, after in now):
+            return self
+        gone = tuple(
+            DeclinedPair(collateral=terms.collateral, debt=terms.debt, why=after)
+            for terms, after in now
+            if isinstance(after, Declined)
+        )
+        left = tuple(after for _, after in now if not isinstance(after, Declined))
+        return replace(self, terms=left, declined=(*self.declined, *gone))

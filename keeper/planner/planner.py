@@ -2,7 +2,7 @@
 
 1. `propose`: each borrower's pairs are sized on the state's own depth, and the best become drafts.
 2. `choose`: with the gas that their simulations used, each borrower gets one draft, of the size that the
-   objective asks for; the most profitable first, each on the pools as the ones before leave them.
+   objective asks for; the most profitable first, each on pools and markets as the ones before leave them.
 3. `conclude`: the chosen drafts were simulated one after the other as they would run; what does not agree
    with its prediction, or does not clear the minimums at its own gas, is declined.
 
@@ -158,24 +158,30 @@ class Planner:
         pools = dict(seen.pools)
         changed: set[Address] = set(busy_pools)
         chosen: list[Chosen] = []
+        ran: list[Drafted] = []
         for _, first in ranked:
-            proposal = first
-            if any(drafted.draft.pools & changed for drafted in first.drafts):
-                proposal = self._propose(seen, first.opportunity, pools)
+            proposal, opportunity = first, first.opportunity
+            for before in ran:
+                opportunity = opportunity.behind(before.pair.terms, before.evaluation.repay_raw)
+            if opportunity is not first.opportunity or any(
+                drafted.draft.pools & changed for drafted in first.drafts
+            ):
+                proposal = self._propose(seen, opportunity, pools)
             outcome = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
             if isinstance(outcome, Declined):
-                left.append(Chosen(opportunity=proposal.opportunity, drafted=outcome))
+                left.append(Chosen(opportunity=first.opportunity, drafted=outcome))
                 continue
             _, drafted = outcome
             if busy := drafted.draft.pools & set(busy_pools):
                 why = f"a transaction in flight counts on {len(busy)} of its pools"
                 declined = Declined(reason=Reason.IN_FLIGHT, detail=why)
-                left.append(Chosen(opportunity=proposal.opportunity, drafted=declined))
+                left.append(Chosen(opportunity=first.opportunity, drafted=declined))
                 continue
             # only its own: it may have been sized before the others changed theirs
             pools.update({pool: drafted.evaluation.pools_after[pool] for pool in drafted.draft.pools})
             changed |= drafted.draft.pools
-            chosen.append(Chosen(opportunity=proposal.opportunity, drafted=drafted))
+            ran.append(drafted)
+            chosen.append(Chosen(opportunity=first.opportunity, drafted=drafted))
         return (*chosen, *left)
 
     def _best(

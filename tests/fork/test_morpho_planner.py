@@ -31,7 +31,7 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
     books = (aave_book(manual_devnet), morpho_book(manual_devnet))
     async with stage(manual_devnet, options_for(manual_devnet, objective=objective), books=books) as on:
         await on.engine.observe(await on.head())
-        for step in crash(seed=7, steps=8):
+        for step in crash(seed=3, steps=5):
             manual_devnet.market_block(step.prices_base, base_fee_wei=step.base_fee_wei)
             seen = await on.engine.observe(await on.head())
             considered = await on.engine.decide(seen)
@@ -44,6 +44,7 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
             assert [receipt["status"] for receipt in receipts] == ["0x1"] * len(plans)
             predicted_wei = sum(plan.waterfall.vault_wei for plan in plans)
             assert on.vault_wei() - before_wei == predicted_wei
+            closed_in: set[str] = set()
             for plan, receipt in zip(plans, receipts, strict=True):
                 assert int(receipt["gasUsed"], 16) == plan.gas_used
                 if not plan.draft.market.startswith("morpho"):
@@ -51,10 +52,13 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
                     continue
                 assert plan.draft.close.flash_fee.raw == 0
                 counts["Morpho's"] += 1
+                counts["behind another of its market"] += plan.draft.market in closed_in
+                closed_in.add(plan.draft.market)
                 counts["in part"] += plan.draft.close.close_factor_bps < 10_000
                 counts["whole"] += plan.draft.close.close_factor_bps == 10_000
                 counts["debt is native"] += plan.draft.close.repaid.token.symbol == "WETH"
     print(dict(counts))
     assert counts["Morpho's"] >= 5
     assert counts["Aave's"] >= 5
+    assert counts["behind another of its market"] >= 1, "whose shares are then worth a unit less"
     assert not counts[Reason.SIMULATION.value], "every simulation agrees with its prediction"

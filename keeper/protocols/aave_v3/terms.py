@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Self
 
 from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall, Guard, Spend
 from keeper.domain.errors import Invariant
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_up
-from keeper.domain.position import Interval, Settlement
+from keeper.domain.position import Interval, Settlement, Terms
 from keeper.domain.token import Token, TokenAmount
 from keeper.protocols.aave_v3.revision import (
     MAX_UINT,
@@ -159,6 +160,10 @@ class AaveTerms:
                 (collateral.reserve.a_token, collateral.scaled),
             )
         )
+
+    def behind(self, earlier: Terms, repay_raw: int) -> Self:
+        """Return the same terms: within a block, indices and prices stay, whoever else is liquidated."""
+        return self
 
     # --- inside
 

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from keeper.domain.address import Address, Hash32, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Broken
-from keeper.domain.fixed_point import WAD
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Filter, Touched
 from keeper.protocols.morpho_blue import events, queries
-from keeper.protocols.morpho_blue.feasible import feasible
 from keeper.protocols.morpho_blue.liquidation import owed_raw
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position, Row
-from keeper.protocols.morpho_blue.terms import MorphoTerms
+from keeper.protocols.morpho_blue.terms import MorphoTerms, terms_of
 from keeper.query import Log, Query
 
 
@@ -169,27 +167,17 @@ class MorphoBlue:
             return Declined(reason=Reason.UNVERIFIED, detail=isolated.listing.fault)
         if isinstance(now, Declined):
             return now
-        if now.health_factor_wad >= WAD:
-            return Declined(reason=Reason.HEALTHY, detail=f"health factor {now.health_factor_wad / 1e18:.4f}")
         late = standing(isolated, row.position, at_s=max(deadline_s, block.timestamp_s))
         if isinstance(late, Declined):
             return late
-        if row.position.collateral == 0:
-            owed = TokenAmount(token=isolated.listing.loan, raw=now.owed_raw)
-            return Declined(reason=Reason.BAD_DEBT, detail=f"{owed} are owed, and there is no collateral")
-        amounts = feasible(now, late)
-        if amounts is None:
-            return Declined(reason=Reason.DUST, detail="no amount of whole shares may be repaid")
         since_s = isolated.priced_at_s
-        terms = MorphoTerms(
-            morpho=self.morpho,
-            borrower=borrower,
+        return terms_of(
+            self.morpho,
+            borrower,
             now=now,
             late=late,
-            amounts=amounts,
             oracle_unchanged_s=None if since_s is None else block.timestamp_s - since_s,
         )
-        return _insolvent(terms) or terms
 
     def _sound(self, market: Markets) -> Iterator[Listing]:
         return (one.listing for one in market.by_name.values() if one.is_live and one.listing.fault is None)
@@ -209,16 +197,3 @@ def _health(found: Standing | Declined, market: IsolatedMarket, position: Positi
         collateral_base=found.value_raw,
         debt_base=found.owed_raw,
     )
-
-
-def _insolvent(terms: MorphoTerms) -> Declined | None:
-    """Return why a position is left alone that leaves more bad debt than its closing can win, or None.
-
-    Both by the oracle: others have left such a position alone too, or its oracle is wrong about it.
-    """
-    whole = terms.settle(terms.amounts.whole_raw)
-    won_raw = terms.value_base(TokenAmount(token=terms.collateral, raw=whole.seized_raw)) - whole.repaid_raw
-    if whole.bad_debt_base <= won_raw:
-        return None
-    bad, won = (TokenAmount(token=terms.debt, raw=raw) for raw in (whole.bad_debt_base, won_raw))
-    return Declined(reason=Reason.BAD_DEBT, detail=f"{bad} would be left, where at most {won} can be won")

@@ -9,13 +9,15 @@ from fractions import Fraction
 from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.domain.calls import Callback, ContractCall, Guard, Spend
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Invariant
-from keeper.domain.position import Interval, Settlement
+from keeper.domain.fixed_point import WAD
+from keeper.domain.position import Interval, Settlement, Terms
 from keeper.domain.token import Token, TokenAmount
 from keeper.protocols.morpho_blue.arithmetic import MAX_UINT, Refusal
-from keeper.protocols.morpho_blue.feasible import Feasible, Whole, part_shares
+from keeper.protocols.morpho_blue.feasible import Feasible, Whole, feasible, part_shares
 from keeper.protocols.morpho_blue.liquidation import PRICE_SCALE, Close, close, health_factor_wad, owed_raw
-from keeper.protocols.morpho_blue.standing import Standing
+from keeper.protocols.morpho_blue.standing import Standing, behind
 
 _MORPHO = load("morpho_blue")
 _LIQUIDATE = _MORPHO.function("liquidate")
@@ -159,6 +161,20 @@ class MorphoTerms:
             for word, least in ((_SHARES_WORD, shares), (_COLLATERAL_WORD, collateral))
         )
 
+    def left(self, repay_raw: int) -> tuple[Close, Close | None]:
+        late = self._closed_at(self.late, repay_raw)
+        return self._close(repay_raw), late if isinstance(late, Close) else None
+
+    def behind(self, earlier: Terms, repay_raw: int) -> MorphoTerms | Declined:
+        """Return the terms after an earlier close; others where that is in the same market."""
+        stands = behind(self, earlier, repay_raw)
+        if stands is None:
+            return self
+        now, late = stands
+        return terms_of(
+            self.morpho, self.borrower, now=now, late=late, oracle_unchanged_s=self.oracle_unchanged_s
+        )
+
     # --- inside
 
     def _asked(self, repay_raw: int) -> tuple[int, int]:
@@ -192,6 +208,42 @@ class MorphoTerms:
             seized_raw=seized_raw,
             repaid_shares=shares,
         )
+
+
+def terms_of(
+    morpho: Address, borrower: Address, *, now: Standing, late: Standing, oracle_unchanged_s: int | None
+) -> MorphoTerms | Declined:
+    """Return the terms of a position that stands so, or why nothing of it is closed."""
+    if now.health_factor_wad >= WAD:
+        return Declined(reason=Reason.HEALTHY, detail=f"health factor {now.health_factor_wad / 1e18:.4f}")
+    if now.position.collateral == 0:
+        owed = TokenAmount(token=now.listing.loan, raw=now.owed_raw)
+        return Declined(reason=Reason.BAD_DEBT, detail=f"{owed} are owed, and there is no collateral")
+    amounts = feasible(now, late)
+    if amounts is None:
+        return Declined(reason=Reason.DUST, detail="no amount of whole shares may be repaid")
+    terms = MorphoTerms(
+        morpho=morpho,
+        borrower=borrower,
+        now=now,
+        late=late,
+        amounts=amounts,
+        oracle_unchanged_s=oracle_unchanged_s,
+    )
+    return _insolvent(terms) or terms
+
+
+def _insolvent(terms: MorphoTerms) -> Declined | None:
+    """Return why a position is left alone that leaves more bad debt than its closing can win, or None.
+
+    Both by the oracle: others have left such a position alone too, or its oracle is wrong about it.
+    """
+    whole = terms.settle(terms.amounts.whole_raw)
+    won_raw = terms.value_base(TokenAmount(token=terms.collateral, raw=whole.seized_raw)) - whole.repaid_raw
+    if whole.bad_debt_base <= won_raw:
+        return None
+    bad, won = (TokenAmount(token=terms.debt, raw=raw) for raw in (whole.bad_debt_base, won_raw))
+    return Declined(reason=Reason.BAD_DEBT, detail=f"{bad} would be left, where at most {won} can be won")
 
 
 def _smallest(

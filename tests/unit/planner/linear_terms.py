@@ -8,7 +8,7 @@ from functools import cache
 
 from keeper.domain.calls import ContractCall, Guard
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_half_up, mul_div_up
-from keeper.domain.position import Interval, Settlement
+from keeper.domain.position import Interval, Settlement, Terms
 from keeper.domain.token import Token, TokenAmount
 
 
@@ -132,3 +132,6 @@ class LinearTerms:
 
     def guards(self, repay_raw: int) -> tuple[Guard, ...]:
         raise NotImplementedError("a size needs no guards")
+
+    def behind(self, earlier: Terms, repay_raw: int) -> LinearTerms:
+        return self

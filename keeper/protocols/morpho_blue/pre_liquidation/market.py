@@ -9,18 +9,16 @@ from typing import Any
 from keeper.abi import load, uint
 from keeper.domain.address import Address, Hash32, address_of, checksum
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.fixed_point import WAD
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Filter, Touched
 from keeper.protocols.morpho_blue import events, queries
-from keeper.protocols.morpho_blue.arithmetic import Refused
 from keeper.protocols.morpho_blue.liquidation import collateral_value_raw, health_factor_wad, owed_raw
 from keeper.protocols.morpho_blue.market import MorphoBlue
-from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters, PreRefusal, offer
+from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters
 from keeper.protocols.morpho_blue.pre_liquidation.state import Contract, PreMarkets, PreRow
-from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, with_amounts
+from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, terms_of
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position
 from keeper.query import Call, Log, Query, both, read, read_one
@@ -252,9 +250,7 @@ class MorphoPreLiquidation:
             return now
         if isinstance(late, Declined):
             return late
-        if refused := _refused(now, contract, price):
-            return refused
-        terms = with_amounts(
+        return terms_of(
             PreTerms(
                 contract=contract.address,
                 morpho=market.morpho,
@@ -266,9 +262,6 @@ class MorphoPreLiquidation:
                 feasible=(),
             )
         )
-        if not terms.feasible:
-            return Declined(reason=Reason.DUST, detail="no amount goes through")
-        return terms
 
     def _behind(self, market: PreMarkets, row: PreRow) -> tuple[Contract, IsolatedMarket]:
         contract = market.contracts[row.contract]
@@ -287,22 +280,6 @@ def _health(now: Standing, contract: Contract, price: int) -> Health:
         collateral_base=collateral_value_raw(now.position, price=price),
         debt_base=now.owed_raw,
     )
-
-
-def _refused(now: Standing, contract: Contract, price: int) -> Declined | None:
-    """Return why nothing of the position is offered, or None."""
-    try:
-        offered = offer(
-            now.totals, now.position, contract.parameters, price=price, lltv_wad=now.listing.lltv_wad
-        )
-    except Refused as refused:
-        return Declined(reason=Reason.INACTIVE, detail=f"any call reverts with {refused}")
-    if offered is PreRefusal.LIQUIDATABLE:
-        return Declined(reason=Reason.INACTIVE, detail="it is Morpho's own to liquidate")
-    if isinstance(offered, PreRefusal):
-        limit = contract.parameters.pre_lltv_wad / WAD
-        return Declined(reason=Reason.HEALTHY, detail=f"not above a loan-to-value of {limit:.4f}")
-    return None
 
 
 def _parameters(answer: bytes) -> tuple[Any, ...]:

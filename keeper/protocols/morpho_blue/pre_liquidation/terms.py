@@ -9,13 +9,21 @@ from fractions import Fraction
 from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.domain.calls import Callback, ContractCall, Guard, Spend
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Invariant
-from keeper.domain.position import Interval, Settlement
+from keeper.domain.fixed_point import WAD
+from keeper.domain.position import Interval, Settlement, Terms
 from keeper.domain.token import Token, TokenAmount
-from keeper.protocols.morpho_blue.arithmetic import MAX_UINT, Refusal, each_unit_has_shares, shares_down
+from keeper.protocols.morpho_blue.arithmetic import (
+    MAX_UINT,
+    Refusal,
+    Refused,
+    each_unit_has_shares,
+    shares_down,
+)
 from keeper.protocols.morpho_blue.liquidation import PRICE_SCALE, Close, health_factor_wad, owed_raw
-from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters, PreRefusal, pre_close
-from keeper.protocols.morpho_blue.standing import Standing
+from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters, PreRefusal, offer, pre_close
+from keeper.protocols.morpho_blue.standing import Standing, behind
 
 _PRE_LIQUIDATE = load("morpho_pre_liquidation").function("preLiquidate")
 _POSITION = load("morpho_blue").function("position")
@@ -149,6 +157,18 @@ class PreTerms:
             for word, least in words
         )
 
+    def left(self, repay_raw: int) -> tuple[Close, Close | None]:
+        late = self._closed_at(self.late, repay_raw)
+        return self._close(repay_raw), late if isinstance(late, Close) else None
+
+    def behind(self, earlier: Terms, repay_raw: int) -> PreTerms | Declined:
+        """Return the terms after an earlier close; others where that is in the same market."""
+        stands = behind(self, earlier, repay_raw)
+        if stands is None:
+            return self
+        now, late = stands
+        return terms_of(replace(self, now=now, late=late, feasible=()))
+
     # --- inside
 
     def _shares(self, repay_raw: int) -> int:
@@ -183,8 +203,28 @@ def closing(
     )
 
 
-def with_amounts(terms: PreTerms) -> PreTerms:
-    """Return the terms with all that may be repaid: from what seizes a unit up to what the offer allows.
+def terms_of(terms: PreTerms) -> PreTerms | Declined:
+    """Return the terms with all that may be repaid, or why nothing is."""
+    now, parameters = terms.now, terms.parameters
+    try:
+        offered = offer(
+            now.totals, now.position, parameters, price=terms.price, lltv_wad=now.listing.lltv_wad
+        )
+    except Refused as refused:
+        return Declined(reason=Reason.INACTIVE, detail=f"any call reverts with {refused}")
+    if offered is PreRefusal.LIQUIDATABLE:
+        return Declined(reason=Reason.INACTIVE, detail="it is Morpho's own to liquidate")
+    if isinstance(offered, PreRefusal):
+        limit = parameters.pre_lltv_wad / WAD
+        return Declined(reason=Reason.HEALTHY, detail=f"not above a loan-to-value of {limit:.4f}")
+    amounts = _amounts(terms)
+    if amounts is None:
+        return Declined(reason=Reason.DUST, detail="no amount goes through")
+    return replace(terms, feasible=(amounts,))
+
+
+def _amounts(terms: PreTerms) -> Interval | None:
+    """Return what may be repaid: from what seizes a unit up to what the offer allows, None where nothing is.
 
     What goes through does so up to some amount, in which order ever the limits come: the close factor, the
     collateral, and the health that must be left. Nothing may be repaid where not even the least goes through.
@@ -198,13 +238,13 @@ def with_amounts(terms: PreTerms) -> PreTerms:
 
     totals = terms.now.totals
     if not each_unit_has_shares(totals.borrow_assets, totals.borrow_shares):
-        return terms
+        return None
     least = _first(1, terms.owed_raw, lambda repay: not _seizes_nothing(terms, repay))
     if least is None or not passes(least):
-        return terms
+        return None
     beyond = _first(least, terms.owed_raw, lambda repay: not passes(repay))
     most = terms.owed_raw if beyond is None else beyond - 1
-    return replace(terms, feasible=(Interval(least_raw=least, most_raw=most),))
+    return Interval(least_raw=least, most_raw=most)
 
 
 def _seizes_nothing(terms: PreTerms, repay: int) -> bool:

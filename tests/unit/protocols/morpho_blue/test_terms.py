@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keeper.abi import load
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import WAD
 from keeper.domain.position import Terms
 from keeper.domain.token import TokenAmount
+from keeper.protocols.morpho_blue.standing import standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Position
 from keeper.protocols.morpho_blue.terms import MorphoTerms
 from tests.unit.protocols.morpho_blue.markets import (
@@ -27,6 +31,7 @@ from tests.unit.protocols.morpho_blue.markets import (
     weth_price,
 )
 
+OTHER_ID = Hash32(b"\x1e" * 32)
 _LIQUIDATE = load("morpho_blue").function("liquidate")
 _POSITION = load("morpho_blue").function("position")
 
@@ -162,3 +167,51 @@ def test_value_base__either_token__in_the_loan_token() -> None:
     assert terms.value_base(TokenAmount(token=WETH, raw=2 * 10**18)) == 5_000 * 10**6
     assert terms.oracle_price * 10**18 == 2_500 * 10**6
     assert Address(terms.collateral.address) == WETH.address
+
+
+@given(unhealthy(), st.integers(1, 10**13), st.data())
+def test_behind__another_close_of_the_market__as_if_read_after_it(
+    drawn: tuple[IsolatedMarket, Position], owes: int, data: st.DataObject
+) -> None:
+    """What Morpho stores after the first close, with the second position, gives the same terms."""
+    isolated, held = drawn
+    other = Position(
+        borrow_shares=owes * 10**6, collateral=held.collateral * owes * 10**6 // held.borrow_shares
+    )
+    assume(other.collateral < 2**128)
+    totals = isolated.totals._replace(
+        borrow_assets=isolated.totals.borrow_assets + owes,
+        borrow_shares=isolated.totals.borrow_shares + other.borrow_shares,
+    )
+    isolated = replace(isolated, totals=totals)
+    first, second = opportunity(isolated, held), opportunity(isolated, other)
+    assume(first.terms and second.terms)
+    (earlier,), (terms,) = first.terms, second.terms
+    assert isinstance(earlier, MorphoTerms) and isinstance(terms, MorphoTerms)
+    terms = replace(terms, borrower=Address(b"\x77" * 20))
+    interval = data.draw(st.sampled_from(earlier.feasible))
+    repay_raw = data.draw(st.integers(interval.least_raw, interval.most_raw))
+    now, late = earlier.left(repay_raw)
+    assume(late is not None)
+    after = terms.behind(earlier, repay_raw)
+
+    read_again = opportunity(replace(isolated, totals=now.totals), other, deadline_s=NOW_S)
+    if isinstance(after, Declined):
+        assert [one.why.reason for one in read_again.declined] == [after.reason]
+        return
+    assert after.now == standing(replace(isolated, totals=now.totals), other, at_s=NOW_S)
+    for one in after.feasible:
+        assert after.settle(one.most_raw).repaid_raw == one.most_raw
+
+
+def test_behind__a_close_elsewhere__nothing_changes() -> None:
+    terms = terms_of(market(), position(loan_usd=270_000, collateral_eth=100))
+    elsewhere = replace(terms, now=replace(terms.now, listing=replace(terms.now.listing, id=OTHER_ID)))
+    assert terms.behind(elsewhere, 1) is terms
+    assert terms.behind(replace(terms, morpho=Address(b"\x01" * 20)), 1) is terms
+
+
+def test_behind__the_same_position_is_closed_already__declined() -> None:
+    terms = terms_of(market(), position(loan_usd=270_000, collateral_eth=100))
+    after = terms.behind(terms, terms.owed_raw)
+    assert isinstance(after, Declined) and after.reason is Reason.HEALTHY
