@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Inconsistent, Rejected, Unavailable
@@ -31,7 +32,7 @@ from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.state import Mined
 from keeper.planner.planner import Drafted, Planner, Proposal
-from keeper.ports import Journal, Landing, NewHead, Tick, World
+from keeper.ports import Doubted, Journal, Landing, NewHead, Tick, World
 from keeper.query import Simulated, SimulatedCall, accounts, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
@@ -92,8 +93,13 @@ class Engine:
     async def follow(self, stop: asyncio.Event) -> None:
         """Handle every head until `stop` is set; the head in hand is finished first."""
         heads: asyncio.Queue[NewHead] = asyncio.Queue()
+        doubted: Head | None = None
+
+        def overtaken(head: Head) -> bool:
+            return not heads.empty() or head == doubted
 
         async def receive() -> None:
+            nonlocal doubted
             last_s, told = self._clock(), False
             async for signal in self._world.signals():
                 match signal:
@@ -104,6 +110,9 @@ class Engine:
                         if not told and (quiet_s := now_s - last_s) > self._pace.max_head_age_s:
                             told = True
                             self._listen(Degraded(what="no new head", why=f"for {quiet_s:.0f} s"))
+                    case Doubted(head=head, why=why):
+                        doubted = head
+                        self._listen(Degraded(what=f"head {head.number} is doubted", why=why))
 
         receiving = asyncio.create_task(receive())
         stopping = asyncio.create_task(stop.wait())
@@ -112,7 +121,8 @@ class Engine:
                 next_head = asyncio.create_task(heads.get())
                 await asyncio.wait((next_head, stopping, receiving), return_when=asyncio.FIRST_COMPLETED)
                 if next_head.done():
-                    await self.step(next_head.result(), overtaken=lambda: not heads.empty())
+                    seen = next_head.result()
+                    await self.step(seen, overtaken=partial(overtaken, seen.head))
                     continue
                 next_head.cancel()
                 if receiving.done():

@@ -38,7 +38,15 @@ class Tick:
     seen_at_s: float
 
 
-Signal: TypeAlias = NewHead | Tick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubted:
+    """At least as many endpoints have another block in a head's place: nothing is sent upon it."""
+
+    head: Head
+    why: str
+
+
+Signal: TypeAlias = NewHead | Tick | Doubted
 
 
 class World(Protocol):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -46,6 +47,7 @@ class Say:
 
     status: int = 200
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Proxy:
         self._rules: list[_Rule] = []
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._port = 0
         self.url = ""
         self.seen: list[tuple[str, ...]] = []
         """The methods of each HTTP request, in the order they came."""
@@ -129,15 +132,19 @@ class Proxy:
         return sum(methods.count(method) for methods in self.forwarded)
 
     async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def start(self) -> Self:
+        """Listen: at the same address as before, where it went away."""
         self._session = aiohttp.ClientSession(auto_decompress=False)
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        host, self._port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{self._port}"
         return self
 
     async def stop(self) -> None:
@@ -164,8 +171,8 @@ class Proxy:
                 await asyncio.sleep(seconds)
             case DropRequest():
                 return _cut(request)
-            case Say(status=status, body=said):
-                return web.Response(status=status, body=said)
+            case Say(status=status, body=said, headers=headers):
+                return web.Response(status=status, body=said, headers=headers)
             case Hold(after=False):
                 await fault.wait()
         status, answer = await self._forward(body, methods)

@@ -87,9 +87,12 @@ async def reach(settings: Settings) -> AsyncIterator[Reached]:
     """Yield the chain behind the configured endpoints. Raises ConfigError where it is another one."""
     sockets = [one.url for one in settings.rpc_urls if one.is_socket]
     endpoints = Endpoints(
-        [Endpoint(one.url, roles=one.roles) for one in settings.rpc_urls if not one.is_socket]
+        [Endpoint(one.url, roles=one.roles) for one in settings.rpc_urls if not one.is_socket],
+        max_head_age_s=settings.max_head_age_s,
     )
     try:
+        if len(endpoints.standings) > 1:
+            await endpoints.survey()
         chain = settings.chain(await endpoints.chain_id())
         world = LiveWorld(endpoints, socket=sockets[0] if sockets else None, poll_s=settings.poll_interval_s)
         yield Reached(chain=chain, endpoints=endpoints, world=world)

@@ -55,7 +55,7 @@ async def log_range(endpoints: Endpoints, width: Width, ask: LogRange, at: Hash3
     while first <= ask.last:
         last = min(ask.last, first + width.blocks - 1)
         chunk = _Chunk(ask=ask, first=first, last=last, at=at, at_number=at_number)
-        answer = await endpoints.read(partial(chunk.read, patient=silences < _MOST_SILENCES))
+        answer = await endpoints.read(partial(chunk.read, patient=silences < _MOST_SILENCES), hedged=False)
         if isinstance(answer, tuple):
             found += answer
             width.taken()

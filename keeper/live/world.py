@@ -22,8 +22,11 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.node.head_socket import HeadSocket
 from keeper.node.heads import Heads
-from keeper.ports import NewHead, Signal, Tick
+from keeper.ports import Doubted, NewHead, Signal, Tick
 from keeper.query import Account, Answer, Ask, Call, LogRange, Logs, Simulate
+
+_SURVEY_EVERY_S = 3.0
+"""Where no head comes. An endpoint that stands still is left within two blocks."""
 
 
 class LiveWorld:
@@ -47,36 +50,54 @@ class LiveWorld:
         self._tick_s = tick_s
         self._packing = Packing()
         self._width = Width()
+        self._newest: Head | None = None
+        self._came = asyncio.Event()
 
     # --- what happens ---------------------------------------------------------------------------------------
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Yield the newest head, each one that follows, and a Tick whenever none came for a while."""
-        heads: asyncio.Queue[Head] = asyncio.Queue()
-        following = asyncio.create_task(self._follow(heads))
+        """Yield the newest head, each one that follows, which is doubted, and a Tick where none came."""
+        happened: asyncio.Queue[Signal] = asyncio.Queue()
+        working = [asyncio.create_task(self._follow(happened))]
+        if len(self._endpoints.standings) > 1:
+            working.append(asyncio.create_task(self._survey(happened)))
         try:
             while True:
-                coming = asyncio.create_task(heads.get())
+                coming = asyncio.create_task(happened.get())
                 await asyncio.wait(
-                    (coming, following), timeout=self._tick_s, return_when=asyncio.FIRST_COMPLETED
+                    (coming, *working), timeout=self._tick_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 if coming.done():
-                    yield NewHead(head=coming.result(), seen_at_s=time.time())
+                    yield coming.result()
                     continue
                 coming.cancel()
-                if following.done():
-                    following.result()  # raises what ended it
+                for task in working:
+                    if task.done():
+                        task.result()  # raises what ended it
                 yield Tick(seen_at_s=time.time())
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
-    async def _follow(self, heads: asyncio.Queue[Head]) -> None:
+    async def _follow(self, happened: asyncio.Queue[Signal]) -> None:
         stream = Heads(self._endpoints, socket=self._socket, poll_s=self._poll_s).follow()
         async with aclosing(stream):
             async for head in stream:
-                heads.put_nowait(head)
+                self._newest = head
+                self._came.set()
+                happened.put_nowait(NewHead(head=head, seen_at_s=time.time()))
+
+    async def _survey(self, happened: asyncio.Queue[Signal]) -> None:
+        """Survey the endpoints at each head, and where none comes: perhaps another one has it."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._came.wait(), _SURVEY_EVERY_S)
+            self._came.clear()
+            head = self._newest
+            why = await self._endpoints.survey(head)
+            if head is not None and why:
+                happened.put_nowait(Doubted(head=head, why=why))
 
     # --- what is so -----------------------------------------------------------------------------------------
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -46,6 +48,15 @@ Reply: TypeAlias = "msgspec.Raw | RpcError"
 
 class Unreachable(Unavailable):
     """No connection came about: certainly nothing was received."""
+
+
+class Throttled(Unavailable):
+    """It was asked too much, and wants to be left alone for a while."""
+
+    def __init__(self, message: str, *, wait_s: float | None) -> None:
+        """`wait_s` is None where it does not say for how long."""
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class _Error(msgspec.Struct):
@@ -153,7 +164,9 @@ class Endpoint:
     async def _post(self, chunk: Sequence[tuple[Request, bytes]]) -> tuple[Reply, ...]:
         bodies = [body for _, body in chunk]
         body = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
-        status, answer = await self._exchange(body)
+        status, wait_s, answer = await self._exchange(body)
+        if status == 429:
+            raise Throttled(f"{self}: HTTP 429", wait_s=wait_s)
         try:
             envelopes = [_ONE.decode(answer)] if answer.lstrip()[:1] == b"{" else _MANY.decode(answer)
         except msgspec.DecodeError as error:
@@ -162,7 +175,7 @@ class Endpoint:
             if status != 200:
                 raise Unavailable(f"{self}: HTTP {status}") from None
             raise Unavailable(f"{self}: a reply that is no JSON-RPC: {error}") from None
-        if status == 429 or status >= 500:
+        if status >= 500:
             raise Unavailable(f"{self}: HTTP {status}")
         return self._matched([request for request, _ in chunk], envelopes)
 
@@ -171,7 +184,7 @@ class Endpoint:
         if len(requests) > 1 and len(envelopes) == 1 and (whole := envelopes[0].error) is not None:
             error = self._error("batch", whole)
             if is_rate_limit(error):
-                raise Unavailable(f"{self}: {error}")
+                raise Throttled(f"{self}: {error}", wait_s=None)
             raise _BatchRefused(f"{self}: {error}")
         by_id: dict[object, _Envelope] = {envelope.id: envelope for envelope in envelopes}
         replies: list[Reply] = []
@@ -186,7 +199,7 @@ class Endpoint:
                 if is_batch_refused(error) and len(requests) > 1:
                     raise _BatchRefused(f"{self}: {error}")
                 if is_rate_limit(error):
-                    raise Unavailable(f"{self}: {error}")
+                    raise Throttled(f"{self}: {error}", wait_s=None)
                 replies.append(error)
             elif not memoryview(envelope.result):
                 raise Unavailable(f"{self}: neither result nor error for {request.method}")
@@ -200,8 +213,11 @@ class Endpoint:
 
     # --- HTTP -----------------------------------------------------------------------------------------------
 
-    async def _exchange(self, body: bytes) -> tuple[int, bytes]:
-        """Return status and body of one HTTP request. Library errors quote URLs, so none is passed on."""
+    async def _exchange(self, body: bytes) -> tuple[int, float | None, bytes]:
+        """Return status, Retry-After in seconds, and body of one HTTP request.
+
+        Library errors quote URLs, so none is passed on.
+        """
         session = self._opened()
         try:
             async with session.post(self._address, data=body, allow_redirects=False) as response:
@@ -210,7 +226,7 @@ class Endpoint:
                     answer += piece
                     if len(answer) > _REPLY_LIMIT_BYTES:
                         raise Unavailable(f"{self}: a reply of more than {_REPLY_LIMIT_BYTES:,} bytes")
-                return response.status, bytes(answer)
+                return response.status, _wait_s(response.headers.get("Retry-After")), bytes(answer)
         except TimeoutError:
             raise Unavailable(f"{self}: no answer within {self._timeout_s:g} s") from None
         except aiohttp.ClientConnectorError as error:
@@ -236,6 +252,18 @@ def _encoded(request: Request, place: int) -> bytes:
     return _ENCODER.encode(
         {"jsonrpc": "2.0", "id": place, "method": request.method, "params": request.params}
     )
+
+
+def _wait_s(text: str | None) -> float | None:
+    """Return what a Retry-After asks for: seconds, or a date; None where it says neither."""
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 def _reason(error: OSError) -> str:

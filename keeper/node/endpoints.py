@@ -1,15 +1,17 @@
-"""Several endpoints of one chain as one: reads move on when one fails, and are tried again; sends never are.
+"""Several endpoints of one chain as one: reads move on when one fails or is slow; sends never are repeated.
 
-The order is the operator's. An endpoint that failed rests for a while, longer each time. Each is asked for
-its chain before it is believed, so one that is on another chain answers nothing.
+Which is asked first is told in :mod:`keeper.node.standing`. Each is asked for its chain before it is
+believed, so one that is on another chain answers nothing; and from head to head they are surveyed: how far
+each is, how quick, and whether they are of one mind.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -18,16 +20,17 @@ from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
 from keeper.domain.head import Head
 from keeper.node import wire
 from keeper.node.blocking_rpc import RpcError
-from keeper.node.endpoint import Endpoint, Reply, Request, Unreachable
+from keeper.node.endpoint import Endpoint, Reply, Request, Throttled, Unreachable
+from keeper.node.standing import Standing, in_order, newest_number, outvoted
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_FIRST_REST_S = 0.5
-_LONGEST_REST_S = 30.0
 _UNKNOWN_STATE_ROUNDS = 4
 # Behind one address there are often several nodes, and the news of a block outruns the block.
+_SURVEY_S = 1.0
+"""Whoever does not tell its head within that time does not answer."""
 
 
 def everyone(_: Endpoint) -> bool:
@@ -35,53 +38,66 @@ def everyone(_: Endpoint) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class _Ranked:
-    """An endpoint, and how it did lately."""
-
-    endpoint: Endpoint
-    on_chain: bool = False
-    """It said that it is on the chain."""
-    failures: int = 0
-    rests_until_s: float = 0.0
-
-
 class Endpoints:
     """One or more endpoints of one chain, the preferred one first."""
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], *, chain_id: int | None = None, patience_s: float = 8.0
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        chain_id: int | None = None,
+        patience_s: float = 8.0,
+        hedge_s: float = 0.7,
+        max_head_age_s: int | None = None,
     ) -> None:
         """`chain_id` is what they must be on: where it is None, the first that answers says.
 
-        `patience_s` bounds how long a read is tried again.
+        `patience_s` bounds how long a read is tried again. One that has not answered within `hedge_s` is not
+        waited for alone: the next is asked as well. `max_head_age_s` is how old a head is believed.
         """
         if not any(endpoint.answers_reads for endpoint in endpoints):
             raise ConfigError(
                 "KEEPER_RPC_URLS: expected at least one http:// or https:// endpoint that is no sequencer"
             )
-        self._ranked = [_Ranked(endpoint) for endpoint in endpoints]
+        self._standings = [Standing(endpoint) for endpoint in endpoints]
         self._chain_id = chain_id
         self._patience_s = patience_s
+        self._hedge_s = hedge_s
+        self._max_head_age_s = max_head_age_s
 
     def __repr__(self) -> str:
-        return f"Endpoints({', '.join(str(one.endpoint) for one in self._ranked)})"
+        return f"Endpoints({', '.join(str(one.endpoint) for one in self._standings)})"
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """Return how each stands, in the operator's order."""
+        return tuple(self._standings)
+
+    @property
+    def newest_number(self) -> int:
+        """Return the number of the newest block that one which is believed told of; 0 before a survey."""
+        return newest_number(self._in_order(_reading))
 
     async def close(self) -> None:
         """Close every connection."""
-        for one in self._ranked:
+        for one in self._standings:
             await one.endpoint.close()
 
     # --- reads ----------------------------------------------------------------------------------------------
 
     async def read(
-        self, job: Callable[[Endpoint], Awaitable[T]], *, only: Callable[[Endpoint], bool] = everyone
+        self,
+        job: Callable[[Endpoint], Awaitable[T]],
+        *,
+        only: Callable[[Endpoint], bool] = everyone,
+        hedged: bool = True,
     ) -> T:
         """Return what `job` makes of the first endpoint on which it succeeds. It must only read.
 
-        `only` says which may be asked: what is not public yet goes to trusted ones alone.
+        `only` says which may be asked: what is not public yet goes to trusted ones alone. What takes long by
+        its nature is not `hedged`: then the next is asked only where one has failed.
         Raises Unavailable where none answers in time, Inconsistent where none knows the state asked about,
-        ConfigError where one turns out to be on another chain.
+        ConfigError where all are on another chain.
         """
         attempts = AsyncRetrying(
             retry=retry_if_exception_type((Unavailable, Inconsistent)),
@@ -89,7 +105,7 @@ class Endpoints:
             stop=self._enough,
             reraise=True,
         )
-        return await attempts(self._once, job, only)
+        return await attempts(self._once, job, only, self._hedge_s if hedged else None)
 
     async def ask(self, *requests: Request) -> tuple[Reply, ...]:
         """Return the reply to each request, all from one endpoint."""
@@ -122,22 +138,112 @@ class Endpoints:
             return state.attempt_number >= _UNKNOWN_STATE_ROUNDS
         return (state.seconds_since_start or 0.0) >= self._patience_s
 
-    async def _once(self, job: Callable[[Endpoint], Awaitable[T]], only: Callable[[Endpoint], bool]) -> T:
+    async def _once(
+        self, job: Callable[[Endpoint], Awaitable[T]], only: Callable[[Endpoint], bool], hedge_s: float | None
+    ) -> T:
         """Return the job's result from the first endpoint that has it, or raise why none has."""
-        problem: Unavailable | Inconsistent | None = None
-        for one in self._in_order(lambda endpoint: endpoint.answers_reads and only(endpoint)):
-            try:
+        waiting = deque(self._in_order(lambda endpoint: endpoint.answers_reads and only(endpoint)))
+        if not waiting:
+            raise self._nobody()
+        problem: Unavailable | Inconsistent | ConfigError | None = None
+        running: set[asyncio.Task[T]] = set()
+        try:
+            while waiting or running:
+                if waiting:
+                    running.add(asyncio.create_task(self._attempt(waiting.popleft(), job)))
+                done, running = await asyncio.wait(
+                    running, timeout=hedge_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    try:
+                        return task.result()
+                    except ConfigError:  # on another chain: the others are asked, and it is not again
+                        problem = problem or self._nobody()
+                    except Unavailable as error:
+                        problem = problem if isinstance(problem, Unavailable) else error
+                    except Inconsistent as error:
+                        problem = error
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        raise problem or self._nobody()
+
+    async def _attempt(self, one: Standing, job: Callable[[Endpoint], Awaitable[T]]) -> T:
+        began_s = time.monotonic()
+        try:
+            await self._verify(one)
+            result = await job(one.endpoint)
+        except Unavailable as error:
+            self._failed(one, error)
+            raise
+        except asyncio.CancelledError:  # another was quicker
+            one.latency_s = max(one.latency_s, time.monotonic() - began_s)
+            raise
+        self._answered(one)
+        return result
+
+    def _nobody(self) -> Unavailable | ConfigError:
+        """Return why no endpoint can be asked."""
+        if all(one.foreign for one in self._standings):
+            return ConfigError(*(one.foreign for one in self._standings))
+        waits_s = [one.throttled_until_s - time.monotonic() for one in self._standings]
+        if max(waits_s) > 0:
+            return Unavailable(f"every endpoint asks to be left alone, for {max(waits_s):.0f} s more")
+        return Unavailable("no endpoint may be asked this")
+
+    # --- surveys --------------------------------------------------------------------------------------------
+
+    async def survey(self, head: Head | None = None) -> str:
+        """Ask each endpoint how far it is, and what block it has at `head`'s height.
+
+        Returns why `head` is doubted: at least as many have another block there as have this one. Empty
+        where it is not, or nobody else was asked. Raises nothing: what fails counts as no answer.
+        """
+        now_s = time.monotonic()
+        asked = [
+            one
+            for one in self._standings
+            if one.endpoint.answers_reads
+            and not one.foreign
+            and max(one.rests_until_s, one.throttled_until_s) <= now_s
+        ]
+        told = await asyncio.gather(*(self._surveyed(one, head) for one in asked))
+        for one, outvoted_ in zip(asked, outvoted(told), strict=True):
+            if outvoted_ and not one.off_branch:
+                _log.warning("%s has another block than most: it is not believed", one.endpoint)
+            one.off_branch = outvoted_
+        if head is None:
+            return ""
+        others = [block.hash for block in told if block is not None and block.hash != head.hash]
+        agree = sum(block is not None and block.hash == head.hash for block in told)
+        if not others or agree > len(others):
+            return ""
+        return f"of {len(others) + agree} endpoints {len(others)} have another block {head.number}"
+
+    async def _surveyed(self, one: Standing, head: Head | None) -> Head | None:
+        """Return the block that it has at the head's height, or its newest where no head is asked about."""
+        names = ["latest"] if head is None else ["latest", hex(head.number)]
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(_SURVEY_S):
                 await self._verify(one)
-                result = await job(one.endpoint)
-            except Unavailable as error:
-                self._failed(one, error)
-                problem = problem or error
-            except Inconsistent as error:
-                problem = error
-            else:
-                self._answered(one)
-                return result
-        raise problem or Unavailable("no endpoint was asked")
+                replies = await one.endpoint.read(
+                    [Request("eth_getBlockByNumber", (name, False)) for name in names]
+                )
+            blocks = [None if isinstance(reply, RpcError) else wire.head(reply) for reply in replies]
+        except TimeoutError:
+            self._failed(one, Unavailable(f"{one.endpoint}: no head within {_SURVEY_S:g} s"))
+        except Unavailable as error:
+            self._failed(one, error)
+        except ConfigError:  # on another chain: noted, and never asked again
+            pass
+        else:
+            one.took(time.monotonic() - began_s)
+            one.head = blocks[0] or one.head
+            self._answered(one)
+            return blocks[-1]
+        return None
 
     # --- sends ----------------------------------------------------------------------------------------------
 
@@ -151,6 +257,9 @@ class Endpoints:
         for one in self._in_order(only):
             try:
                 await self._verify(one)
+            except ConfigError as error:
+                problem = Unreachable(str(error))
+                continue
             except Unavailable as error:  # nothing was sent yet
                 self._failed(one, error)
                 problem = Unreachable(str(error))
@@ -170,27 +279,25 @@ class Endpoints:
 
     # --- which to ask ---------------------------------------------------------------------------------------
 
-    def _in_order(self, only: Callable[[Endpoint], bool]) -> list[_Ranked]:
-        """Return the rested ones in the operator's order; all of them, where none is rested."""
-        now_s = time.monotonic()
-        allowed = [one for one in self._ranked if only(one.endpoint)]
-        rested = [one for one in allowed if one.rests_until_s <= now_s]
-        return rested or sorted(allowed, key=lambda one: one.rests_until_s)
+    def _in_order(self, only: Callable[[Endpoint], bool]) -> list[Standing]:
+        """Return those that may be asked now, the best first."""
+        oldest_s = None if self._max_head_age_s is None else time.time() - self._max_head_age_s
+        return in_order(self._standings, only=only, now_s=time.monotonic(), oldest_s=oldest_s)
 
-    def _failed(self, one: _Ranked, error: Unavailable) -> None:
+    def _failed(self, one: Standing, error: Unavailable) -> None:
         if one.failures == 0:
             _log.warning("an endpoint fails: %s", error)
-        rest_s = min(_FIRST_REST_S * 2**one.failures, _LONGEST_REST_S)
-        one.failures = min(one.failures + 1, 10)
-        one.rests_until_s = time.monotonic() + rest_s
+        if isinstance(error, Throttled):
+            one.throttled(time.monotonic(), error.wait_s)
+        else:
+            one.failed(time.monotonic())
 
-    def _answered(self, one: _Ranked) -> None:
+    def _answered(self, one: Standing) -> None:
         if one.failures:
             _log.warning("%s answers again", one.endpoint)
-        one.failures = 0
-        one.rests_until_s = 0.0
+        one.answered()
 
-    async def _verify(self, one: _Ranked) -> None:
+    async def _verify(self, one: Standing) -> None:
         """Hold the endpoint to the chain, once. Raises ConfigError where it is on another.
 
         A sequencer can't be asked: a signature names its chain, so another one refuses what it is sent.
@@ -201,10 +308,14 @@ class Endpoints:
         if self._chain_id is None:
             self._chain_id = chain_id
         if chain_id != self._chain_id:
-            raise ConfigError(
-                f"KEEPER_RPC_URLS: {one.endpoint} is on chain {chain_id}, expected {self._chain_id}"
-            )
+            one.foreign = f"KEEPER_RPC_URLS: {one.endpoint} is on chain {chain_id}, expected {self._chain_id}"
+            _log.error("%s: it is not asked any more", one.foreign)
+            raise ConfigError(one.foreign)
         one.on_chain = True
+
+
+def _reading(endpoint: Endpoint) -> bool:
+    return endpoint.answers_reads
 
 
 async def _chain_id(endpoint: Endpoint) -> int:

@@ -29,6 +29,8 @@ _WIDEST_GAP = 64
 """A longer one is not filled: its reader does better by asking for the range at once."""
 _REMEMBERED = 1_024
 _SOCKET_REST_S = 15.0
+_SOCKET_LAG = 2
+"""A socket that is more blocks behind what an endpoint has is left for a while."""
 
 
 class Heads:
@@ -84,6 +86,8 @@ class Heads:
             async for head in told:
                 if head is not None:
                     yield head
+                    if self._endpoints.newest_number - head.number > _SOCKET_LAG:
+                        raise Unavailable(f"{socket} is behind")
                     continue
                 # It began to listen, or it is silent: does the chain rest, or the socket?
                 latest = await self._latest()

@@ -146,11 +146,12 @@ async def test_ask__on_another_chain_than_configured__names_endpoint_and_chains(
 async def test_ask__stand_in_is_on_another_chain__it_answers_nothing() -> None:
     async with proxied(1) as (one,):
         with Anvil(chain_id=10) as anvil:
-            async with joined(one.url, anvil.url) as endpoints:
+            async with joined(one.url, anvil.url, patience_s=0.2) as endpoints:
                 assert await ask(endpoints) == [1]
                 one.add(None, Say(500))
-                with pytest.raises(ConfigError, match="on chain 10, expected 1"):
+                with pytest.raises(Unavailable, match="HTTP 500"):
                     await endpoints.block("latest")
+                assert "is on chain 10, expected 1" in endpoints.standings[1].foreign
 
 
 async def test_block__by_number_and_name__its_header() -> None:
