@@ -53,6 +53,11 @@ class Pool(Protocol):
         """Return the pool's fee in millionths of the amount in."""
         ...
 
+    @property
+    def tier(self) -> int | None:
+        """Return what its venue tells it by from others of the same tokens, where that is not its fee."""
+        ...
+
     def sell(self, token_in: Address, amount_in_raw: int) -> Swap:
         """Return the exact-input swap of `amount_in_raw`."""
         ...
@@ -74,6 +79,8 @@ class Hop:
     token_in: Address
     token_out: Address
     fee_ppm: int
+    tier: int | None = None
+    """What its venue tells the pool by from others of the same tokens, where that is not its fee."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

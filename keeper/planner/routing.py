@@ -55,7 +55,13 @@ def routes(
 
     def hops(sold: Address, bought: Address) -> list[Hop]:
         return [
-            Hop(pool=pool.address, token_in=sold, token_out=bought, fee_ppm=pool.fee_ppm)
+            Hop(
+                pool=pool.address,
+                token_in=sold,
+                token_out=bought,
+                fee_ppm=pool.fee_ppm,
+                tier=pool.tier,
+            )
             for pool in by_pair.get(frozenset((sold, bought)), ())
         ]
 

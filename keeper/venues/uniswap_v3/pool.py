@@ -20,6 +20,10 @@ class PoolKey:
     token1: Address
     fee_ppm: int
     tick_spacing: int
+    venue: str = "uniswap-v3"
+    """The name of the venue that calls it."""
+    by_tick_spacing: bool = False
+    """Whether the venue tells its pools apart by their tick spacing; else by their fee."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,10 @@ class V3Pool:
         return self.key.address
 
     @property
+    def venue(self) -> str:
+        return self.key.venue
+
+    @property
     def tokens(self) -> tuple[Address, Address]:
         return self.key.token0, self.key.token1
 
@@ -49,6 +57,11 @@ class V3Pool:
     def fee_ppm(self) -> int:
         """Return the pool's fee in millionths of the amount in."""
         return self.key.fee_ppm
+
+    @property
+    def tier(self) -> int | None:
+        """Return the tick spacing, where factory and router tell pools apart by that."""
+        return self.key.tick_spacing if self.key.by_tick_spacing else None
 
     def sell(self, token_in: Address, amount_in_raw: int) -> Swap:
         """Return the exact-input swap of `amount_in_raw`. Raises ValueError for a token of no side."""

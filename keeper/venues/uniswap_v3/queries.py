@@ -8,11 +8,13 @@ asked last time is asked again beside the price, and only what has changed place
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from keeper.abi import load
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.errors import Broken
 from keeper.query import Call, Query, read
+from keeper.venues.uniswap_v3.fork import Fork
 from keeper.venues.uniswap_v3.pool import PoolKey, V3Pool
 from keeper.venues.uniswap_v3.tick_math import (
     MAX_SQRT_RATIO,
@@ -23,10 +25,11 @@ from keeper.venues.uniswap_v3.tick_math import (
 )
 from keeper.venues.uniswap_v3.walk import State, Ticks
 
-_GET_POOL = load("uniswap_v3_factory").function("getPool")
+_GET_POOL_BY_FEE = load("uniswap_v3_factory").function("getPool")
+_GET_POOL_BY_TICK_SPACING = load("slipstream_factory").function("getPool")
 _POOL = load("uniswap_v3_pool")
-_KEY = tuple(_POOL.function(name).selector for name in ("token0", "token1", "fee", "tickSpacing"))
-_STATE = tuple(_POOL.function(name).selector for name in ("slot0", "liquidity"))
+_KEY = tuple(_POOL.function(name).selector for name in ("token0", "token1", "tickSpacing"))
+_STATE = tuple(_POOL.function(name).selector for name in ("slot0", "liquidity", "fee"))
 _TICK_BITMAP = _POOL.function("tickBitmap").selector
 _TICKS = _POOL.function("ticks").selector
 
@@ -35,26 +38,31 @@ _WORD_BITS = 256
 
 
 def existing_pools(
-    factory: Address, pairs: Iterable[tuple[Address, Address]], fees_ppm: Sequence[int]
+    factory: Address, pairs: Iterable[tuple[Address, Address]], fork: Fork
 ) -> Query[tuple[Address, ...]]:
-    """Return the pools that the factory knows for these pairs, whichever way round, at these fees."""
+    """Return the pools that the factory knows for these pairs, whichever way round, in the fork's tiers."""
+    get_pool = _GET_POOL_BY_TICK_SPACING if fork.by_tick_spacing else _GET_POOL_BY_FEE
     sorted_pairs = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
-    calls = [Call(factory, _GET_POOL.encode(*pair, fee)) for pair in sorted_pairs for fee in fees_ppm]
+    calls = [Call(factory, get_pool.encode(*pair, tier)) for pair in sorted_pairs for tier in fork.tiers]
     pools = yield from read(calls, lambda answer: address_of(_word(answer, 0)))
     return tuple(pool for pool in pools if pool != ZERO_ADDRESS)
 
 
-def loaded_pool(address: Address, *, reach_ticks: int, before: V3Pool | None) -> Query[V3Pool]:
+def loaded_pool(address: Address, *, fork: Fork, reach_ticks: int, before: V3Pool | None) -> Query[V3Pool]:
     """Return the pool with every tick within `reach_ticks` of its price, rounded out to bitmap words.
 
-    `before` is the pool as it was read last: its key is taken from it, and what was asked then is asked at
-    once. Raises Broken where there is no such pool, or one without a price yet.
+    `before` is the pool as it was read last: its tokens and spacing are taken from it, and what was asked
+    then is asked at once. Raises Broken where there is no such pool, or one without a price yet.
     """
     selectors = (*_STATE, *_KEY) if before is None else _STATE
     guesses = [] if before is None else _depth_calls(before)
     calls = [Call(address, selector) for selector in selectors]
-    slot0, liquidity, *rest = yield from read([*calls, *guesses], bytes)
-    key = _key(address, rest) if before is None else before.key
+    slot0, liquidity, fee, *rest = yield from read([*calls, *guesses], bytes)
+    fee_ppm = _unsigned(fee, 0)
+    if before is None:
+        key = _key(address, rest, fork=fork, fee_ppm=fee_ppm)
+    else:
+        key = before.key if before.key.fee_ppm == fee_ppm else replace(before.key, fee_ppm=fee_ppm)
     price_x96, tick = _unsigned(slot0, 0), _signed(slot0, 1)
     if not MIN_SQRT_RATIO <= price_x96 < MAX_SQRT_RATIO:
         raise Broken(f"the pool 0x{address.hex()} has no price yet")
@@ -112,14 +120,16 @@ def _tick_call(pool: Address, tick: int) -> Call:
     return Call(pool, _TICKS + tick.to_bytes(_WORD_BYTES, signed=True))
 
 
-def _key(address: Address, answers: Sequence[bytes]) -> PoolKey:
-    token0, token1, fee, spacing = answers
+def _key(address: Address, answers: Sequence[bytes], *, fork: Fork, fee_ppm: int) -> PoolKey:
+    token0, token1, spacing = answers
     return PoolKey(
         address=address,
         token0=address_of(_word(token0, 0)),
         token1=address_of(_word(token1, 0)),
-        fee_ppm=_unsigned(fee, 0),
+        fee_ppm=fee_ppm,
         tick_spacing=_unsigned(spacing, 0),
+        venue=fork.name,
+        by_tick_spacing=fork.by_tick_spacing,
     )
 
 

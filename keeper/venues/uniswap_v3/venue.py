@@ -1,4 +1,4 @@
-"""Uniswap V3 as a venue."""
+"""Uniswap V3, or a fork of it, as a venue."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
 from keeper.domain.errors import Broken
 from keeper.query import Query, settle
-from keeper.venues.uniswap_v3.calls import buy_call, sell_call
+from keeper.venues.uniswap_v3.calls import Router
+from keeper.venues.uniswap_v3.fork import UNISWAP, Fork
 from keeper.venues.uniswap_v3.pool import V3Pool
 from keeper.venues.uniswap_v3.queries import existing_pools, loaded_pool
-
-FEES_PPM = (100, 500, 3_000, 10_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniswapV3:
-    """A factory's pools, and the SwapRouter02 that sells into them: a :class:`keeper.ports.Venue`."""
+    """A factory's pools, and the router that sells into them: a :class:`keeper.ports.Venue`."""
 
     factory: Address
     router: Address
-    fees_ppm: tuple[int, ...] = FEES_PPM
-    """The fee tiers that pools are looked for in."""
+    fork: Fork = UNISWAP
     reach_ticks: int = 5_000
     """How far from its price a pool is read, in ticks of 0.01 %: 5,000 is from 61 % to 165 % of the price.
 
@@ -33,15 +31,15 @@ class UniswapV3:
     with 10, for 41 with 1. No bonus is worth a sale that moves a price as far.
     """
     _before: dict[Address, V3Pool] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """Pools as they were last read: where to look first. Nothing but their keys is taken from it."""
+    """Pools as they were last read: where to look first. Nothing but what never changes is taken from it."""
 
     @property
     def name(self) -> str:
-        return "uniswap-v3"
+        return self.fork.name
 
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
-        """Return the pools there are for these pairs, in any fee tier, however deep: one round."""
-        return existing_pools(self.factory, pairs, self.fees_ppm)
+        """Return the pools there are for these pairs, in any tier, however deep: one round."""
+        return existing_pools(self.factory, pairs, self.fork)
 
     def load(self, pools: Sequence[Address]) -> Query[Mapping[Address, Pool]]:
         """Return each pool with its depth: three rounds, or one where none has moved far since the last time.
@@ -51,7 +49,7 @@ class UniswapV3:
         distinct = tuple(dict.fromkeys(pools))
         answers = yield from settle(
             [
-                loaded_pool(pool, reach_ticks=self.reach_ticks, before=self._before.get(pool))
+                loaded_pool(pool, fork=self.fork, reach_ticks=self.reach_ticks, before=self._before.get(pool))
                 for pool in distinct
             ]
         )
@@ -66,8 +64,7 @@ class UniswapV3:
 
         `amount_in_raw` is what the balance is predicted to be, and the least it may be.
         """
-        return sell_call(
-            self.router,
+        return self._calls.sell(
             route,
             amount_in_raw=amount_in_raw,
             least_out_raw=least_out_raw,
@@ -76,10 +73,13 @@ class UniswapV3:
 
     def buy(self, route: Route, *, amount_out_raw: int, most_in_raw: int, recipient: Address) -> ContractCall:
         """Return the call that buys exactly `amount_out_raw` of the route's last token."""
-        return buy_call(
-            self.router,
+        return self._calls.buy(
             route,
             amount_out_raw=amount_out_raw,
             most_in_raw=most_in_raw,
             recipient=recipient,
         )
+
+    @property
+    def _calls(self) -> Router:
+        return Router(address=self.router, fork=self.fork)

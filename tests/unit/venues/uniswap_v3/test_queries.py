@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool
 from keeper.query import Answer, Query, Reverted, run
-from keeper.venues.uniswap_v3 import State, UniswapV3, V3Pool
+from keeper.venues.uniswap_v3 import UNISWAP, State, UniswapV3, V3Pool
 from keeper.venues.uniswap_v3.tick_math import MAX_TICK, MIN_TICK, sqrt_ratio_at_tick
 from tests.unit.venues.uniswap_v3.chain import AT, FACTORY, ROUTER, Chain
 from tests.unit.venues.uniswap_v3.pools import pool, random_pool
@@ -54,7 +54,7 @@ def test_discover__pairs_either_way_round__finds_each_pool_once_in_one_round() -
 
 def test_discover__other_fee_tiers__are_those_asked_for() -> None:
     chain = Chain([pool_at(1, A, B, 500), pool_at(2, A, B, 3_000)])
-    only = UniswapV3(factory=FACTORY, router=ROUTER, fees_ppm=(3_000,))
+    only = UniswapV3(factory=FACTORY, router=ROUTER, fork=replace(UNISWAP, tiers=(3_000,)))
     assert answered(only.discover([(A, B)]), chain) == (Address(bytes([2]) * 20),)
 
 
@@ -103,7 +103,9 @@ def test_load__again_where_it_stands__takes_one_round() -> None:
     again = Chain(there)
     assert loaded(warm, again, *addresses) == first
     assert len(again.batches) == 1
-    assert len(again.batches[0]) == sum(map(len, chain.batches)) - 2 * 4, "keys are not asked for again"
+    assert len(again.batches[0]) == sum(map(len, chain.batches)) - 2 * 3, (
+        "tokens and spacing are asked for once"
+    )
 
 
 def test_load__again_elsewhere__is_what_a_first_look_sees() -> None:
