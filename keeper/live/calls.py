@@ -21,7 +21,10 @@ from keeper.node.endpoint import Reply, Request
 from keeper.node.spellings import is_unknown_state, revert_data
 from keeper.query import Answer, Ask, Call, Reverted
 
-_MOST_CALLS = 250
+_USUAL_CALLS = 250
+_MOST_CALLS = 1_000
+_PACKS = 4
+"""As many requests of a batch are left to calls; more calls than fit in go into larger packs first."""
 _FEWEST_CALLS = 16
 _MOST_BYTES = 100_000
 _MOST_REMEMBERED = 10_000
@@ -50,10 +53,11 @@ class Packing:
         return parts
 
     def _packs(self, calls: Sequence[Call]) -> Iterator[tuple[Call, ...]]:
+        most = min(self.calls, max(_USUAL_CALLS, -(-len(calls) // _PACKS)))
         pack: list[Call] = []
         size = 0
         for call in calls:
-            if pack and (len(pack) >= self.calls or size + len(call.data) > _MOST_BYTES):
+            if pack and (len(pack) >= most or size + len(call.data) > _MOST_BYTES):
                 yield tuple(pack)
                 pack, size = [], 0
             pack.append(call)

@@ -1,11 +1,13 @@
 """Logs of many blocks: in ranges that shrink when an endpoint refuses them, and grow again.
 
 Endpoints refuse for many reasons (too many blocks, too many results, too large, too slow) and in as many
-words. None is parsed: whatever is refused is halved, until one block alone is.
+words. None is parsed: whatever is refused is halved, until one block alone is. Worse are those that do not
+refuse and leave off the rest: an answer of a round number of logs is held against those of its two halves.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +20,8 @@ from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Endpoint, Request, Unreachable
 from keeper.node.endpoints import Endpoints
 from keeper.query import Log, LogRange
+
+_log = logging.getLogger(__name__)
 
 _WIDEST = 1 << 32
 _GROWS_AFTER = 8
@@ -49,40 +53,66 @@ async def log_range(endpoints: Endpoints, width: Width, ask: LogRange, at: Hash3
 
     Raises Inconsistent where the chain has left that branch, Unavailable where a single block is refused.
     """
-    at_number = await _number(endpoints, at)
-    found: list[Log] = []
-    first, silences = ask.first, 0
-    while first <= ask.last:
-        last = min(ask.last, first + width.blocks - 1)
-        chunk = _Chunk(ask=ask, first=first, last=last, at=at, at_number=at_number)
-        answer = await endpoints.read(partial(chunk.read, patient=silences < _MOST_SILENCES), hedged=False)
-        if isinstance(answer, tuple):
-            found += answer
-            width.taken()
-            first, silences = last + 1, 0
-            continue
-        if last == first:
-            raise Unavailable(f"the logs of block {first} are refused: {answer}")
-        width.refused(last - first + 1)
-        silences += isinstance(answer, Unavailable)
-    return tuple(found)
+    reading = _Reading(endpoints, width, ask, at, at_number=await _number(endpoints, at))
+    return tuple(await reading.between(ask.first, ask.last))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chunk:
-    """As much of a range as is asked for at once."""
+def is_suspicious(logs: int) -> bool:
+    """Return whether an endpoint that answers with so many may have left off the rest."""
+    return logs > 0 and (logs % 500 == 0 or (logs >= 512 and logs.bit_count() == 1))
 
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A range being read."""
+
+    endpoints: Endpoints
+    width: Width
     ask: LogRange
-    first: int
-    last: int
     at: Hash32
     at_number: int
 
-    async def read(self, endpoint: Endpoint, *, patient: bool) -> tuple[Log, ...] | RpcError | Unavailable:
+    async def between(self, first: int, last: int) -> list[Log]:
+        """Return the logs of these blocks, both included."""
+        found: list[Log] = []
+        silences = 0
+        while first <= last:
+            end = min(last, first + self.width.blocks - 1)
+            job = partial(self._read, first=first, last=end, patient=silences < _MOST_SILENCES)
+            answer = await self.endpoints.read(job, hedged=False)
+            if isinstance(answer, tuple):
+                self.width.taken()
+                found += await self._held(answer, first, end)
+                first, silences = end + 1, 0
+                continue
+            if end == first:
+                raise Unavailable(f"the logs of block {first} are refused: {answer}")
+            self.width.refused(end - first + 1)
+            silences += isinstance(answer, Unavailable)
+        return found
+
+    async def _held(self, logs: tuple[Log, ...], first: int, last: int) -> tuple[Log, ...]:
+        """Return the logs of these blocks, held against those of their halves where they may not be all."""
+        if not is_suspicious(len(logs)) or first == last:
+            return logs
+        middle = (first + last) // 2
+        halves = tuple(await self.between(first, middle) + await self.between(middle + 1, last))
+        if len(halves) > len(logs):
+            _log.warning(
+                "an endpoint left off logs: it told %d of at least %d of blocks %d to %d",
+                *(len(logs), len(halves), first, last),
+            )
+            self.width.refused(last - first + 1)
+            return halves
+        return logs
+
+    async def _read(
+        self, endpoint: Endpoint, *, first: int, last: int, patient: bool
+    ) -> tuple[Log, ...] | RpcError | Unavailable:
         """Return the logs, or why they are refused. With `patient`, so is no answer: it may be too much."""
         wanted = log_filter(self.ask.emitters, self.ask.topics)
         requests = [
-            Request("eth_getLogs", ({**wanted, "fromBlock": hex(self.first), "toBlock": hex(self.last)},)),
+            Request("eth_getLogs", ({**wanted, "fromBlock": hex(first), "toBlock": hex(last)},)),
             # by the node that answered, and just now: so it cannot have answered for another branch
             Request("eth_getBlockByNumber", (hex(self.at_number), False)),
         ]
@@ -91,7 +121,7 @@ class _Chunk:
         except Unreachable:
             raise
         except Unavailable as error:
-            if patient and self.last > self.first:
+            if patient and last > first:
                 return error
             raise
         if isinstance(logs, RpcError):

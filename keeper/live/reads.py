@@ -1,32 +1,76 @@
-"""Logs of one block, and accounts at one: each a request or three."""
+"""Logs of one block, and accounts at one: a request or three.
+
+All that is asked about one block's logs is asked at once, and told apart here; the block's header comes
+along, and its bloom is held against them. Where logs seem to be missing all of the block's are asked for:
+those make up its bloom, or the node is not believed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.domain.address import Hash32
+from keeper.domain.errors import Inconsistent, Unavailable
+from keeper.live.bloom import Bloom
 from keeper.live.part import Absorbed, result
 from keeper.node import wire
 from keeper.node.endpoint import Reply, Request
-from keeper.query import Account, AccountState, Logs
+from keeper.query import Account, AccountState, Answer, Ask, Log, Logs
 
 
 @dataclass(frozen=True, slots=True)
 class BlockLogs:
-    """The logs of the block asked about."""
+    """The logs of the block asked about, for everybody who asks for some."""
 
-    ask: Logs
+    asks: tuple[Logs, ...]
     at: Hash32
 
     def requests(self) -> Sequence[Request]:
-        """Return the one request."""
-        wanted = log_filter(self.ask.emitters, self.ask.topics)
-        return [Request("eth_getLogs", ({**wanted, "blockHash": wire.hex_data(self.at)},))]
+        """Return the two requests: the logs, and the header."""
+        emitters = dict.fromkeys(emitter for ask in self.asks for emitter in ask.emitters)
+        topics = dict.fromkeys(topic for ask in self.asks for topic in ask.topics)
+        wanted = log_filter(tuple(emitters), tuple(topics) if all(ask.topics for ask in self.asks) else ())
+        at = wire.hex_data(self.at)
+        return [
+            Request("eth_getLogs", ({**wanted, "blockHash": at},)),
+            Request("eth_getBlockByHash", (at, False)),
+        ]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
-        """Return the logs."""
-        return Absorbed({self.ask: wire.logs(result(replies[0]), block_hash=self.at)})
+        """Return the logs; or a part that asks for all of the block's, where some seem to be missing."""
+        found, header = wire.logs(result(replies[0]), block_hash=self.at), wire.bloom(result(replies[1]))
+        if header is None:
+            raise Inconsistent(f"the node does not know block 0x{self.at.hex()}")
+        bloom = Bloom(header)
+        if bloom.is_kept:
+            if (foreign := bloom.foreign(found)) is not None:
+                raise Unavailable(f"a log of 0x{foreign.emitter.hex()} is not in its block's bloom")
+            if any(bloom.missing(ask, _matching(ask, found)) for ask in self.asks):
+                return Absorbed({}, [AllLogs(self.asks, self.at, bloom)])
+        return Absorbed(_told_apart(self.asks, found))
+
+
+@dataclass(frozen=True, slots=True)
+class AllLogs:
+    """Every log of the block, which together must make up its bloom."""
+
+    asks: tuple[Logs, ...]
+    at: Hash32
+    bloom: Bloom
+
+    def requests(self) -> Sequence[Request]:
+        """Return the one request."""
+        return [Request("eth_getLogs", ({"blockHash": wire.hex_data(self.at)},))]
+
+    def absorb(self, replies: Sequence[Reply]) -> Absorbed:
+        """Return the logs asked for among them. Raises Unavailable where they are not all."""
+        found = wire.logs(result(replies[0]), block_hash=self.at)
+        if Bloom.of(found) != self.bloom:
+            raise Unavailable(
+                f"the logs of block 0x{self.at.hex()} do not make up its bloom: some are missing"
+            )
+        return Absorbed(_told_apart(self.asks, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +102,18 @@ def log_filter(emitters: Sequence[bytes], topics: Sequence[Hash32]) -> dict[str,
     if topics:
         wanted["topics"] = [[wire.hex_data(topic) for topic in topics]]
     return wanted
+
+
+def _told_apart(asks: Sequence[Logs], found: Sequence[Log]) -> Mapping[Ask, Answer]:
+    return {ask: _matching(ask, found) for ask in asks}
+
+
+def _matching(ask: Logs, found: Sequence[Log]) -> tuple[Log, ...]:
+    emitters, topics = frozenset(ask.emitters), frozenset(ask.topics)
+    return tuple(
+        [
+            log
+            for log in found
+            if log.emitter in emitters and (not topics or (log.topics and log.topics[0] in topics))
+        ]
+    )

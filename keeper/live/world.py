@@ -136,13 +136,14 @@ class LiveWorld:
 
     def _parts(self, asks: Sequence[Ask], at: Hash32) -> list[Part]:
         calls: list[Call] = []
+        logs: list[Logs] = []
         parts: list[Part] = []
         for ask in asks:
             match ask:
                 case Call():
                     calls.append(ask)
                 case Logs():
-                    parts.append(BlockLogs(ask, at))
+                    logs.append(ask)
                 case Account():
                     parts.append(OneAccount(ask, at))
                 case Simulate():
@@ -151,4 +152,6 @@ class LiveWorld:
                     raise Invariant("a range of blocks is not asked at one")
                 case _:
                     assert_never(ask)
+        if logs:
+            parts.append(BlockLogs(tuple(logs), at))
         return self._packing.parts(calls, at) + parts

@@ -31,6 +31,10 @@ class _Block(msgspec.Struct, rename="camel"):
     base_fee_per_gas: str = "0x0"
 
 
+class _Bloomed(msgspec.Struct, rename="camel"):
+    logs_bloom: str
+
+
 class _Log(msgspec.Struct, rename="camel"):
     address: _AddressText
     topics: list[_HashText]
@@ -65,6 +69,7 @@ class MinedReceipt:
 
 _TEXT = msgspec.json.Decoder(str)
 _BLOCK = msgspec.json.Decoder(_Block | None)
+_BLOOMED = msgspec.json.Decoder(_Bloomed | None)
 _LOGS = msgspec.json.Decoder(list[_Log])
 _RECEIPT = msgspec.json.Decoder(_Receipt | None)
 
@@ -98,6 +103,12 @@ def head(raw: msgspec.Raw) -> Head | None:
     """Return a block's header, None where the node has no such block."""
     block = _sensible("a block", lambda: _BLOCK.decode(raw))
     return None if block is None else _sensible("a block", lambda: _head(block))
+
+
+def bloom(raw: msgspec.Raw) -> bytes | None:
+    """Return the 256 bytes of a block's bloom, None where the node has no such block."""
+    block = _sensible("a block", lambda: _BLOOMED.decode(raw))
+    return None if block is None else _sensible("a bloom", lambda: _of_length(_bytes(block.logs_bloom), 256))
 
 
 def logs(raw: msgspec.Raw, *, block_hash: Hash32 | None = None) -> tuple[Log, ...]:
@@ -143,6 +154,12 @@ def _bytes(text: str) -> bytes:
     if not text.startswith("0x"):
         raise ValueError("expected bytes that begin with 0x")
     return bytes.fromhex(text[2:])
+
+
+def _of_length(raw: bytes, length: int) -> bytes:
+    if len(raw) != length:
+        raise ValueError(f"expected {length} bytes, got {len(raw)}")
+    return raw
 
 
 def _head(block: _Block) -> Head:

@@ -29,6 +29,7 @@ from keeper.query import (
     Answer,
     Ask,
     Call,
+    Log,
     LogRange,
     Logs,
     Reverted,
@@ -371,6 +372,53 @@ async def test_answer__single_block_refused__unavailable_with_the_nodes_words(an
             await world.answer([LogRange((COUNTER,), (), 0, last)], state)
 
 
+@pytest.mark.parametrize("most", [500, 512])
+async def test_answer__range_cut_off_in_silence__halved_until_all_are_there(most: int) -> None:
+    """A node that leaves off what is beyond a round number: the rest is found, and nothing twice."""
+    made = [log_at(block_number=n // 7, place=n % 7) for n in range(7 * 300)]
+    blocks = {"number": "0x12b", **HEADER}
+
+    def cutting(asked: Any) -> bytes:
+        said = []
+        for one in asked if isinstance(asked, list) else [asked]:
+            if one["method"] == "eth_getLogs":
+                (wanted,) = one["params"]
+                low, high = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
+                within = [each for each in made if low <= int(each["blockNumber"], 16) <= high]
+                said.append(result(one, within[:most]))
+            else:
+                said.append(result(one, "0x1" if one["method"] == "eth_chainId" else blocks))
+        return json.dumps(said if isinstance(asked, list) else said[0]).encode()
+
+    async with serving(cutting) as server, world_of(server.url) as world:
+        state = Mined(hash=Hash32(bytes.fromhex(HEADER["hash"][2:])))
+        (found,) = await world.answer([LogRange((COUNTER,), (), 0, 299)], state)
+    places = [(log.block_number, log.log_index) for log in found if isinstance(log, Log)]
+    assert places == [(n // 7, n % 7) for n in range(7 * 300)]
+
+
+HEADER = {
+    "hash": "0x" + "ab" * 32,
+    "parentHash": "0x" + "aa" * 32,
+    "timestamp": "0x1",
+    "gasUsed": "0x0",
+    "gasLimit": "0x0",
+    "miner": "0x" + "00" * 20,
+}
+
+
+def log_at(*, block_number: int, place: int) -> dict[str, Any]:
+    return {
+        "address": "0x" + COUNTER.hex(),
+        "topics": [],
+        "data": "0x",
+        "blockNumber": hex(block_number),
+        "logIndex": hex(place),
+        "transactionHash": "0x" + "01" * 32,
+        "blockHash": "0x" + "02" * 32,
+    }
+
+
 # --- nodes that lie -----------------------------------------------------------------------------------------
 
 
@@ -382,6 +430,61 @@ async def test_answer__logs_of_another_block__unavailable(devnet: Devnet, anvil:
         proxy.add("eth_getLogs", Replace(hash_, b"0x" + b"11" * 32))
         with pytest.raises(Unavailable, match="another block"):
             await world.answer([Logs((COUNTER,))], at(anvil))
+
+
+async def test_answer__logs_left_off__the_bloom_tells_and_all_are_asked_for(
+    devnet: Devnet, anvil: Anvil
+) -> None:
+    count(devnet)
+    (told,) = await ask(anvil, Logs((COUNTER,)))
+    assert len(told) == 1
+
+    def forgetful(asked: Any) -> bytes:
+        """Answer as the node does, but of a filtered block nothing."""
+        said = [
+            result(one, [])
+            if one["method"] == "eth_getLogs" and "address" in one["params"][0]
+            else result(one, anvil.rpc(one["method"], *one["params"]))
+            for one in (asked if isinstance(asked, list) else [asked])
+        ]
+        return json.dumps(said if isinstance(asked, list) else said[0]).encode()
+
+    async with serving(forgetful) as server, world_of(server.url) as world:
+        assert await world.answer([Logs((COUNTER,)), Logs((ECHO,))], at(anvil)) == (told, ())
+
+
+async def test_answer__a_node_that_insists_on_no_logs__not_believed(devnet: Devnet, anvil: Anvil) -> None:
+    count(devnet)
+
+    def denying(asked: Any) -> bytes:
+        said = [
+            result(one, [])
+            if one["method"] == "eth_getLogs"
+            else result(one, anvil.rpc(one["method"], *one["params"]))
+            for one in (asked if isinstance(asked, list) else [asked])
+        ]
+        return json.dumps(said if isinstance(asked, list) else said[0]).encode()
+
+    async with serving(denying) as server, world_of(server.url) as world:
+        with pytest.raises(Unavailable, match="do not make up its bloom"):
+            await world.answer([Logs((COUNTER,))], at(anvil))
+    async with serving(denying) as server, world_of(server.url, anvil.url) as world:
+        assert len((await world.answer([Logs((COUNTER,))], at(anvil)))[0]) == 1  # the next one is asked
+
+
+async def test_answer__logs_for_several__one_request_told_apart(devnet: Devnet, anvil: Anvil) -> None:
+    count(devnet)
+    asks = [
+        Logs((COUNTER,)),
+        Logs((COUNTER,), (COUNTED,)),
+        Logs((COUNTER,), (Hash32(bytes(32)),)),
+        Logs((ECHO,)),
+    ]
+    async with Proxy(anvil.url) as proxy, world_of(proxy.url) as world:
+        one, same, none, others = await world.answer(asks, at(anvil))
+        assert sum(methods.count("eth_getLogs") for methods in proxy.seen) == 1
+    assert one == same != ()
+    assert none == others == ()
 
 
 async def test_answer__first_endpoint_does_not_know_the_block__second_is_asked(anvil: Anvil) -> None:
