@@ -11,7 +11,7 @@ from keeper.domain.calls import ContractCall
 from keeper.domain.declined import Reason
 from keeper.domain.depth import Pool, Route
 from keeper.domain.events import Concluded
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.plan import Draft, Plan
 from keeper.domain.position import Currency, Health, Holding, Opportunity, PositionId
@@ -176,10 +176,19 @@ class LendingProtocol(Protocol[Market, Row]):
 
 
 class Venue(Protocol):
-    """Where collateral is sold: pools found for pairs, read at each head, and how to call them."""
+    """Where collateral is sold: pools found for pairs, read at each head, and how to call them.
+
+    A route may pass through several venues: each is asked for the calls of its own stretches, whose hops
+    are all pools that name it as their venue.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def hop_gas(self) -> int:
+        """Return about what one pool more costs, in gas: what a route must earn to be worth its hops."""
+        ...
 
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the pools there are for these pairs, in any fee tier, however deep."""
@@ -194,7 +203,8 @@ class Venue(Protocol):
     ) -> ContractCall:
         """Return the call that sells the executor's whole balance of the route's first token.
 
-        `amount_in_raw` is what the balance is predicted to be, and the least it may be.
+        `amount_in_raw` is what the balance is predicted to be, and the least it may be. The call's data has
+        it too: without its balance word the call sells exactly so much.
         """
         ...
 
@@ -204,20 +214,21 @@ class Venue(Protocol):
 
 
 class FlashSource(Protocol):
-    """Who lends the debt token for the length of the transaction."""
+    """Who lends a token for the length of the transaction."""
 
     @property
     def name(self) -> str: ...
 
-    def load(self, tokens: Sequence[Address]) -> Query[Lendable]:
-        """Return what it lends at the state asked about."""
+    @property
+    def loan_gas(self) -> int:
+        """Return about what a loan costs, in gas, beyond what runs inside: it guides the choice."""
         ...
 
-    def fee_raw(self, lendable: Lendable, amount_raw: int) -> int:
-        """Return the fee on a loan, rounded as the lender rounds it."""
+    def load(self, tokens: Sequence[Address]) -> Query[tuple[Offer, ...]]:
+        """Return what it lends of these tokens at the state asked about; of one token it may lend twice."""
         ...
 
-    def call(self, token: Address, *, amount_raw: int, fee_raw: int, executor: Address) -> ContractCall:
+    def call(self, offer: Offer, *, amount_raw: int, executor: Address) -> ContractCall:
         """Return the call that borrows, makes its callback, and takes back amount and fee.
 
         Its data ends in the callback's bytes argument, empty: what runs inside is put there when the

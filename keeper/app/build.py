@@ -29,7 +29,7 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import AnyProtocol, FlashSource, Journal, Landing
+from keeper.ports import AnyProtocol, FlashSource, Journal, Landing, Venue
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
@@ -105,7 +105,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
     """Yield the keeper that the settings describe, on the chain that the endpoints are on."""
     async with reach(settings) as reached:
         trading = settings.trading(reached.chain.chain_id)
-        venue = UniswapV3(factory=trading.uniswap_v3_factory, router=trading.uniswap_v3_router)
+        venues = _venues(trading)
         books = tuple(
             Book(
                 protocol(market, settings),
@@ -113,7 +113,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             )
             for market in settings.markets
         )
-        lender = _lender(settings)
+        lenders = _lenders(settings)
         head = await reached.endpoints.block("latest")
         acting = await _acting(settings, reached, head, trading)
         yield Assembled(
@@ -125,16 +125,19 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             watcher=Watcher(
                 books=books,
                 # whatever is seized ends as wrapped native, which no market need list
-                depths=Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native)),
-                lenders=() if lender is None else (lender,),
+                depths=tuple(
+                    Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native))
+                    for venue in venues
+                ),
+                lenders=lenders,
             ),
             planner=Planner(
                 desk=Desk(
                     operator=acting.operator,
                     executor=acting.executor,
                     wrapped_native=trading.wrapped_native,
-                    venue=venue,
-                    lender=lender,
+                    venues=venues,
+                    lenders=lenders,
                 ),
                 options=settings.planner_options(trading),
             ),
@@ -156,10 +159,15 @@ def protocol(market: MarketSetting, settings: Settings) -> AnyProtocol:
     return _PROTOCOLS[market.protocol](market.address, settings)
 
 
-def _lender(settings: Settings) -> FlashSource | None:
-    """Return the first of the markets that lends, None where none does."""
+def _venues(trading: Trading) -> tuple[Venue, ...]:
+    """Return every venue that collateral may be sold through."""
+    return (UniswapV3(factory=trading.uniswap_v3_factory, router=trading.uniswap_v3_router),)
+
+
+def _lenders(settings: Settings) -> tuple[FlashSource, ...]:
+    """Return all that lend: each of the markets that does."""
     pools = (market.address for market in settings.markets if market.protocol == "aave-v3")
-    return next((AaveV3Flash(pool=pool) for pool in pools), None)
+    return tuple(AaveV3Flash(pool=pool) for pool in pools)
 
 
 def signing_key(settings: Settings) -> SigningKey | None:

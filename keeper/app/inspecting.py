@@ -115,7 +115,8 @@ def _unnamed(pairs: tuple[PairReport, ...], symbols: dict[Address, str]) -> dict
         hop
         for size in sizes
         if isinstance(size, Close)
-        for hop in (*size.buy_route.hops, *size.surplus_route.hops)
+        for flow in (*size.buys, *size.sells)
+        for hop in flow.route.hops
     )
     tokens = {token for hop in hops for token in (hop.token_in, hop.token_out)}
     return {token: checksum(token)[:8] for token in tokens - symbols.keys()}

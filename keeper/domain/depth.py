@@ -46,6 +46,11 @@ class Pool(Protocol):
     def address(self) -> Address: ...
 
     @property
+    def venue(self) -> str:
+        """Return the name of the venue that it is called through."""
+        ...
+
+    @property
     def tokens(self) -> tuple[Address, Address]: ...
 
     @property
@@ -76,6 +81,8 @@ class Hop:
     """One pool of a route, and the token that is sold into it."""
 
     pool: Address
+    venue: str
+    """The name of the venue that the pool is called through."""
     token_in: Address
     token_out: Address
     fee_ppm: int
@@ -85,9 +92,23 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The pools that a sale passes through, first to last, never the same one twice.
-
-    Empty where the token sold already is the one wanted.
-    """
+    """The pools that a sale passes through, first to last, never the same one twice; at least one."""
 
     hops: tuple[Hop, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What passes along one route, in raw units."""
+
+    route: Route
+    amounts_raw: tuple[int, ...]
+    """What enters each hop, and what leaves the last."""
+
+    @property
+    def amount_in_raw(self) -> int:
+        return self.amounts_raw[0]
+
+    @property
+    def amount_out_raw(self) -> int:
+        return self.amounts_raw[-1]

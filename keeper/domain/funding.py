@@ -1,18 +1,29 @@
-"""What a flash source lends at one state."""
+"""What can be borrowed for the length of a transaction, at one state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keeper.domain.address import Address
+from keeper.domain.fixed_point import mul_div_half_up, mul_div_up
+
+PPM = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lendable:
-    """A flash source's fee, and how much it has of each token, in raw units."""
+class Offer:
+    """So much of one token that a flash source lends, and what it takes for it."""
 
-    premium_bps: int
+    token: Address
+    available_raw: int
+    premium_ppm: int = 0
+    """Of what is borrowed, in millionths."""
     half_up: bool = False
     """Whether the fee rounds half up; else it rounds up."""
-    available_raw: Mapping[Address, int]
+    pool: Address | None = None
+    """The pool whose reserves are lent, where it is one that is sold into: meanwhile it is locked."""
+
+    def fee_raw(self, amount_raw: int) -> int:
+        """Return the fee on a loan, rounded as the lender rounds it."""
+        rounded = mul_div_half_up if self.half_up else mul_div_up
+        return rounded(amount_raw, self.premium_ppm, PPM)

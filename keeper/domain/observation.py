@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.position import Opportunity
 
@@ -30,8 +30,8 @@ class Observation:
     """The last block time at which such a transaction may still run."""
     opportunities: tuple[Opportunity, ...]
     pools: Mapping[Address, Pool]
-    lendable: Mapping[str, Lendable]
-    """By the flash source's name."""
+    offers: Mapping[str, tuple[Offer, ...]]
+    """By the flash source's name, what it lends. A source that could not be read is not in it."""
     borrowers: int
     """How many positions with debt were looked at."""
     skipped: tuple[Skipped, ...]

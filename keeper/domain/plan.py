@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined
-from keeper.domain.depth import Route
+from keeper.domain.depth import Flow
 from keeper.domain.token import TokenAmount
 
 
@@ -58,10 +58,10 @@ class Close:
     seized: TokenAmount
     owed: TokenAmount
     """All that the borrower owes of this debt."""
-    buy_route: Route
-    """Collateral to debt token: buys exactly what must be paid back."""
-    surplus_route: Route
-    """What is left, into the wrapped native token. Empty where it is that already."""
+    buys: tuple[Flow, ...]
+    """Collateral to debt token, through parallel routes: they buy exactly what must be paid back."""
+    sells: tuple[Flow, ...]
+    """What is left, into the wrapped native token. None where it is that already."""
     flash_fee: TokenAmount
     waterfall: Waterfall
     health_factor_after_wad: int

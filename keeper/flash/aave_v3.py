@@ -9,8 +9,8 @@ from typing import NamedTuple
 from keeper.abi import load, uint
 from keeper.domain.address import Address, checksum
 from keeper.domain.calls import Callback, ContractCall, Spend
-from keeper.domain.fixed_point import BPS, mul_div_half_up, mul_div_up
-from keeper.domain.funding import Lendable
+from keeper.domain.fixed_point import BPS
+from keeper.domain.funding import PPM, Offer
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 
 _POOL = load("aave_v3_pool")
@@ -50,7 +50,11 @@ class AaveV3Flash:
     def name(self) -> str:
         return f"aave-v3:{checksum(self.pool)}"
 
-    def load(self, tokens: Sequence[Address]) -> Query[Lendable]:
+    @property
+    def loan_gas(self) -> int:
+        return 70_000
+
+    def load(self, tokens: Sequence[Address]) -> Query[tuple[Offer, ...]]:
         """Return the premium and the cash of each token whose reserve lends now.
 
         In one round; in two where the pool keeps no virtual balances, as before V3.1: then its cash is what
@@ -73,31 +77,31 @@ class AaveV3Flash:
         }
         kept = {token: a_token for token, (a_token, cash) in lending.items() if isinstance(cash, Reverted)}
         held = yield from read([Call(token, _BALANCE.encode(kept[token])) for token in kept], uint)
-        return Lendable(
-            premium_bps=premium_bps,
-            half_up=revision <= _LAST_HALF_UP,
-            available_raw={
-                **{token: cash for token, (_, cash) in lending.items() if not isinstance(cash, Reverted)},
-                **dict(zip(kept, held, strict=True)),
-            },
+        available_raw = {
+            **{token: cash for token, (_, cash) in lending.items() if not isinstance(cash, Reverted)},
+            **dict(zip(kept, held, strict=True)),
+        }
+        return tuple(
+            Offer(
+                token=token,
+                available_raw=available,
+                premium_ppm=premium_bps * (PPM // BPS),
+                half_up=revision <= _LAST_HALF_UP,
+            )
+            for token, available in available_raw.items()
         )
 
-    def fee_raw(self, lendable: Lendable, amount_raw: int) -> int:
-        """Return the premium on `amount_raw`, as the pool's revision rounds it."""
-        rounded = mul_div_half_up if lendable.half_up else mul_div_up
-        return rounded(amount_raw, lendable.premium_bps, BPS)
-
-    def call(self, token: Address, *, amount_raw: int, fee_raw: int, executor: Address) -> ContractCall:
+    def call(self, offer: Offer, *, amount_raw: int, executor: Address) -> ContractCall:
         """Return the call that lends to the executor, which pays amount and fee back when it returns."""
         return ContractCall(
             target=self.pool,
-            data=_FLASH_LOAN.encode(executor, token, amount_raw, b"", 0),
+            data=_FLASH_LOAN.encode(executor, offer.token, amount_raw, b"", 0),
             callback=Callback(
                 caller=self.pool,
                 selector=_CALLBACK.selector,
                 program_argument=_PROGRAM_ARGUMENT,
                 initiator_argument=_INITIATOR_ARGUMENT,
                 answer=_TRUE,
-                repay=Spend(token=token, amount_raw=amount_raw + fee_raw),
+                repay=Spend(token=offer.token, amount_raw=amount_raw + offer.fee_raw(amount_raw)),
             ),
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
+from keeper.domain.depth import Flow, Route
 from keeper.domain.fixed_point import BPS, mul_div_up
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.domain.plan import Transaction
 from keeper.domain.position import Terms
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
@@ -24,19 +27,41 @@ class Desk:
     operator: Address
     executor: Address
     wrapped_native: Address
-    venue: Venue
-    lender: FlashSource | None
-    """None where there is none: then only what funds itself can be liquidated."""
+    venues: tuple[Venue, ...]
+    lenders: tuple[FlashSource, ...]
+    """Where there are none, only what funds itself can be liquidated."""
 
-    def funding(self, terms: Terms, lendable: Lendable | None) -> Funding | Declined:
-        """Return how a repay of these terms is paid for; `lendable` is what the lender has at this state."""
+    def fundings(self, terms: Terms, offers: Mapping[str, Sequence[Offer]]) -> tuple[Funding, ...] | Declined:
+        """Return every way to pay for a repay of these terms; `offers` is what is lent at this state."""
         if terms.funds_itself:
-            return OwnCallback()
-        if self.lender is None:
+            return (OwnCallback(),)
+        if not self.lenders:
             return Declined(reason=Reason.NO_FUNDING, detail="no lender is configured")
-        if lendable is None:
-            return Declined(reason=Reason.NO_FUNDING, detail=f"{self.lender.name} could not be read")
-        return Loan(lender=self.lender, lendable=lendable, token=terms.debt.address, executor=self.executor)
+        reached = [lender for lender in self.lenders if lender.name in offers]
+        if not reached:
+            names = ", ".join(lender.name for lender in self.lenders)
+            return Declined(reason=Reason.NO_FUNDING, detail=f"{names} could not be read")
+        loans = tuple(
+            Loan(lender=lender, offer=offer, executor=self.executor)
+            for lender in reached
+            for offer in offers[lender.name]
+            if offer.token == terms.debt.address and offer.available_raw > 0
+        )
+        return loans or Declined(
+            reason=Reason.NO_FUNDING, detail=f"nobody lends {terms.debt.symbol} at this moment"
+        )
+
+    def stretches(self, route: Route) -> tuple[tuple[Venue, Route], ...]:
+        """Return a route cut where it goes from one venue to the next, each stretch with its venue."""
+        venues = {venue.name: venue for venue in self.venues}
+        return tuple(
+            (venues[name], Route(hops=tuple(hops)))
+            for name, hops in groupby(route.hops, key=lambda hop: hop.venue)
+        )
+
+    def gas(self, route: Route) -> int:
+        """Return about what passing through a route costs, in gas."""
+        return sum(venue.hop_gas * len(part.hops) for venue, part in self.stretches(route))
 
 
 def transaction(
@@ -60,51 +85,90 @@ def transaction(
         floor_wei=floor_wei,
         guards=terms.guards(evaluation.repay_raw),
         legs=(Leg(steps=(closing, *afterwards)),),
-        touched=(terms.debt.address, terms.collateral.address),
+        touched=_touched(desk, terms, evaluation),
         tip_bps=options.tip_bps,
         tip_cap_wei=options.max_tip_wei,
     )
     return Transaction(to=desk.executor, data=execute_calldata(program))
 
 
+def _touched(desk: Desk, terms: Terms, evaluation: Evaluation) -> tuple[Address, ...]:
+    """Return every token that the executor may come to hold: also those between two venues."""
+    between = (
+        part.hops[-1].token_out
+        for flow in (*evaluation.buys, *evaluation.sells)
+        for _, part in desk.stretches(flow.route)
+    )
+    return tuple(dict.fromkeys((terms.debt.address, terms.collateral.address, *between)))
+
+
 def _sales(
     desk: Desk, terms: Terms, evaluation: Evaluation, options: PlannerOptions
 ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     """Return the sales while on credit, which earn what is owed, and those after, which sell the rest."""
-    seized_raw = evaluation.settlement.seized_least_raw
-    owed_raw = evaluation.flash_amount_raw + evaluation.flash_fee_raw
-
-    def sell(amount_in_raw: int, least_out_raw: int) -> Step:
-        return Step(
-            call=desk.venue.sell(
-                evaluation.surplus_route,
-                amount_in_raw=amount_in_raw,
-                least_out_raw=least_out_raw,
-                recipient=desk.executor,
-            )
-        )
-
+    settlement = evaluation.settlement
     if terms.debt.address == desk.wrapped_native:
         # what was not pulled of the loan pays for itself: only what was repaid and the fee must be earned
-        least_out_raw = evaluation.settlement.repaid_raw + evaluation.flash_fee_raw
-        within = () if not evaluation.surplus_route.hops else (sell(seized_raw, least_out_raw),)
-        return within, ()
+        least_out_raw = settlement.repaid_raw + evaluation.flash_fee_raw
+        grown_raw = settlement.seized_raw - settlement.seized_least_raw
+        return _sells(desk, evaluation.sells, spare_raw=grown_raw, least_out_raw=least_out_raw), ()
+    within, spent_raw = _buys(desk, evaluation, options)
+    if terms.debt == terms.collateral:
+        spent_raw = evaluation.flash_amount_raw + evaluation.flash_fee_raw
+    left_raw = settlement.seized_least_raw - spent_raw
+    return within, _sells(desk, evaluation.sells, spare_raw=evaluation.surplus_raw - left_raw)
 
-    surplus_least_raw = seized_raw
-    within = ()
-    if evaluation.bought_raw:
-        dearer_raw = mul_div_up(evaluation.bought_for_raw, BPS + options.max_slippage_bps, BPS)
-        most_in_raw = min(dearer_raw, seized_raw)
-        surplus_least_raw = max(seized_raw - most_in_raw, 1)
-        buy = desk.venue.buy(
-            evaluation.buy_route,
-            amount_out_raw=evaluation.bought_raw,
-            most_in_raw=most_in_raw,
-            recipient=desk.executor,
-        )
-        within = (Step(call=buy),)
-    elif terms.collateral == terms.debt:
-        surplus_least_raw = max(seized_raw - owed_raw, 1)
-    if not evaluation.surplus_route.hops or evaluation.surplus_raw <= 0:
-        return within, ()
-    return within, (sell(surplus_least_raw, 0),)  # the floor is its limit
+
+def _buys(desk: Desk, evaluation: Evaluation, options: PlannerOptions) -> tuple[tuple[Step, ...], int]:
+    """Return the purchases, and the most collateral that they may take together.
+
+    Each may become dearer by the slippage allowed, as far as what is seized pays for it. Between two venues
+    of one route goes exactly what the second was predicted to take.
+    """
+    cost_raw = evaluation.bought_for_raw
+    slack_raw = max(evaluation.settlement.seized_least_raw - cost_raw, 0)
+    steps: list[Step] = []
+    spent_raw = 0
+    for flow in evaluation.buys:
+        dearer_raw = mul_div_up(flow.amount_in_raw, options.max_slippage_bps, BPS)
+        most_in_raw = flow.amount_in_raw + min(dearer_raw, slack_raw * flow.amount_in_raw // cost_raw)
+        spent_raw += most_in_raw
+        at = 0
+        for venue, part in desk.stretches(flow.route):
+            at += len(part.hops)
+            steps.append(
+                Step(
+                    call=venue.buy(
+                        part,
+                        amount_out_raw=flow.amounts_raw[at],
+                        most_in_raw=most_in_raw,
+                        recipient=desk.executor,
+                    )
+                )
+            )
+            most_in_raw = flow.amounts_raw[at]
+    return tuple(steps), spent_raw
+
+
+def _sells(desk: Desk, flows: Sequence[Flow], *, spare_raw: int, least_out_raw: int = 0) -> tuple[Step, ...]:
+    """Return the sales of all there is of the collateral: each its part, and the last, the largest, the rest.
+
+    `spare_raw` is how much less of the collateral than predicted there may be. From one venue to the next all
+    goes on that came out; the floor is the limit of it.
+    """
+    steps: list[Step] = []
+    for flow in flows:
+        last = flow is flows[-1]
+        parts = desk.stretches(flow.route)
+        for place, (venue, part) in enumerate(parts):
+            amount_in_raw = flow.amount_in_raw if place == 0 else 1
+            if place == 0 and last:
+                amount_in_raw = max(amount_in_raw - spare_raw, 1)
+            call = venue.sell(
+                part,
+                amount_in_raw=amount_in_raw,
+                least_out_raw=least_out_raw if len(flows) == 1 and place == len(parts) - 1 else 0,
+                recipient=desk.executor,
+            )
+            steps.append(Step(call=call if last or place else replace(call, balance_word=None)))
+    return tuple(steps)

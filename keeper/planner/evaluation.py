@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Pool, Route
+from keeper.domain.depth import Flow, Pool, Route
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import Settlement, Terms
-from keeper.planner.routing import buy_through, mid_price, sell_through
+from keeper.planner.parallel import buy_split, sell_split
+from keeper.planner.routing import mid_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """One pair with its funding and its routes: all that a size is chosen for.
 
-    Where the debt is the wrapped native token `buy_route` is empty: everything is sold along
-    `surplus_route`, and the debt paid out of it. Where collateral and debt are one token it is empty too.
+    Where the debt is the wrapped native token nothing is bought: everything is sold, and the debt paid out of
+    it. Nor is anything bought where collateral and debt are one token.
     """
 
     terms: Terms
     pools: Mapping[Address, Pool]
-    buy_route: Route
-    """Collateral to debt token."""
-    surplus_route: Route
-    """Collateral to the wrapped native token; empty where it is that."""
+    buys: tuple[Route, ...]
+    """Collateral to debt token, through parallel routes that share no pool."""
+    sells: tuple[Route, ...]
+    """Collateral to the wrapped native token, likewise; none where it is that."""
     wrapped_native: Address
     fee_raw: Callable[[int], int]
     """Gives the flash fee on a loan of so much debt token."""
     available_raw: int
     """How much debt token is lent."""
+    gas: int = 0
+    """About what its loan and its hops use of gas: it tells trades apart, and is in no profit."""
 
     @property
     def owes_native(self) -> bool:
@@ -53,17 +56,25 @@ class Evaluation:
     repay_raw: int
     settlement: Settlement
     flash_fee_raw: int
-    buy_route: Route
-    surplus_route: Route
-    bought_raw: int
-    """Debt token bought by exact output: loan and fee. 0 where nothing is bought."""
-    bought_for_raw: int
-    """Collateral that this costs."""
+    buys: tuple[Flow, ...]
+    """Debt token bought by exact output: loan and fee. None where nothing is bought."""
+    sells: tuple[Flow, ...]
+    """Collateral sold by exact input: what is left of it."""
     surplus_raw: int
     """Collateral that is left, to be sold or kept; below zero where buying costs more than is seized."""
     profit_wei: int
     """Wrapped native that reaches the vault, before gas and tip; a shortfall counts at the mid price."""
     pools_after: Mapping[Address, Pool]
+
+    @property
+    def bought_raw(self) -> int:
+        """Return how much debt token is bought."""
+        return sum(flow.amount_out_raw for flow in self.buys)
+
+    @property
+    def bought_for_raw(self) -> int:
+        """Return how much collateral that costs."""
+        return sum(flow.amount_in_raw for flow in self.buys)
 
     @property
     def flash_amount_raw(self) -> int:
@@ -84,25 +95,26 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
     fee_raw = trade.fee_raw(loan_raw)
 
     pools = trade.pools
-    bought_raw = bought_for_raw = 0
+    buys: tuple[Flow, ...] = ()
+    sells: tuple[Flow, ...] = ()
     surplus_raw = settlement.seized_raw
-    if trade.buy_route.hops:
-        bought = buy_through(pools, trade.buy_route, loan_raw + fee_raw)
+    if trade.buys:
+        bought = buy_split(pools, trade.buys, loan_raw + fee_raw)
         if bought.exhausted:
             return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not hold {loan_raw + fee_raw}")
-        bought_raw, bought_for_raw, pools = bought.amount_out_raw, bought.amount_in_raw, bought.pools
-        surplus_raw -= bought_for_raw
+        buys, pools = bought.flows, bought.pools
+        surplus_raw -= bought.amount_in_raw
     elif trade.owes_collateral:
         surplus_raw -= settlement.repaid_raw + fee_raw
 
     profit_wei = surplus_raw
-    if trade.surplus_route.hops and surplus_raw < 0:
-        profit_wei = floor(surplus_raw * _mid_price(trade, trade.surplus_route))
-    elif trade.surplus_route.hops and surplus_raw > 0:
-        sold = sell_through(pools, trade.surplus_route, surplus_raw)
+    if trade.sells and surplus_raw < 0:
+        profit_wei = floor(surplus_raw * _mid_price(trade, trade.sells))
+    elif trade.sells and surplus_raw > 0:
+        sold = sell_split(pools, trade.sells, surplus_raw)
         if sold.exhausted:
             return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not take {surplus_raw}")
-        profit_wei, pools = sold.amount_out_raw, sold.pools
+        sells, pools, profit_wei = sold.flows, sold.pools, sold.amount_out_raw
     if trade.owes_native and not trade.owes_collateral:
         profit_wei -= settlement.repaid_raw + fee_raw
 
@@ -110,10 +122,8 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
         repay_raw=repay_raw,
         settlement=settlement,
         flash_fee_raw=fee_raw,
-        buy_route=trade.buy_route,
-        surplus_route=trade.surplus_route,
-        bought_raw=bought_raw,
-        bought_for_raw=bought_for_raw,
+        buys=buys,
+        sells=sells,
         surplus_raw=surplus_raw,
         profit_wei=profit_wei,
         pools_after=pools,
@@ -124,8 +134,9 @@ def waterfall(trade: Trade, evaluation: Evaluation) -> Waterfall:
     """Return how an evaluation's profit comes about, the gas left at 0.
 
     The bonus and the flash fee, each floored, are valued at the pools' mid prices before the sale:
-    collateral along the surplus route, debt back along the buy route. What is then missing to the profit is
-    the price impact: slippage and the pools' fees, rounding, and what was borrowed and not pulled.
+    collateral along the first of the selling routes, debt back along the first of the buying ones. What is
+    then missing to the profit is the price impact: slippage and the pools' fees, rounding, and what was
+    borrowed and not pulled.
     """
     settlement = evaluation.settlement
     bonus_wei = value_wei(trade, collateral_raw=settlement.seized_raw, debt_raw=-settlement.repaid_raw)
@@ -143,13 +154,14 @@ def value_wei(trade: Trade, *, collateral_raw: int = 0, debt_raw: int = 0) -> in
 
     An amount is worth nothing where a pool on its route is empty.
     """
-    collateral_price = _mid_price(trade, trade.surplus_route)
+    collateral_price = _mid_price(trade, trade.sells)
     if trade.owes_native:
         return floor(collateral_raw * collateral_price + debt_raw)
-    debt_per_collateral = _mid_price(trade, trade.buy_route)
+    debt_per_collateral = _mid_price(trade, trade.buys)
     debt_price = collateral_price / debt_per_collateral if debt_per_collateral else 0
     return floor(collateral_raw * collateral_price + debt_raw * debt_price)
 
 
-def _mid_price(trade: Trade, route: Route) -> Fraction:
-    return mid_price(trade.pools, route) or Fraction(0)
+def _mid_price(trade: Trade, routes: Sequence[Route]) -> Fraction:
+    """Return the price along the first of parallel routes, the best of them; one where there is none."""
+    return (mid_price(trade.pools, routes[0]) or Fraction(0)) if routes else Fraction(1)

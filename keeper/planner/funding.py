@@ -1,16 +1,19 @@
 """How a repay is paid for until the sale has earned it: by a loan, or by the liquidation itself.
 
-Both say what they cost, how much there is, and which step makes the liquidation with the sales inside.
+Both say what they cost, how much there is, and which step makes the liquidation with the sales inside. What
+is cheapest depends on the amount, and on the pools of the sale: so there may be several to try.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.planner.calldata import Step
 from keeper.ports import FlashSource
 
@@ -22,6 +25,16 @@ class Funding(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def gas(self) -> int:
+        """Return about what it costs in gas, beyond what runs inside."""
+        ...
+
+    @property
+    def locks(self) -> Address | None:
+        """Return the pool that nothing can be sold into meanwhile, where there is one."""
+        ...
 
     @property
     def available_raw(self) -> int:
@@ -42,8 +55,7 @@ class Loan:
     """A flash loan: first the money, then the liquidation and the sales within the lender's callback."""
 
     lender: FlashSource
-    lendable: Lendable
-    token: Address
+    offer: Offer
     executor: Address
 
     @property
@@ -51,16 +63,22 @@ class Loan:
         return self.lender.name
 
     @property
+    def gas(self) -> int:
+        return self.lender.loan_gas
+
+    @property
+    def locks(self) -> Address | None:
+        return self.offer.pool
+
+    @property
     def available_raw(self) -> int:
-        return self.lendable.available_raw.get(self.token, 0)
+        return self.offer.available_raw
 
     def fee_raw(self, amount_raw: int) -> int:
-        return self.lender.fee_raw(self.lendable, amount_raw)
+        return self.offer.fee_raw(amount_raw)
 
     def step(self, liquidation: ContractCall, *, amount_raw: int, sales: tuple[Step, ...]) -> Step:
-        loan = self.lender.call(
-            self.token, amount_raw=amount_raw, fee_raw=self.fee_raw(amount_raw), executor=self.executor
-        )
+        loan = self.lender.call(self.offer, amount_raw=amount_raw, executor=self.executor)
         return Step(call=loan, inside=(Step(call=liquidation), *sales))
 
 
@@ -73,6 +91,14 @@ class OwnCallback:
         return "the liquidation's own callback"
 
     @property
+    def gas(self) -> int:
+        return 0
+
+    @property
+    def locks(self) -> Address | None:
+        return None
+
+    @property
     def available_raw(self) -> int:
         """Return more than anybody owes: nothing is lent, so nothing limits it."""
         return _MOST_RAW
@@ -82,3 +108,25 @@ class OwnCallback:
 
     def step(self, liquidation: ContractCall, *, amount_raw: int, sales: tuple[Step, ...]) -> Step:
         return Step(call=liquidation, inside=sales)
+
+
+def worth_trying(loans: Iterable[Funding], *, most_raw: int, gas_raw: Fraction) -> tuple[Funding, ...]:
+    """Return what could be the cheapest for some amount up to `most_raw`, the cheapest of all of it first.
+
+    `gas_raw` is what a unit of gas costs, in raw units of the token that is borrowed. One is left out where
+    another has as much, or all that is needed, and costs no more whatever the amount: costs are linear in it,
+    so both ends are compared.
+    """
+
+    def costs(one: Funding) -> tuple[Fraction, Fraction]:
+        return one.gas * gas_raw + one.fee_raw(1), one.gas * gas_raw + one.fee_raw(most_raw)
+
+    def beats(one: Funding, other: Funding) -> bool:
+        has_as_much = min(one.available_raw, most_raw) >= min(other.available_raw, most_raw)
+        return has_as_much and all(a <= b for a, b in zip(costs(one), costs(other), strict=True))
+
+    kept: list[Funding] = []
+    for one in sorted(loans, key=lambda loan: (costs(loan)[1], loan.name)):
+        if one.available_raw > 0 and not any(beats(other, one) for other in kept):
+            kept.append(one)
+    return tuple(kept)

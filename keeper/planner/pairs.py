@@ -1,38 +1,34 @@
-"""One pair of one borrower: which routes, which sizes, or why none.
+"""One pair of one borrower: which funding, which routes, which sizes, or why none.
 
-The routes are chosen where they matter: for the whole close and for parts of it, since a pool that is best
-for a small sale is not for a large one. Each candidate is sized exactly, and the most profitable wins.
+Each choice of routes is sized exactly with each funding that may be its cheapest; the most profitable wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Pool, Route
-from keeper.domain.fixed_point import BPS, mul_div_up
-from keeper.domain.funding import Lendable
+from keeper.domain.depth import Pool
+from keeper.domain.fixed_point import BPS, WAD, mul_div_up
+from keeper.domain.funding import Offer
 from keeper.domain.plan import Objective
 from keeper.domain.position import Terms
 from keeper.planner.assembly import Desk
+from keeper.planner.choices import choices
 from keeper.planner.costs import least_vault_wei, tip_wei
-from keeper.planner.funding import Funding
+from keeper.planner.funding import Funding, worth_trying
 from keeper.planner.options import PlannerOptions
-from keeper.planner.routing import best_purchase, best_sale, buy_through, mid_price, routes
+from keeper.planner.routing import mid_price
 from keeper.planner.sizing import Evaluation, Trade, max_close, max_profit, restore_health, value_wei
-
-_PROBED_PARTS = (1, 4, 16)
-"""Routes are looked for at the whole of the largest close, and at these parts of it."""
 
 _LARGER_GAS_BPS = 12_500
 """What a larger size is thought to use of the most profitable one's gas: it may cross more ticks.
 
 The largest one that pays has nothing to spare: with more gas than it was sized for, it would be declined.
 """
-
-_NOWHERE = Route(hops=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +60,10 @@ class Pair:
                     f"{options.target_health_factor_wad / 1e18:.4f}",
                 )
 
+    def roughly_wei(self, gas_price_wei: int) -> int:
+        """Return the best size's profit less what its loan and hops are thought to use of gas."""
+        return self.best.profit_wei - self.trade.gas * gas_price_wei
+
     def repaid_wei(self, size: Evaluation) -> int:
         """Return the worth of what a size repays, at the pools' prices."""
         return value_wei(self.trade, debt_raw=size.settlement.repaid_raw)
@@ -81,94 +81,75 @@ def consider(
     *,
     desk: Desk,
     pools: Mapping[Address, Pool],
-    lendable: Lendable | None,
+    offers: Mapping[str, Sequence[Offer]],
+    gas_price_wei: int,
     options: PlannerOptions,
 ) -> Pair | Declined:
-    """Return the pair with its best routes and size on these pools, or why it can't be traded."""
+    """Return the pair with its best funding, routes and size on these pools, or why it can't be traded."""
     for token in (terms.collateral, terms.debt):
         if token.address in options.deny_tokens:
             return Declined(reason=Reason.DENIED, detail=f"{token.symbol} is on the list of denied tokens")
     if not terms.feasible:
         return Declined(reason=Reason.DUST, detail="no repay amount would be accepted")
-    funding = desk.funding(terms, lendable)
-    if isinstance(funding, Declined):
-        return funding
+    fundings = desk.fundings(terms, offers)
+    if isinstance(fundings, Declined):
+        return fundings
 
     allowed = {address: pool for address, pool in pools.items() if not options.deny_tokens & {*pool.tokens}}
-    candidates = _candidates(terms, desk=desk, pools=allowed, funding=funding, options=options)
-    if not candidates:
-        return Declined(
-            reason=Reason.NO_ROUTE,
-            detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",
-        )
+    refused = Declined(
+        reason=Reason.NO_ROUTE,
+        detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",
+    )
     best: Pair | None = None
-    refused: Declined | None = None
-    for trade in candidates:
+    for funding, trade in _trades(terms, desk, allowed, fundings, gas_price_wei, options):
         if diverging := _divergence(trade, options):
             refused = diverging
             continue
         evaluation = max_profit(trade)
         if isinstance(evaluation, Declined):
             refused = evaluation
-        elif best is None or evaluation.profit_wei > best.best.profit_wei:
-            best = Pair(terms=terms, funding=funding, trade=trade, best=evaluation)
-    if best is not None:
-        return best
-    assert refused is not None, "every candidate was either sized or refused"
-    return refused
+            continue
+        pair = Pair(terms=terms, funding=funding, trade=trade, best=evaluation)
+        if best is None or pair.roughly_wei(gas_price_wei) > best.roughly_wei(gas_price_wei):
+            best = pair
+    return best or refused
 
 
-def _candidates(
+def _trades(
     terms: Terms,
-    *,
     desk: Desk,
     pools: Mapping[Address, Pool],
-    funding: Funding,
+    fundings: Sequence[Funding],
+    gas_price_wei: int,
     options: PlannerOptions,
-) -> tuple[Trade, ...]:
-    """Return the trades through the best routes at each probed part, without repetition."""
-    collateral, debt, native = terms.collateral.address, terms.debt.address, desk.wrapped_native
-
-    def between(token_in: Address, token_out: Address) -> tuple[Route, ...]:
-        hops = tuple(token for token in options.intermediates if token not in (token_in, token_out))
-        return routes(pools, token_in, token_out, intermediates=hops)
-
-    buys = (_NOWHERE,) if debt in (native, collateral) else between(collateral, debt)
-    sales = (_NOWHERE,) if collateral == native else between(collateral, native)
-    chosen: dict[tuple[Route, Route], None] = {}
-    for part in _PROBED_PARTS:
-        settlement = terms.settle(_within(terms, terms.feasible[-1].most_raw // part))
-        owed_raw = settlement.repaid_limit_raw + funding.fee_raw(settlement.repaid_limit_raw)
-        left, left_raw = pools, settlement.seized_raw
-        buy = best_purchase(pools, buys, owed_raw)
-        if buy is None:
-            continue
-        if buy.hops:
-            purchase = buy_through(pools, buy, owed_raw)
-            left, left_raw = purchase.pools, settlement.seized_raw - purchase.amount_in_raw
-        sale = best_sale(left, sales, max(left_raw, 1))
-        if sale is not None:
-            chosen[buy, sale] = None
-    return tuple(
-        Trade(
+) -> Iterator[tuple[Funding, Trade]]:
+    """Yield the trades worth sizing: each choice of routes, with each funding that may be its cheapest."""
+    most_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
+    for buys, sells in choices(terms, desk, pools, gas_price_wei=gas_price_wei, options=options):
+        routes = (*buys, *sells)
+        used = {hop.pool for route in routes for hop in route.hops}
+        free = [funding for funding in fundings if funding.locks not in used]
+        trade = Trade(
             terms=terms,
             pools=pools,
-            buy_route=buy,
-            surplus_route=sale,
-            wrapped_native=native,
-            fee_raw=funding.fee_raw,
-            available_raw=funding.available_raw,
+            buys=buys,
+            sells=sells,
+            wrapped_native=desk.wrapped_native,
+            fee_raw=lambda _: 0,
+            available_raw=0,
         )
-        for buy, sale in chosen
-    )
-
-
-def _within(terms: Terms, repay_raw: int) -> int:
-    """Return the feasible repay nearest below `repay_raw`, or the least there is."""
-    for interval in reversed(terms.feasible):
-        if interval.least_raw <= repay_raw:
-            return min(repay_raw, interval.most_raw)
-    return terms.feasible[0].least_raw
+        unit_wei = value_wei(trade, debt_raw=WAD)  # of 10**18 raw units of debt
+        gas_raw = Fraction(gas_price_wei * WAD, max(unit_wei, 1))
+        for funding in worth_trying(free, most_raw=most_raw, gas_raw=gas_raw):
+            yield (
+                funding,
+                replace(
+                    trade,
+                    fee_raw=funding.fee_raw,
+                    available_raw=funding.available_raw,
+                    gas=funding.gas + sum(desk.gas(route) for route in routes),
+                ),
+            )
 
 
 def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:
@@ -179,7 +160,7 @@ def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:
     terms = trade.terms
     if terms.collateral == terms.debt:
         return None
-    pools_price = mid_price(trade.pools, trade.buy_route if trade.buy_route.hops else trade.surplus_route)
+    pools_price = mid_price(trade.pools, (trade.buys or trade.sells)[0])
     oracle_price, unchanged_s = terms.oracle_price, terms.oracle_unchanged_s
     if pools_price is None or not oracle_price:
         return Declined(reason=Reason.ZERO_PRICE, detail="the oracle or the pools give no price")

@@ -98,14 +98,13 @@ class Planner:
         if opportunity.borrower in self.options.deny_borrowers:
             denied = Declined(reason=Reason.DENIED, detail="the borrower is on the list of denied ones")
             return Proposal(opportunity=opportunity, pairs=(denied,) * len(opportunity.terms), drafts=())
-        lender = self.desk.lender
-        lendable = seen.lendable.get(lender.name) if lender is not None else None
         pairs = tuple(
             consider(
                 terms,
                 desk=self.desk,
                 pools=pools,
-                lendable=lendable,
+                offers=seen.offers,
+                gas_price_wei=gas_price_wei(seen.block, self.options),
                 options=self.options,
             )
             for terms in opportunity.terms
@@ -295,7 +294,7 @@ class Planner:
         objective: Objective,
     ) -> Drafted:
         floor = floor_wei(profit_wei=evaluation.profit_wei, options=self.options)
-        hops = (*evaluation.buy_route.hops, *evaluation.surplus_route.hops)
+        hops = [hop for flow in (*evaluation.buys, *evaluation.sells) for hop in flow.route.hops]
         draft = Draft(
             market=opportunity.market,
             borrower=opportunity.borrower,
@@ -326,8 +325,8 @@ class Planner:
             repaid=TokenAmount(token=terms.debt, raw=evaluation.settlement.repaid_raw),
             seized=TokenAmount(token=terms.collateral, raw=evaluation.settlement.seized_raw),
             owed=TokenAmount(token=terms.debt, raw=terms.owed_raw),
-            buy_route=evaluation.buy_route,
-            surplus_route=evaluation.surplus_route,
+            buys=evaluation.buys,
+            sells=evaluation.sells,
             flash_fee=TokenAmount(token=terms.debt, raw=evaluation.flash_fee_raw),
             waterfall=Waterfall(
                 bonus_wei=before_tip.bonus_wei,

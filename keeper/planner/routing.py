@@ -1,4 +1,4 @@
-"""Routes: the ways from one token to another through pools, what passes through them, and at what price.
+"""Routes: what passes through pools in a row, and at what price.
 
 Amounts are exact and come from the pools themselves; segments and mid prices are real numbers that
 guide a choice. Knows no venue: any :class:`keeper.domain.depth.Pool` will do.
@@ -6,116 +6,65 @@ guide a choice. Knows no venue: any :class:`keeper.domain.depth.Pool` will do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
 from keeper.domain.address import Address
-from keeper.domain.depth import Hop, Pool, Route, Segment
+from keeper.domain.depth import Flow, Pool, Route, Segment
 
 _PPM = 1_000_000
 _BITS_KEPT = 256
 """Of the least coefficient of a segment: far more than an amount can tell apart."""
 
-NO_HOPS = Route(hops=())
-
 
 class Passage(NamedTuple):
-    """What passed through a route, and all pools as that leaves them.
+    """What passed through parallel routes, and all pools as that leaves them.
 
     Where `exhausted` it can't be carried out: a pool ran out on the way, or was reached by nothing, which
     no pool swaps.
     """
 
-    amount_in_raw: int
-    amount_out_raw: int
+    flows: tuple[Flow, ...]
     pools: Mapping[Address, Pool]
     exhausted: bool
 
+    @property
+    def amount_in_raw(self) -> int:
+        return sum(flow.amount_in_raw for flow in self.flows)
 
-# --- which ways there are -----------------------------------------------------------------------------------
-
-
-def routes(
-    pools: Mapping[Address, Pool],
-    token_in: Address,
-    token_out: Address,
-    *,
-    intermediates: Iterable[Address] = (),
-) -> tuple[Route, ...]:
-    """Return the routes through every pool of the pair, and with one hop through each intermediate.
-
-    Only the route without hops where both are the same token.
-    """
-    if token_in == token_out:
-        return (NO_HOPS,)
-    by_pair: dict[frozenset[Address], list[Pool]] = {}
-    for pool in pools.values():
-        by_pair.setdefault(frozenset(pool.tokens), []).append(pool)
-
-    def hops(sold: Address, bought: Address) -> list[Hop]:
-        return [
-            Hop(
-                pool=pool.address,
-                token_in=sold,
-                token_out=bought,
-                fee_ppm=pool.fee_ppm,
-                tier=pool.tier,
-            )
-            for pool in by_pair.get(frozenset((sold, bought)), ())
-        ]
-
-    through = [token for token in dict.fromkeys(intermediates) if token not in (token_in, token_out)]
-    return (
-        *(Route(hops=(hop,)) for hop in hops(token_in, token_out)),
-        *(
-            Route(hops=(first, second))
-            for token in through
-            for first in hops(token_in, token)
-            for second in hops(token, token_out)
-        ),
-    )
-
-
-def best_sale(pools: Mapping[Address, Pool], among: Sequence[Route], amount_in_raw: int) -> Route | None:
-    """Return the route that gives most for `amount_in_raw`; None where all are exhausted by it."""
-    sold = [(route, sell_through(pools, route, amount_in_raw)) for route in among]
-    filled = [(passage.amount_out_raw, route) for route, passage in sold if not passage.exhausted]
-    return max(filled, key=lambda one: one[0])[1] if filled else None
-
-
-def best_purchase(pools: Mapping[Address, Pool], among: Sequence[Route], amount_out_raw: int) -> Route | None:
-    """Return the route that `amount_out_raw` costs least through; None where all are exhausted by it."""
-    bought = [(route, buy_through(pools, route, amount_out_raw)) for route in among]
-    filled = [(passage.amount_in_raw, route) for route, passage in bought if not passage.exhausted]
-    return min(filled, key=lambda one: one[0])[1] if filled else None
+    @property
+    def amount_out_raw(self) -> int:
+        return sum(flow.amount_out_raw for flow in self.flows)
 
 
 # --- what passes through them, exactly ----------------------------------------------------------------------
 
 
 def sell_through(pools: Mapping[Address, Pool], route: Route, amount_in_raw: int) -> Passage:
-    """Return the exact-input sale of `amount_in_raw` along `route`, as the venue's router makes it."""
-    amount_raw, exhausted = amount_in_raw, False
+    """Return the exact-input sale of `amount_in_raw` along `route`, as the venues make it."""
+    amounts_raw, exhausted = [amount_in_raw], False
     after: dict[Address, Pool] = {}
     for hop in route.hops:
-        swap = pools[hop.pool].sell(hop.token_in, amount_raw)
-        exhausted |= swap.exhausted or amount_raw == 0
+        swap = pools[hop.pool].sell(hop.token_in, amounts_raw[-1])
+        exhausted |= swap.exhausted or amounts_raw[-1] == 0
         after[hop.pool] = swap.after
-        amount_raw = swap.amount_out_raw
-    return Passage(amount_in_raw, amount_raw, {**pools, **after}, exhausted)
+        amounts_raw.append(swap.amount_out_raw)
+    flow = Flow(route=route, amounts_raw=tuple(amounts_raw))
+    return Passage((flow,), {**pools, **after}, exhausted)
 
 
 def buy_through(pools: Mapping[Address, Pool], route: Route, amount_out_raw: int) -> Passage:
     """Return the exact-output purchase of `amount_out_raw` along `route`: from its last pool back."""
-    amount_raw, exhausted = amount_out_raw, False
+    amounts_raw, exhausted = [amount_out_raw], False
     after: dict[Address, Pool] = {}
     for hop in reversed(route.hops):
-        swap = pools[hop.pool].buy(hop.token_out, amount_raw)
-        exhausted |= swap.exhausted or amount_raw == 0
+        swap = pools[hop.pool].buy(hop.token_out, amounts_raw[-1])
+        exhausted |= swap.exhausted or amounts_raw[-1] == 0
         after[hop.pool] = swap.after
-        amount_raw = swap.amount_in_raw
-    return Passage(amount_raw, amount_out_raw, {**pools, **after}, exhausted)
+        amounts_raw.append(swap.amount_in_raw)
+    flow = Flow(route=route, amounts_raw=tuple(reversed(amounts_raw)))
+    return Passage((flow,), {**pools, **after}, exhausted)
 
 
 # --- at what price, about -----------------------------------------------------------------------------------
@@ -169,7 +118,7 @@ def _composed(first: Iterator[Segment], second: Iterator[Segment]) -> Iterator[S
 
 
 def _product(first: Segment, second: Segment, capacity_in: int) -> Segment:
-    return _scaled(
+    return scaled(
         first.a * second.a,
         first.b * second.b,
         first.c * second.b + first.a * second.c,
@@ -180,7 +129,7 @@ def _product(first: Segment, second: Segment, capacity_in: int) -> Segment:
 def _rest(segment: Segment, used: int, per: int) -> Segment:
     """Return what is left of a segment after `used` / `per` has gone in, seen from there."""
     here = segment.b * per + segment.c * used
-    return _scaled(
+    return scaled(
         segment.a * segment.b * per * per,
         here * here,
         here * segment.c * per,
@@ -188,7 +137,7 @@ def _rest(segment: Segment, used: int, per: int) -> Segment:
     )
 
 
-def _scaled(a: int, b: int, c: int, capacity_in: int) -> Segment:
+def scaled(a: int, b: int, c: int, capacity_in: int) -> Segment:
     """Return the segment with its coefficients cut to a length that arithmetic is quick at."""
     shift = max(min(a, b, c).bit_length() - _BITS_KEPT, 0)
     return Segment(a=a >> shift, b=b >> shift, c=c >> shift, capacity_in=capacity_in)

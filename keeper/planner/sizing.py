@@ -14,7 +14,7 @@ integer search over exact evaluations takes its place.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, floor
 
 from keeper.domain.declined import Declined, Reason
@@ -23,7 +23,7 @@ from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.position import Interval, Settlement
 from keeper.planner.closed_form import IDENTITY, Line, optimal_size
 from keeper.planner.evaluation import Evaluation, Trade, evaluate, value_wei, waterfall
-from keeper.planner.routing import route_segments
+from keeper.planner.parallel import parallel_segments
 
 __all__ = [
     "Evaluation",
@@ -139,29 +139,34 @@ def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
 
 def _depth(trade: Trade) -> tuple[Iterator[Segment], Iterator[Segment]]:
     """Return H, which all that is seized goes through, and the depth that the rest of the purchase takes."""
-    buys, sells = trade.buy_route.hops, trade.surplus_route.hops
-    shared = len(sells) if trade.owes_native else _common(trade)
-    return _segments(trade, Route(hops=sells[:shared])), _segments(trade, Route(hops=buys[shared:]))
+    if trade.owes_native:
+        return _segments(trade, trade.sells), _segments(trade, ())
+    shared = _common(trade)
+    if not shared:
+        return _segments(trade, ()), _segments(trade, trade.buys)
+    (buy,) = trade.buys
+    rest = (Route(hops=buy.hops[shared:]),) if buy.hops[shared:] else ()
+    return _segments(trade, (Route(hops=buy.hops[:shared]),)), _segments(trade, rest)
 
 
-def _segments(trade: Trade, route: Route) -> Iterator[Segment]:
-    return route_segments(trade.pools, route) if route.hops else iter((IDENTITY,))
+def _segments(trade: Trade, routes: Sequence[Route]) -> Iterator[Segment]:
+    return parallel_segments(trade.pools, routes) if routes else iter((IDENTITY,))
 
 
 def _common(trade: Trade) -> int:
-    """Return how many hops the two routes have in common at their beginning."""
-    pairs = zip(trade.buy_route.hops, trade.surplus_route.hops, strict=False)
-    return next(
-        (at for at, (buy, sell) in enumerate(pairs) if buy != sell),
-        min(len(trade.buy_route.hops), len(trade.surplus_route.hops)),
-    )
+    """Return how many hops both sales have in common at their beginning, where neither is split."""
+    if len(trade.buys) != 1 or len(trade.sells) != 1:
+        return 0
+    buy, sell = trade.buys[0].hops, trade.sells[0].hops
+    pairs = zip(buy, sell, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(buy), len(sell)))
 
 
 def _meet_again(trade: Trade) -> bool:
-    """Return whether the two routes share a pool after they have parted."""
+    """Return whether the two sales share a pool after they have parted."""
     shared = _common(trade)
-    bought_in = {hop.pool for hop in trade.buy_route.hops[shared:]}
-    return any(hop.pool in bought_in for hop in trade.surplus_route.hops[shared:])
+    bought_in = {hop.pool for route in trade.buys for hop in route.hops[shared:]}
+    return any(hop.pool in bought_in for route in trade.sells for hop in route.hops[shared:])
 
 
 def _neighbours(trade: Trade, guess_raw: int) -> Iterator[int]:

@@ -67,6 +67,8 @@ def as_json(value: object) -> Json:
 def _field(name: str, value: object) -> Json:
     if type(value) is int and (name == "raw" or name.endswith(_AMOUNTS)):
         return str(value)
+    if isinstance(value, tuple) and name.endswith(_AMOUNTS):
+        return [_field(name, one) for one in value]
     return as_json(value)
 
 

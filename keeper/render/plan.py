@@ -12,8 +12,8 @@ from rich.text import Text
 
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined
-from keeper.domain.depth import Route
-from keeper.domain.fixed_point import WAD
+from keeper.domain.depth import Flow, Route
+from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Close, Decision, Objective, Plan
 from keeper.domain.position import Interval
 from keeper.domain.report import PairReport, PlanReport
@@ -88,10 +88,18 @@ def feasible(intervals: Sequence[Interval], debt: Token) -> str:
     return f"{', or '.join(said)} {debt.symbol}"
 
 
+def routes(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
+    """Return parallel routes, a line each with its share; a dash where nothing is swapped."""
+    if len(flows) <= 1:
+        return route(flows[0].route, symbols) if flows else "–"
+    whole = sum(flow.amount_in_raw for flow in flows)
+    return "\n".join(
+        f"{percent(flow.amount_in_raw * BPS // whole)} {route(flow.route, symbols)}" for flow in flows
+    )
+
+
 def route(taken: Route, symbols: Mapping[Address, str]) -> str:
-    """Return a route by its tokens and fees: ``WETH →0.05%→ USDC``, or a dash where nothing is swapped."""
-    if not taken.hops:
-        return "–"
+    """Return a route by its tokens and fees: ``WETH →0.05%→ USDC``."""
     text = _symbol(taken.hops[0].token_in, symbols)
     for hop in taken.hops:
         text += f" →{number(hop.fee_ppm, 10_000)}%→ {_symbol(hop.token_out, symbols)}"
@@ -138,8 +146,8 @@ def _rows(report: PlanReport, *, tipped: bool) -> list[tuple[str, Callable[[Clos
         ("of the debt", lambda close: percent(close.close_factor_bps)),
         ("seizes", lambda close: amount(close.seized)),
         ("health after", lambda close: health(close.health_factor_after_wad)),
-        ("buys through", lambda close: route(close.buy_route, report.symbols)),
-        ("surplus through", lambda close: route(close.surplus_route, report.symbols)),
+        ("buys through", lambda close: routes(close.buys, report.symbols)),
+        ("surplus through", lambda close: routes(close.sells, report.symbols)),
         (f"bonus, {coin}", lambda close: native(close.waterfall.bonus_wei)),
         ("− price impact", lambda close: native(close.waterfall.price_impact_wei)),
         ("− flash fee", lambda close: native(close.waterfall.flash_fee_wei)),

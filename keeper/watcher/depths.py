@@ -34,7 +34,7 @@ class Depths:
 
     def __init__(self, venue: Venue, *, intermediates: Sequence[Address]) -> None:
         self.venue = venue
-        self._intermediates = frozenset(intermediates)
+        self.intermediates = frozenset(intermediates)
         self._state: DepthChange | None = None
 
     @property
@@ -67,10 +67,10 @@ class Depths:
 
     def _ways(self, pairs: Iterable[tuple[Address, Address]]) -> Iterator[TokenPair]:
         """Yield each pair, and all that hops between its tokens would pass through."""
-        yield from combinations(sorted(self._intermediates), 2)
+        yield from combinations(sorted(self.intermediates), 2)
         for pair in {(min(pair), max(pair)) for pair in pairs}:
             if pair[0] != pair[1]:
                 yield pair
             for token in pair:
-                for between in self._intermediates - {token}:
+                for between in self.intermediates - {token}:
                     yield min(token, between), max(token, between)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from keeper.domain.address import Address
 from keeper.domain.errors import Broken
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Observation, Skipped
 from keeper.ports import FlashSource
@@ -27,17 +27,22 @@ class Advance:
     head: Head
     books: Mapping[int, AnyChange]
     """By the book's place."""
-    depths: DepthChange | None
-    lendable: Mapping[str, Lendable]
+    depths: Mapping[int, DepthChange]
+    """By the depths' place."""
+    offers: Mapping[str, tuple[Offer, ...]]
+    """By the lender's name."""
     skipped: tuple[Skipped, ...]
 
 
 class Watcher:
     """Every market, pool and lender that the keeper knows, at one head."""
 
-    def __init__(self, *, books: Sequence[AnyBook], depths: Depths, lenders: Sequence[FlashSource]) -> None:
+    def __init__(
+        self, *, books: Sequence[AnyBook], depths: Sequence[Depths], lenders: Sequence[FlashSource]
+    ) -> None:
+        """`depths` are one a venue."""
         self.books = tuple(books)
-        self.depths = depths
+        self.depths = tuple(depths)
         self._lenders = tuple(lenders)
         self._last: Advance | None = None
 
@@ -55,20 +60,21 @@ class Watcher:
         grown = self._pairs(changes)
         if grown != pairs:  # the first time, and when a token or a market was listed
             depths, lent = yield from self._unwinding(head, grown)
-        sources = [*(book.protocol.name for book in self.books), self.depths.venue.name]
+        sources = [book.protocol.name for book in self.books]
+        sources += [one.venue.name for one in self.depths]
         sources += [lender.name for lender in self._lenders]
         return Advance(
             head=head,
             books={n: change for n, change in enumerate(changes) if not isinstance(change, Broken)},
-            depths=None if isinstance(depths, Broken) else depths,
-            lendable={
-                lender.name: lendable
-                for lender, lendable in zip(self._lenders, lent, strict=True)
-                if not isinstance(lendable, Broken)
+            depths={n: change for n, change in enumerate(depths) if not isinstance(change, Broken)},
+            offers={
+                lender.name: offers
+                for lender, offers in zip(self._lenders, lent, strict=True)
+                if not isinstance(offers, Broken)
             },
             skipped=tuple(
                 Skipped(source=source, why=str(result))
-                for source, result in zip(sources, (*changes, depths, *lent), strict=True)
+                for source, result in zip(sources, (*changes, *depths, *lent), strict=True)
                 if isinstance(result, Broken)
             ),
         )
@@ -77,8 +83,8 @@ class Watcher:
         """Make what changed the watcher's state."""
         for place, change in advance.books.items():
             self.books[place].apply(change)
-        if advance.depths is not None:
-            self.depths.apply(advance.depths)
+        for place, depth in advance.depths.items():
+            self.depths[place].apply(depth)
         self._last = advance
 
     def observe(self, *, block: NextBlock, deadline_s: int) -> Observation:
@@ -99,8 +105,12 @@ class Watcher:
                 for opportunity in book.opportunities(block=block, deadline_s=deadline_s)
             ),
             # pools of an older head would misprice every sale: without them there is no route
-            pools=self.depths.pools if self._last.depths is not None else {},
-            lendable=self._last.lendable,
+            pools={
+                address: pool
+                for place in self._last.depths
+                for address, pool in self.depths[place].pools.items()
+            },
+            offers=self._last.offers,
             borrowers=sum(len(book.rows) for book in current),
             skipped=self._last.skipped,
         )
@@ -117,11 +127,13 @@ class Watcher:
 
     def _unwinding(
         self, head: Head, pairs: frozenset[tuple[Address, Address]]
-    ) -> Query[tuple[DepthChange | Broken, tuple[Lendable | Broken, ...]]]:
+    ) -> Query[tuple[tuple[DepthChange | Broken, ...], tuple[tuple[Offer, ...] | Broken, ...]]]:
         """Return what it takes to unwind these pairs: the depths to sell into, and who lends their tokens."""
-        tokens = sorted({token for pair in pairs for token in pair})
-        (depths,), lent = yield from both(
-            settle((self.depths.advance(head, pairs),)),
-            settle([lender.load(tokens) for lender in self._lenders]),
+        tokens = {token for pair in pairs for token in pair}
+        tokens |= {token for one in self.depths for token in one.intermediates}
+        return (
+            yield from both(
+                settle([one.advance(head, pairs) for one in self.depths]),
+                settle([lender.load(sorted(tokens)) for lender in self._lenders]),
+            )
         )
-        return depths, lent

@@ -161,7 +161,15 @@ class Bench:
         # the router finds the pool by itself
         to_token = self.devnet.addresses.tokens[to]
         return Route(
-            hops=(Hop(pool=ZERO_ADDRESS, token_in=self.collateral, token_out=to_token, fee_ppm=FEE_PPM),)
+            hops=(
+                Hop(
+                    pool=ZERO_ADDRESS,
+                    venue="uniswap-v3",
+                    token_in=self.collateral,
+                    token_out=to_token,
+                    fee_ppm=FEE_PPM,
+                ),
+            )
         )
 
     def _guard(self, token: Address) -> Guard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keeper.abi import interface, load
 from keeper.domain.address import Address
+from keeper.domain.funding import Offer
 from keeper.flash.aave_v3 import AaveV3Flash
 from tests.fork.aave_v3_stage import LIQUIDATOR, RICH, Ran, Scene
 
@@ -41,8 +42,8 @@ def with_receiver(scene: Scene) -> Scene:
     return scene
 
 
-def borrow(scene: Scene, source: AaveV3Flash, token: Address, amount_raw: int) -> Ran:
-    call = source.call(token, amount_raw=amount_raw, fee_raw=0, executor=_RECEIVER)
+def borrow(scene: Scene, source: AaveV3Flash, offer: Offer, amount_raw: int) -> Ran:
+    call = source.call(offer, amount_raw=amount_raw, executor=_RECEIVER)
     (ran,) = scene.run([(LIQUIDATOR, call.target, call.data)])
     return ran
 

@@ -116,7 +116,7 @@ async def stage(
     lender = AaveV3Flash(pool=addresses.pool)
     watcher = Watcher(
         books=(aave_book(devnet),) if books is None else books,
-        depths=Depths(venue, intermediates=options.intermediates),
+        depths=(Depths(venue, intermediates=options.intermediates),),
         lenders=(lender,),
     )
     planner = Planner(
@@ -124,8 +124,8 @@ async def stage(
             operator=devnet.operator.address,
             executor=executor,
             wrapped_native=addresses.weth,
-            venue=venue,
-            lender=lender,
+            venues=(venue,),
+            lenders=(lender,),
         ),
         options=options,
     )

@@ -110,10 +110,10 @@ async def test_open__old_pool__every_reserve_in_three_rounds_and_one_a_head(stag
 async def test_load__old_pool__lends_what_its_a_tokens_have_and_rounds_half_up(stage: Stage) -> None:
     scene = Scene(stage=stage, at_s=stage.now_s + 1)
     source = AaveV3Flash(pool=stage.addresses.pool)
-    lendable = await run(source.load(list(stage.addresses.tokens.values())), AT, scene)
-    assert lendable.half_up
+    offers = await run(source.load(list(stage.addresses.tokens.values())), AT, scene)
+    assert all(offer.half_up for offer in offers)
     market = await run(AaveV3(pool=stage.addresses.pool).open(), AT, scene)
-    assert lendable.available_raw == {
+    assert {offer.token: offer.available_raw for offer in offers} == {
         reserve.token.address: reserve.cash_raw for reserve in market.reserves.values()
     }
 
@@ -121,15 +121,15 @@ async def test_load__old_pool__lends_what_its_a_tokens_have_and_rounds_half_up(s
 async def test_fee_raw__random_loans_of_an_old_pool__is_the_premium_taken(stage: Stage) -> None:
     scene = with_receiver(Scene(stage=stage, at_s=stage.now_s + 1))
     source, rng = AaveV3Flash(pool=stage.addresses.pool), Random(3)
-    lendable = await run(source.load(list(stage.addresses.tokens.values())), AT, scene)
+    offers = await run(source.load(list(stage.addresses.tokens.values())), AT, scene)
     rounded_down = 0
     for _ in range(60):
-        token = rng.choice(list(stage.addresses.tokens.values()))
-        amount_raw = int(lendable.available_raw[token] ** rng.random())
-        ran = borrow(scene, source, token, amount_raw)
+        offer = rng.choice(offers)
+        amount_raw = int(offer.available_raw ** rng.random())
+        ran = borrow(scene, source, offer, amount_raw)
         assert not ran.reverted
-        assert premium_raw(ran, amount_raw) == source.fee_raw(lendable, amount_raw)
-        rounded_down += source.fee_raw(lendable, amount_raw) < mul_div_up(amount_raw, 5, BPS)
+        assert premium_raw(ran, amount_raw) == offer.fee_raw(amount_raw)
+        rounded_down += offer.fee_raw(amount_raw) < mul_div_up(amount_raw, 5, BPS)
     assert rounded_down > 10  # as many show that it does not round up
 
 

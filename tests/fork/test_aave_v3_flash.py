@@ -8,7 +8,7 @@ import pytest
 
 from keeper.devnet.devnet import Devnet
 from keeper.domain.address import Address
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.query import run
 from tests.fork.aave_v3_loans import borrow, premium_raw, with_receiver
@@ -21,31 +21,31 @@ def scene(devnet: Devnet) -> Scene:
     return with_receiver(Scene(stage=Stage(devnet), at_s=devnet.now_s + 1))
 
 
-async def lent(scene: Scene) -> tuple[AaveV3Flash, Lendable]:
+async def lent(scene: Scene) -> tuple[AaveV3Flash, dict[Address, Offer]]:
     source = AaveV3Flash(pool=scene.stage.addresses.pool)
     unlisted = Address(b"\x0e" * 20)
     tokens = [*scene.stage.addresses.tokens.values(), unlisted]
-    return source, await run(source.load(tokens), AT, scene)
+    return source, {offer.token: offer for offer in await run(source.load(tokens), AT, scene)}
 
 
 async def test_fee_raw__random_loans__is_the_premium_taken(scene: Scene) -> None:
-    source, lendable = await lent(scene)
+    source, offers = await lent(scene)
     rng = Random(5)
     for _ in range(100):
         token = rng.choice(list(scene.stage.addresses.tokens.values()))
-        amount_raw = int(lendable.available_raw[token] ** rng.random())
-        ran = borrow(scene, source, token, amount_raw)
+        amount_raw = int(offers[token].available_raw ** rng.random())
+        ran = borrow(scene, source, offers[token], amount_raw)
         assert not ran.reverted
-        assert premium_raw(ran, amount_raw) == source.fee_raw(lendable, amount_raw)
+        assert premium_raw(ran, amount_raw) == offers[token].fee_raw(amount_raw)
 
 
 async def test_load__every_reserve__lends_what_is_available_and_no_unit_more(scene: Scene) -> None:
-    source, lendable = await lent(scene)
-    assert lendable.premium_bps == 5
-    assert set(lendable.available_raw) == set(scene.stage.addresses.tokens.values())
-    for token, available_raw in lendable.available_raw.items():
-        assert not borrow(scene, source, token, available_raw).reverted
-        assert borrow(scene, source, token, available_raw + 1).reverted
+    source, offers = await lent(scene)
+    assert set(offers) == set(scene.stage.addresses.tokens.values())
+    for offer in offers.values():
+        assert offer.premium_ppm == 500
+        assert not borrow(scene, source, offer, offer.available_raw).reverted
+        assert borrow(scene, source, offer, offer.available_raw + 1).reverted
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_load__every_reserve__lends_what_is_available_and_no_unit_more(sce
 )
 async def test_load__reserve_that_does_not_lend__is_left_out(scene: Scene, at_bit: int, value: int) -> None:
     scene.configure("USDC", value, bits=1, at_bit=at_bit)
-    source, lendable = await lent(scene)
+    source, offers = await lent(scene)
     usdc = scene.stage.addresses.tokens["USDC"]
-    assert usdc not in lendable.available_raw
-    assert borrow(scene, source, usdc, 1).reverted
+    assert usdc not in offers
+    assert borrow(scene, source, Offer(token=usdc, available_raw=0), 1).reverted

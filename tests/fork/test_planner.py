@@ -51,12 +51,14 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
                 assert int(receipt["gasUsed"], 16) == plan.gas_used
                 counts["liquidated"] += 1
                 counts["several in a block"] += len(plans) > 1
-                counts["one hop"] += len(plan.draft.close.buy_route.hops) == 2
+                flows = (*plan.draft.close.buys, *plan.draft.close.sells)
+                counts["over an intermediate"] += any(len(flow.route.hops) > 1 for flow in flows)
+                counts["split"] += len(flows) > 2
                 counts["debt is native"] += plan.draft.close.repaid.token.symbol == "WETH"
     print(dict(counts))
     assert counts["liquidated"] >= 10
     assert counts["several in a block"] >= 4
-    assert counts["one hop"] >= 1
+    assert counts["over an intermediate"] >= 1
     assert not counts[Reason.SIMULATION.value], "every simulation agrees with its prediction"
 
 

@@ -14,7 +14,6 @@ import pytest
 from keeper import abi, contracts
 from keeper.channels.public import PublicChannel
 from keeper.domain.address import Address
-from keeper.domain.depth import Route
 from keeper.domain.errors import Invariant, Rejected, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
@@ -100,8 +99,8 @@ def plan(*, borrower: int, data: bytes, deadline_s: int, **fees: int) -> Plan:
                 repaid=amount,
                 seized=amount,
                 owed=amount,
-                buy_route=Route(hops=()),
-                surplus_route=Route(hops=()),
+                buys=(),
+                sells=(),
                 flash_fee=amount,
                 waterfall=waterfall,
                 health_factor_after_wad=10**18,

@@ -10,10 +10,11 @@ import pytest
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Hop, Pool, Route
-from keeper.planner.routing import Passage, buy_through, routes, sell_through
+from keeper.planner.routing import Passage, buy_through, sell_through
 from keeper.query import Reverted
 from keeper.venues.uniswap_v3 import V3Pool
 from tests.fork.uniswap_v3_stage import SPACING_BY_FEE_PPM, Stage, staged, ticks_crossed
+from tests.routes import routes
 
 PAIRS = (
     ("WBTC", "USDT"),
@@ -35,7 +36,9 @@ def stage() -> Iterator[Stage]:
 
 def direct(pool: Pool, token_in: Address) -> Route:
     (token_out,) = set(pool.tokens) - {token_in}
-    hop = Hop(pool=pool.address, token_in=token_in, token_out=token_out, fee_ppm=pool.fee_ppm)
+    hop = Hop(
+        pool=pool.address, venue="uniswap-v3", token_in=token_in, token_out=token_out, fee_ppm=pool.fee_ppm
+    )
     return Route(hops=(hop,))
 
 

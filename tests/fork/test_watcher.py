@@ -36,8 +36,11 @@ async def opened_afresh(on: Stage) -> Watcher:
     addresses = on.devnet.addresses
     fresh = Watcher(
         books=(Book(AaveV3(pool=addresses.pool), first_block=addresses.deployment_block),),
-        depths=Depths(on.watcher.depths.venue, intermediates=(addresses.weth, addresses.tokens["USDC"])),
-        lenders=(on.planner.desk.lender,),
+        depths=tuple(
+            Depths(one.venue, intermediates=(addresses.weth, addresses.tokens["USDC"]))
+            for one in on.watcher.depths
+        ),
+        lenders=on.planner.desk.lenders,
     )
     head = await on.head()
     fresh.apply(await run(fresh.advance(head), Mined(hash=head.hash), on.engine._world))
@@ -51,7 +54,8 @@ async def assert_as_if_opened_here(on: Stage) -> None:
     for told in type(new.market).__slots__:  # a market is large, and compares by identity
         assert getattr(followed.market, told) == getattr(new.market, told), told
     assert followed.rows == new.rows
-    assert dict(on.watcher.depths.pools) == dict(fresh.depths.pools)
+    for one, other in zip(on.watcher.depths, fresh.depths, strict=True):
+        assert dict(one.pools) == dict(other.pools)
 
 
 def options_for(devnet: Devnet) -> PlannerOptions:
@@ -87,7 +91,8 @@ async def test_advance__the_head_that_it_is_at__asks_nothing_of_books_and_depths
         await on.engine.observe(head)
         (book,) = on.watcher.books
         assert list(book.advance(head)) == []
-        assert list(on.watcher.depths.advance(head, book.protocol.pairs(book.market))) == []
+        (depths,) = on.watcher.depths
+        assert list(depths.advance(head, book.protocol.pairs(book.market))) == []
         await on.engine.observe(head)
         await assert_as_if_opened_here(on)
 

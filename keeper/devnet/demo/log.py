@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from keeper.domain.address import Address, Hash32, parse_address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Hop, Route
+from keeper.domain.depth import Flow, Hop, Route
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
 from keeper.domain.token import Token, TokenAmount
 
@@ -88,8 +88,8 @@ def _close(told: Line) -> Close:
         repaid=_amount(told["repaid"]),
         seized=_amount(told["seized"]),
         owed=_amount(told["owed"]),
-        buy_route=_route(told["buy_route"]),
-        surplus_route=_route(told["surplus_route"]),
+        buys=tuple(map(_flow, told["buys"])),
+        sells=tuple(map(_flow, told["sells"])),
         flash_fee=_amount(told["flash_fee"]),
         waterfall=_waterfall(told["waterfall"]),
         health_factor_after_wad=int(told["health_factor_after_wad"]),
@@ -106,11 +106,16 @@ def _amount(told: Line) -> TokenAmount:
     )
 
 
+def _flow(told: Line) -> Flow:
+    return Flow(route=_route(told["route"]), amounts_raw=tuple(map(int, told["amounts_raw"])))
+
+
 def _route(told: Line) -> Route:
     return Route(
         hops=tuple(
             Hop(
                 pool=parse_address(hop["pool"]),
+                venue=hop["venue"],
                 token_in=parse_address(hop["token_in"]),
                 token_out=parse_address(hop["token_out"]),
                 fee_ppm=hop["fee_ppm"],

@@ -22,7 +22,7 @@ from keeper.devnet.demo.report import (
     Sandwich,
 )
 from keeper.domain.address import Address
-from keeper.domain.depth import Route
+from keeper.domain.depth import Flow, Route
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Close
 from keeper.domain.position import DOLLARS
@@ -143,10 +143,19 @@ def _figures(one: Liquidation) -> Iterator[int | None]:
 
 def _path(close: Close, symbols: Mapping[Address, str]) -> str:
     """Return what was sold, through which pools: ``WBTC→30→USDC, rest→5→WETH``."""
-    sold, rest = _hops(close.buy_route, symbols), _hops(close.surplus_route, symbols)
+    sold, rest = _flows(close.buys, symbols), _flows(close.sells, symbols)
     if not sold:  # the debt is the wrapped native coin itself, or the collateral
         return f"{close.seized.token.symbol}{rest}"
     return f"{close.seized.token.symbol}{sold}, rest{rest or ' kept'}"
+
+
+def _flows(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
+    """Return parallel routes with their shares: ``→30→USDC``, or ``(63%→30→USDC 37%→5→USDC)``."""
+    if len(flows) <= 1:
+        return _hops(flows[0].route, symbols) if flows else ""
+    whole = sum(flow.amount_in_raw for flow in flows)
+    parts = (f"{flow.amount_in_raw * 100 // whole}%{_hops(flow.route, symbols)}" for flow in flows)
+    return f"({' '.join(parts)})"
 
 
 def _hops(route: Route, symbols: Mapping[Address, str]) -> str:

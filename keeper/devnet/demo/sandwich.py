@@ -7,6 +7,8 @@ everything: what is left to the attacker is two swaps' fees to pay.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keeper import contracts
 from keeper.abi import interface, load, uint
 from keeper.devnet.chain import Chain
@@ -38,7 +40,7 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich:
         sell = _swap(hop, held_raw, recipient=attacker, limit_x96=_limit_x96(chain, hop))
         bought = {"from": f"0x{attacker.hex()}", "to": f"0x{router.hex()}", "data": f"0x{sell.hex()}"}
         bought_raw = int(fork.rpc("eth_call", bought, "latest"), 16)
-        back = Hop(pool=hop.pool, token_in=hop.token_out, token_out=hop.token_in, fee_ppm=hop.fee_ppm)
+        back = replace(hop, token_in=hop.token_out, token_out=hop.token_in)
 
         front = chain.post(attacker, router, sell)
         kept = fork.rpc("eth_sendRawTransaction", raw)
@@ -64,7 +66,7 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich:
 def _attacked(plan: Plan) -> Hop:
     """Return where the keeper is going to sell first."""
     close = plan.draft.close
-    return (*close.buy_route.hops, *close.surplus_route.hops)[0]
+    return (*close.buys, *close.sells)[0].route.hops[0]
 
 
 def _limit_x96(chain: Chain, hop: Hop) -> int:

@@ -37,6 +37,10 @@ class UniswapV3:
     def name(self) -> str:
         return self.fork.name
 
+    @property
+    def hop_gas(self) -> int:
+        return 100_000
+
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the pools there are for these pairs, in any tier, however deep: one round."""
         return existing_pools(self.factory, pairs, self.fork)

@@ -10,7 +10,7 @@ from keeper.abi import load
 from keeper.domain.address import Address, Hash32, word
 from keeper.domain.calls import Spend
 from keeper.domain.errors import Broken
-from keeper.domain.funding import Lendable
+from keeper.domain.funding import Offer
 from keeper.domain.state import Mined, StateRef
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.query import Answer, Ask, Call, Reverted, run
@@ -62,24 +62,24 @@ class Pool:
 async def test_load__reserves_of_every_kind__only_those_that_lend_in_one_round() -> None:
     world = Pool()
     query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED, INACTIVE, CLOSED])
-    lendable = await run(query, Mined(hash=Hash32(bytes(32))), world)
-    assert lendable == Lendable(premium_bps=5, available_raw={LENT: 500})
+    offers = await run(query, Mined(hash=Hash32(bytes(32))), world)
+    assert offers == (Offer(token=LENT, available_raw=500, premium_ppm=500),)
     assert world.rounds == 1
 
 
 async def test_load__pool_without_virtual_balances__lends_what_its_a_tokens_have() -> None:
     world = Pool(revision=1)
     query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED])
-    lendable = await run(query, Mined(hash=Hash32(bytes(32))), world)
-    assert lendable == Lendable(premium_bps=5, half_up=True, available_raw={LENT: 400})
+    offers = await run(query, Mined(hash=Hash32(bytes(32))), world)
+    assert offers == (Offer(token=LENT, available_raw=400, premium_ppm=500, half_up=True),)
     assert world.rounds == 2
 
 
 @pytest.mark.parametrize(("revision", "half_up"), [(1, True), (7, True), (8, True), (9, False), (11, False)])
 async def test_load__pool_revision__says_how_the_premium_rounds(revision: int, half_up: bool) -> None:
     query = AaveV3Flash(pool=POOL).load([LENT])
-    lendable = await run(query, Mined(hash=Hash32(bytes(32))), Pool(revision=revision))
-    assert lendable.half_up is half_up
+    offers = await run(query, Mined(hash=Hash32(bytes(32))), Pool(revision=revision))
+    assert [offer.half_up for offer in offers] == [half_up]
 
 
 async def test_load__no_pool_there__is_broken() -> None:
@@ -91,18 +91,19 @@ async def test_load__no_pool_there__is_broken() -> None:
     ("amount_raw", "fee_raw"), [(0, 0), (1, 1), (2_000, 1), (2_001, 2), (10**18, 5 * 10**14)]
 )
 def test_fee_raw__premium_of_five_bps__rounds_up(amount_raw: int, fee_raw: int) -> None:
-    lendable = Lendable(premium_bps=5, available_raw={})
-    assert AaveV3Flash(pool=POOL).fee_raw(lendable, amount_raw) == fee_raw
+    assert Offer(token=LENT, available_raw=0, premium_ppm=500).fee_raw(amount_raw) == fee_raw
 
 
 @pytest.mark.parametrize(("amount_raw", "fee_raw"), [(0, 0), (999, 0), (1_000, 1), (2_999, 1), (3_000, 2)])
 def test_fee_raw__pool_that_rounds_half_up__does_too(amount_raw: int, fee_raw: int) -> None:
-    lendable = Lendable(premium_bps=5, half_up=True, available_raw={})
-    assert AaveV3Flash(pool=POOL).fee_raw(lendable, amount_raw) == fee_raw
+    offer = Offer(token=LENT, available_raw=0, premium_ppm=500, half_up=True)
+    assert offer.fee_raw(amount_raw) == fee_raw
 
 
 def test_call__loan__ends_in_an_empty_program_and_names_its_callback() -> None:
-    call = AaveV3Flash(pool=POOL).call(LENT, amount_raw=1_000, fee_raw=1, executor=EXECUTOR)
+    call = AaveV3Flash(pool=POOL).call(
+        Offer(token=LENT, available_raw=0, premium_ppm=500), amount_raw=1_000, executor=EXECUTOR
+    )
     assert call.target == POOL
     assert call.spend is None
     assert call.data == bytes.fromhex("42b0b77c") + word(EXECUTOR) + word(LENT) + b"".join(

@@ -1,25 +1,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Hop, Pool, Route
-from keeper.planner.routing import (
-    NO_HOPS,
-    best_purchase,
-    best_sale,
-    buy_through,
-    mid_price,
-    route_segments,
-    routes,
-    sell_through,
-)
+from keeper.planner.routing import buy_through, mid_price, route_segments, sell_through
 from keeper.venues.uniswap_v3 import V3Pool
 from keeper.venues.uniswap_v3.tick_math import sqrt_ratio_at_tick
+from tests.routes import routes
 from tests.unit.venues.uniswap_v3.pools import pool, random_pool
 
 A, B, C, D = (Address(bytes([at]) * 20) for at in (0x0A, 0x0B, 0x0C, 0x0D))
@@ -50,30 +41,10 @@ def chain_of_two(seed: int) -> tuple[dict[Address, Pool], Route]:
         seed + 1, tick=-tick, token0=B, token1=C, address=Address(b"\x02" * 20), liquidity=10**20
     )
     hops = (
-        Hop(pool=first.address, token_in=A, token_out=B, fee_ppm=first.fee_ppm),
-        Hop(pool=second.address, token_in=B, token_out=C, fee_ppm=second.fee_ppm),
+        Hop(pool=first.address, venue="uniswap-v3", token_in=A, token_out=B, fee_ppm=first.fee_ppm),
+        Hop(pool=second.address, venue="uniswap-v3", token_in=B, token_out=C, fee_ppm=second.fee_ppm),
     )
     return pools_of(first, second), Route(hops=hops)
-
-
-def test_routes__pools_of_several_tiers__are_direct_ones_and_one_hop() -> None:
-    pools = pools_of(
-        flat(1, A, C, 500), flat(2, A, C), flat(3, A, B), flat(4, B, C, 500), flat(5, B, C), flat(6, C, D)
-    )
-    found = routes(pools, C, A, intermediates=(B, D, A, B))
-    assert [[hop.pool[0] for hop in route.hops] for route in found] == [[1], [2], [4, 3], [5, 3]]
-    for route in found:
-        assert route.hops[0].token_in == C and route.hops[-1].token_out == A
-        assert all(one.token_out == next_.token_in for one, next_ in pairwise(route.hops))
-        assert all(hop.fee_ppm == pools[hop.pool].fee_ppm for hop in route.hops)
-
-
-def test_routes__same_token__is_the_route_without_hops() -> None:
-    assert routes(pools_of(flat(1, A, B)), A, A, intermediates=(B,)) == (NO_HOPS,)
-
-
-def test_routes__no_pool__are_none() -> None:
-    assert routes(pools_of(flat(1, A, B)), A, C, intermediates=(B,)) == ()
 
 
 @settings(deadline=None)
@@ -84,7 +55,8 @@ def test_sell_through__two_pools__is_one_sale_after_the_other(seed: int, amount:
     first = pools[route.hops[0].pool].sell(A, amount)
     second = pools[route.hops[1].pool].sell(B, first.amount_out_raw)
     assert passage.amount_in_raw == amount
-    assert passage.amount_out_raw == second.amount_out_raw
+    (flow,) = passage.flows
+    assert flow.amounts_raw == (amount, first.amount_out_raw, second.amount_out_raw)
     assert passage.exhausted == (first.exhausted or second.exhausted or first.amount_out_raw == 0)
     assert passage.pools == {one.address: one for one in (first.after, second.after)}
 
@@ -103,7 +75,8 @@ def test_buy_through__two_pools__is_one_purchase_after_the_other_from_the_end(se
     passage = buy_through(pools, route, amount)
     second = pools[route.hops[1].pool].buy(C, amount)
     first = pools[route.hops[0].pool].buy(B, second.amount_in_raw)
-    assert passage.amount_in_raw == first.amount_in_raw
+    (flow,) = passage.flows
+    assert flow.amounts_raw == (first.amount_in_raw, second.amount_in_raw, amount)
     assert passage.exhausted == (first.exhausted or second.exhausted)
     assert passage.pools == {one.address: one for one in (first.after, second.after)}
 
@@ -129,31 +102,10 @@ def test_sell_through__other_pools__stay_as_they_are() -> None:
     assert pools[used.address] is used
 
 
-def test_sell_and_buy_through__no_hops__is_the_amount_itself() -> None:
-    pools = pools_of(flat(1, A, B))
-    assert sell_through(pools, NO_HOPS, 5) == buy_through(pools, NO_HOPS, 5) == (5, 5, pools, False)
-
-
-def test_best_sale_and_purchase__two_tiers__is_the_cheaper_one() -> None:
-    pools = pools_of(flat(1, A, B, 3_000), flat(2, A, B, 500))
-    among = routes(pools, A, B)
-    for best in (best_sale(pools, among, 10**18), best_purchase(pools, among, 10**18)):
-        assert best is not None and best.hops[0].fee_ppm == 500
-
-
-def test_best_sale_and_purchase__more_than_there_is__is_none() -> None:
-    pools = pools_of(flat(1, A, B), flat(2, A, B))
-    among = routes(pools, A, B)
-    assert best_sale(pools, among, 10**40) is None
-    assert best_purchase(pools, among, 10**40) is None
-    assert best_sale(pools, (), 1) is None
-
-
 def test_mid_price__fees__are_left_out() -> None:
     pools = pools_of(flat(1, A, B, 500), flat(2, B, C, 10_000))
     (route,) = routes(pools, A, C, intermediates=(B,))
     assert mid_price(pools, route) == 1
-    assert mid_price(pools, NO_HOPS) == 1
 
 
 def test_mid_price__empty_pool__is_none() -> None:

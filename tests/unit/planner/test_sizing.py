@@ -12,7 +12,6 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.position import Interval
 from keeper.domain.token import Token
-from keeper.planner.routing import NO_HOPS, routes
 from keeper.planner.sizing import (
     Evaluation,
     Trade,
@@ -25,6 +24,7 @@ from keeper.planner.sizing import (
 )
 from keeper.venues.uniswap_v3 import Ticks, V3Pool
 from keeper.venues.uniswap_v3.tick_math import sqrt_ratio_at_tick
+from tests.routes import routes
 from tests.unit.planner.linear_terms import LinearTerms
 from tests.unit.planner.trades import PRICES, TOKENS, Shape, random_trade
 from tests.unit.venues.uniswap_v3.pools import pool
@@ -68,7 +68,7 @@ def unit_wei(trade: Trade) -> int:
     A close rounds some four times: by so many units do sizes differ for no reason. Luck decides which of
     them a search ends at.
     """
-    hops = (*trade.buy_route.hops, *trade.surplus_route.hops)
+    hops = [hop for route in (*trade.buys, *trade.sells) for hop in route.hops]
     touched = {hop.token_in for hop in hops} | {hop.token_out for hop in hops}
     touched |= {trade.terms.collateral.address, trade.terms.debt.address}
     units = [
@@ -219,17 +219,17 @@ def test_evaluate__random_close__adds_up(seed: int, shape: Shape, percent: int) 
     assert one.flash_fee_raw == trade.fee_raw(one.flash_amount_raw)
     same_token = settlement.repaid_raw + one.flash_fee_raw if shape is Shape.OWES_COLLATERAL else 0
     assert one.surplus_raw == settlement.seized_raw - one.bought_for_raw - same_token
-    assert one.bought_raw == (one.flash_amount_raw + one.flash_fee_raw if one.buy_route.hops else 0)
+    assert one.bought_raw == (one.flash_amount_raw + one.flash_fee_raw if trade.buys else 0)
 
     pools = dict(trade.pools)
     amount = one.bought_raw
-    for hop in reversed(one.buy_route.hops):
+    for hop in reversed([hop for flow in one.buys for hop in flow.route.hops]):
         swap = pools[hop.pool].buy(hop.token_out, amount)
         pools[hop.pool], amount = swap.after, swap.amount_in_raw
     assert amount == one.bought_for_raw
     proceeds = one.surplus_raw
     if proceeds >= 0:
-        for hop in one.surplus_route.hops:
+        for hop in [hop for flow in one.sells for hop in flow.route.hops]:
             swap = pools[hop.pool].sell(hop.token_in, proceeds)
             pools[hop.pool], proceeds = swap.after, swap.amount_out_raw
         owed_wei = settlement.repaid_raw + one.flash_fee_raw if shape is Shape.OWES_NATIVE else 0
@@ -438,8 +438,8 @@ def small_trade(
         )
 
     pools = {one.address: one for one in (pool_with(debt), pool_with(other))}
-    (buy_route,) = routes(pools, collateral.address, debt.address)
-    (surplus_route,) = routes(pools, collateral.address, other.address)
+    buys = routes(pools, collateral.address, debt.address)
+    sells = routes(pools, collateral.address, other.address)
     return Trade(
         terms=LinearTerms(
             collateral=collateral,
@@ -454,8 +454,8 @@ def small_trade(
             accrues_raw=accrues_raw,
         ),
         pools=pools,
-        buy_route=buy_route,
-        surplus_route=NO_HOPS if native else surplus_route,
+        buys=buys,
+        sells=() if native else sells,
         wrapped_native=collateral.address if native else other.address,
         fee_raw=lambda amount_raw: amount_raw * premium_bps // 10_000,
         available_raw=2**200,

@@ -9,7 +9,6 @@ from random import Random
 from keeper.domain.address import Address
 from keeper.domain.depth import Hop, Route
 from keeper.domain.token import Token
-from keeper.planner.routing import NO_HOPS
 from keeper.planner.sizing import Trade
 from keeper.venues.uniswap_v3 import V3Pool
 from keeper.venues.uniswap_v3.tick_math import tick_at_sqrt_ratio
@@ -73,12 +72,14 @@ def random_trade(seed: int, shape: Shape, *, collateral: str | None = None, debt
         pools[pool.address] = pool
         return Hop(
             pool=pool.address,
+            venue="uniswap-v3",
             token_in=TOKENS[sold].address,
             token_out=TOKENS[bought].address,
             fee_ppm=pool.fee_ppm,
         )
 
-    buy, surplus = NO_HOPS, NO_HOPS
+    buy: Route | None = None
+    surplus: Route | None = None
     middle = draw.choice([symbol for symbol in others if symbol not in (collateral, debt)])
     match shape:
         case Shape.KEEPS_COLLATERAL:
@@ -117,8 +118,8 @@ def random_trade(seed: int, shape: Shape, *, collateral: str | None = None, debt
     return Trade(
         terms=terms,
         pools=pools,
-        buy_route=buy,
-        surplus_route=surplus,
+        buys=() if buy is None else (buy,),
+        sells=() if surplus is None else (surplus,),
         wrapped_native=WETH.address,
         fee_raw=lambda amount_raw: -(-amount_raw * premium_bps // 10_000),
         available_raw=2**200,
@@ -126,4 +127,6 @@ def random_trade(seed: int, shape: Shape, *, collateral: str | None = None, debt
 
 
 def _backwards(hop: Hop) -> Hop:
-    return Hop(pool=hop.pool, token_in=hop.token_out, token_out=hop.token_in, fee_ppm=hop.fee_ppm)
+    return Hop(
+        pool=hop.pool, venue="uniswap-v3", token_in=hop.token_out, token_out=hop.token_in, fee_ppm=hop.fee_ppm
+    )

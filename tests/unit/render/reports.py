@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keeper.domain.address import Address, Hash32, parse_address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Hop, Route
+from keeper.domain.depth import Flow, Hop, Route
 from keeper.domain.head import Head
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
@@ -44,12 +44,32 @@ def valued(token: Token, whole: str, dollars: int) -> Holding:
 
 
 BUY = Route(
-    hops=(Hop(pool=Address(b"\x05" * 20), token_in=WETH.address, token_out=USDC.address, fee_ppm=500),)
+    hops=(
+        Hop(
+            pool=Address(b"\x05" * 20),
+            venue="uniswap-v3",
+            token_in=WETH.address,
+            token_out=USDC.address,
+            fee_ppm=500,
+        ),
+    )
 )
 TWO_HOPS = Route(
     hops=(
-        Hop(pool=Address(b"\x06" * 20), token_in=WBTC.address, token_out=WETH.address, fee_ppm=3000),
-        Hop(pool=Address(b"\x05" * 20), token_in=WETH.address, token_out=USDC.address, fee_ppm=100),
+        Hop(
+            pool=Address(b"\x06" * 20),
+            venue="uniswap-v3",
+            token_in=WBTC.address,
+            token_out=WETH.address,
+            fee_ppm=3000,
+        ),
+        Hop(
+            pool=Address(b"\x05" * 20),
+            venue="uniswap-v3",
+            token_in=WETH.address,
+            token_out=USDC.address,
+            fee_ppm=100,
+        ),
     )
 )
 
@@ -59,8 +79,8 @@ def close(*, repaid: str, seized: TokenAmount, bonus: int, impact: int, gas_wei:
         repaid=of(USDC, repaid),
         seized=seized,
         owed=of(USDC, "2418331.074512"),
-        buy_route=buy,
-        surplus_route=Route(hops=()),
+        buys=(Flow(route=buy, amounts_raw=(seized.raw - 1,) * len(buy.hops) + (of(USDC, repaid).raw,)),),
+        sells=(),
         flash_fee=of(USDC, "604.582768"),
         waterfall=Waterfall(
             bonus_wei=bonus * WEI // 1000,

@@ -14,7 +14,6 @@ import pytest
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Reason
-from keeper.domain.depth import Route
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.plan import Close, Draft, Objective, Transaction, Waterfall
@@ -53,8 +52,8 @@ DRAFT = Draft(
         repaid=TokenAmount(token=USDC, raw=10**12),
         seized=TokenAmount(token=WETH, raw=10**21),
         owed=TokenAmount(token=USDC, raw=2 * 10**12),
-        buy_route=Route(hops=()),
-        surplus_route=Route(hops=()),
+        buys=(),
+        sells=(),
         flash_fee=TokenAmount(token=USDC, raw=5 * 10**8),
         waterfall=Waterfall(bonus_wei=2**70, price_impact_wei=3, flash_fee_wei=2, gas_wei=0, tip_wei=1),
         health_factor_after_wad=10**18,

@@ -20,9 +20,9 @@ A, B, C, RECIPIENT = (Address(bytes([at]) * 20) for at in (0x0A, 0x0B, 0x0C, 0x0
 FACTORY, ROUTER, AB, BC = (Address(bytes([at]) * 20) for at in (0xFA, 0x40, 0x51, 0x52))
 AT = Mined(hash=Hash32(bytes(32)))
 RESERVES = {AB: (10**20, 3 * 10**11), BC: (7, 0)}
-ONE = Route(hops=(Hop(pool=AB, token_in=A, token_out=B, fee_ppm=3_000),))
+ONE = Route(hops=(Hop(pool=AB, venue="uniswap-v2", token_in=A, token_out=B, fee_ppm=3_000),))
 TWO = Route(
-    hops=(*ONE.hops, Hop(pool=BC, token_in=B, token_out=C, fee_ppm=3_000)),
+    hops=(*ONE.hops, Hop(pool=BC, venue="uniswap-v2", token_in=B, token_out=C, fee_ppm=3_000)),
 )
 
 

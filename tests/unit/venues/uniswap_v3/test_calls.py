@@ -11,8 +11,8 @@ from keeper.venues.uniswap_v3 import UniswapV3
 from tests.unit.venues.uniswap_v3.chain import FACTORY, ROUTER, selector
 
 A, B, C, RECIPIENT = (Address(bytes([at]) * 20) for at in (0x0A, 0x0B, 0x0C, 0x0E))
-FIRST = Hop(pool=Address(b"\x01" * 20), token_in=A, token_out=B, fee_ppm=500)
-SECOND = Hop(pool=Address(b"\x02" * 20), token_in=B, token_out=C, fee_ppm=3_000)
+FIRST = Hop(pool=Address(b"\x01" * 20), venue="uniswap-v3", token_in=A, token_out=B, fee_ppm=500)
+SECOND = Hop(pool=Address(b"\x02" * 20), venue="uniswap-v3", token_in=B, token_out=C, fee_ppm=3_000)
 ONE, TWO, NONE = Route(hops=(FIRST,)), Route(hops=(FIRST, SECOND)), Route(hops=())
 VENUE: Venue = UniswapV3(factory=FACTORY, router=ROUTER)
 

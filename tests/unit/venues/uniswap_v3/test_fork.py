@@ -70,7 +70,9 @@ async def test_load__fee_that_changes__is_the_one_of_the_moment() -> None:
 
 
 def hop(token_in: Address, token_out: Address, *, fee_ppm: int, tier: int | None = None) -> Hop:
-    return Hop(pool=POOL, token_in=token_in, token_out=token_out, fee_ppm=fee_ppm, tier=tier)
+    return Hop(
+        pool=POOL, venue="uniswap-v3", token_in=token_in, token_out=token_out, fee_ppm=fee_ppm, tier=tier
+    )
 
 
 @pytest.mark.parametrize("fork", FORKS, ids=lambda fork: fork.name)

@@ -1,0 +1,158 @@
+"""Which routes a close is worth trying through: for the purchase of the debt, and for the sale of the rest.
+
+Routes are chosen where they matter: for the whole of the largest close and for parts of it, since a pool that
+is best for a small sale is not for a large one. A route more, in parallel, is taken as long as it gains more
+than the gas that its hops use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from keeper.domain.address import Address
+from keeper.domain.depth import Pool, Route
+from keeper.domain.position import Terms
+from keeper.planner.assembly import Desk
+from keeper.planner.options import PlannerOptions
+from keeper.planner.parallel import buy_split, sell_split
+from keeper.planner.routing import Passage, mid_price
+from keeper.planner.ways import Best, Ways
+
+_PROBED_PARTS = (1, 4, 16)
+"""Routes are looked for at the whole of the largest close, and at these parts of it."""
+
+_MOST_PARALLEL = 4
+
+Choice = tuple[tuple[Route, ...], tuple[Route, ...]]
+"""The routes of the purchase, and those of the sale."""
+
+
+def choices(
+    terms: Terms,
+    desk: Desk,
+    pools: Mapping[Address, Pool],
+    *,
+    gas_price_wei: int,
+    options: PlannerOptions,
+) -> Iterator[Choice]:
+    """Yield the best routes for each probed part, without repetition; nothing where no pools suffice.
+
+    Where the debt is the wrapped native token nothing is bought, nor where it is the collateral's own; where
+    the collateral is the wrapped native token, nothing is sold.
+    """
+    collateral, debt, native = terms.collateral.address, terms.debt.address, desk.wrapped_native
+    search = _Search(desk, pools, gas_price_wei=gas_price_wei, options=options)
+    chosen: set[Choice] = set()
+    for part in _PROBED_PARTS:
+        settlement = terms.settle(_within(terms, terms.feasible[-1].most_raw // part))
+        left, left_raw = pools, settlement.seized_raw
+        buys: tuple[Route, ...] = ()
+        sells: tuple[Route, ...] = ()
+        if debt not in (native, collateral):
+            bought = search.purchase(
+                collateral,
+                debt,
+                settlement.repaid_limit_raw,
+                price_wei=search.price_wei(collateral, settlement.seized_raw),
+            )
+            if bought is None:
+                continue
+            buys = tuple(flow.route for flow in bought.flows)
+            left, left_raw = bought.pools, settlement.seized_raw - bought.amount_in_raw
+        if collateral != native:
+            sold = search.sale(left, collateral, max(left_raw, 1))
+            if sold is None:
+                continue
+            sells = tuple(flow.route for flow in sold.flows)
+        if (buys, sells) not in chosen:
+            chosen.add((buys, sells))
+            yield buys, sells
+
+
+class _Search:
+    """Looks for parallel routes on pools, at a price of gas."""
+
+    def __init__(
+        self, desk: Desk, pools: Mapping[Address, Pool], *, gas_price_wei: int, options: PlannerOptions
+    ) -> None:
+        self._desk = desk
+        self._pools = pools
+        self._gas_price_wei = gas_price_wei
+        self._between = options.intermediates
+
+    def sale(self, pools: Mapping[Address, Pool], token_in: Address, amount_in_raw: int) -> Passage | None:
+        """Return the best sale into the wrapped native token, split where that pays; None where none is."""
+        native = self._desk.wrapped_native
+
+        def best(part: int, avoid: set[Address]) -> Sequence[Best]:
+            ways = Ways(pools, intermediates=self._between, avoid=avoid)
+            return ways.sales(token_in, native, max(amount_in_raw // part, 1))
+
+        return self._grown(
+            best,
+            lambda routes: sell_split(pools, routes, amount_in_raw),
+            worth_wei=lambda passage: Fraction(passage.amount_out_raw),
+        )
+
+    def purchase(
+        self, token_in: Address, token_out: Address, amount_out_raw: int, *, price_wei: Fraction
+    ) -> Passage | None:
+        """Return the best purchase of an amount, split where that pays; None where none is.
+
+        `price_wei` is what a raw unit of `token_in` is worth.
+        """
+
+        def best(part: int, avoid: set[Address]) -> Sequence[Best]:
+            ways = Ways(self._pools, intermediates=self._between, avoid=avoid)
+            return ways.purchases(token_in, token_out, max(amount_out_raw // part, 1))
+
+        return self._grown(
+            best,
+            lambda routes: buy_split(self._pools, routes, amount_out_raw),
+            worth_wei=lambda passage: -passage.amount_in_raw * price_wei,
+        )
+
+    def price_wei(self, token: Address, amount_raw: int) -> Fraction:
+        """Return what a raw unit of a token is worth along its best route; 0 where there is none."""
+        native = self._desk.wrapped_native
+        if token == native:
+            return Fraction(1)
+        best = Ways(self._pools, intermediates=self._between).sales(token, native, max(amount_raw, 1))
+        return (mid_price(self._pools, best[-1].route) if best else None) or Fraction(0)
+
+    def _grown(
+        self,
+        best: Callable[[int, set[Address]], Sequence[Best]],
+        through: Callable[[Sequence[Route]], Passage],
+        *,
+        worth_wei: Callable[[Passage], Fraction],
+    ) -> Passage | None:
+        """Return what passes through the best route, and through every one more that is worth its gas."""
+
+        def net_wei(passage: Passage) -> Fraction:
+            gas = sum(self._desk.gas(flow.route) for flow in passage.flows)
+            return worth_wei(passage) - gas * self._gas_price_wei
+
+        grown: Passage | None = None
+        routes: tuple[Route, ...] = ()
+        while len(routes) < _MOST_PARALLEL:
+            used = {hop.pool for route in routes for hop in route.hops}
+            wider = [(*routes, one.route) for one in best(len(routes) + 1, used)]
+            passages = [(through(tried), tried) for tried in wider]
+            filled = [(passage, tried) for passage, tried in passages if not passage.exhausted]
+            if not filled:
+                break
+            passage, tried = max(filled, key=lambda one: net_wei(one[0]))
+            if grown is not None and net_wei(passage) <= net_wei(grown):
+                break
+            grown, routes = passage, tried
+        return grown
+
+
+def _within(terms: Terms, repay_raw: int) -> int:
+    """Return the feasible repay nearest below `repay_raw`, or the least there is."""
+    for interval in reversed(terms.feasible):
+        if interval.least_raw <= repay_raw:
+            return min(repay_raw, interval.most_raw)
+    return terms.feasible[0].least_raw
