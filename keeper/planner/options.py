@@ -27,6 +27,8 @@ class PlannerOptions:
     """How much dearer than predicted a purchase may become before it reverts."""
     floor_tolerance_bps: int = 500
     """How much of the predicted profit may be missing before the executor reverts."""
+    ladder_bps: tuple[int, ...] = (5_000, 2_500)
+    """Of a plan's repay, the smaller sizes that are prepared beside it."""
     max_oracle_divergence_bps: int = 500
     """Between the oracle's and the pools' price of a pair."""
     max_oracle_age_s: int = 86_400

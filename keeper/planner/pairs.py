@@ -22,10 +22,18 @@ from keeper.planner.costs import least_vault_wei, tip_wei
 from keeper.planner.funding import Funding, worth_trying
 from keeper.planner.options import PlannerOptions
 from keeper.planner.routing import mid_price
-from keeper.planner.sizing import Evaluation, Trade, max_close, max_profit, restore_health, value_wei
+from keeper.planner.sizing import (
+    Evaluation,
+    Trade,
+    clearing,
+    max_close,
+    max_profit,
+    restore_health,
+    value_wei,
+)
 
-_LARGER_GAS_BPS = 12_500
-"""What a larger size is thought to use of the most profitable one's gas: it may cross more ticks.
+_OTHER_GAS_BPS = 12_500
+"""What another size is thought to use of the most profitable one's gas: it may cross more ticks.
 
 The largest one that pays has nothing to spare: with more gas than it was sized for, it would be declined.
 """
@@ -42,15 +50,19 @@ class Pair:
 
     def size(self, objective: Objective, *, gas_wei: int, options: PlannerOptions) -> Evaluation | Declined:
         """Return what an objective makes of the pair, where its most profitable size costs `gas_wei`."""
+
+        def spare_wei(size: Evaluation) -> int:
+            return self._spare_wei(size, gas_wei=gas_wei, options=options)
+
         match objective:
             case Objective.MAX_PROFIT:
-                return self.best
+                return clearing(self.trade, self.best, spare_wei=spare_wei)
             case Objective.MAX_CLOSE:
+                first = clearing(self.trade, self.best, spare_wei=spare_wei)
+                if first is not self.best:  # it is the largest that clears the minimums
+                    return first
                 return max_close(
-                    self.trade,
-                    self.best,
-                    spare_wei=lambda size: self._spare_wei(size, gas_wei=gas_wei, options=options),
-                    keep_bps=options.max_close_keep_bps,
+                    self.trade, self.best, spare_wei=spare_wei, keep_bps=options.max_close_keep_bps
                 )
             case Objective.RESTORE_HEALTH:
                 restored = restore_health(self.trade, target_wad=options.target_health_factor_wad)
@@ -70,8 +82,8 @@ class Pair:
 
     def _spare_wei(self, size: Evaluation, *, gas_wei: int, options: PlannerOptions) -> int:
         """Return by how much a size clears the minimums after its tip; `gas_wei` is the best size's."""
-        if size.repay_raw > self.best.repay_raw:
-            gas_wei = mul_div_up(gas_wei, _LARGER_GAS_BPS, BPS)
+        if size.repay_raw != self.best.repay_raw:
+            gas_wei = mul_div_up(gas_wei, _OTHER_GAS_BPS, BPS)
         vault_wei = size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=options)
         return vault_wei - least_vault_wei(gas_wei=gas_wei, repaid_wei=self.repaid_wei(size), options=options)
 

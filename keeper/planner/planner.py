@@ -20,12 +20,13 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Pool
 from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
-from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Waterfall
+from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Rung, Transaction, Waterfall
 from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import PairReport
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
 from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, tip_wei
+from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
 from keeper.planner.sizing import Evaluation, waterfall
@@ -248,7 +249,36 @@ class Planner:
             gas_used=simulated.gas_used,
             waterfall=_with_gas(drafted.draft.close.waterfall, gas_wei),
             fees=allowed,
+            ladder=self._ladder(drafted, gas_wei=gas_wei),
         )
+
+    def _ladder(self, drafted: Drafted, *, gas_wei: int) -> tuple[Rung, ...]:
+        """Return the smaller sizes that clear every minimum once they are the best, at the draft's gas."""
+        if drafted.draft.objective is Objective.RESTORE_HEALTH:  # a smaller size would not
+            return ()
+        pair = drafted.pair
+        rungs = []
+        for step in ladder(pair.trade, drafted.evaluation, shares_bps=self.options.ladder_bps):
+            tip = tip_wei(profit_wei=max(step.moved_profit_wei, 0), options=self.options)
+            too_little = below_minimum(
+                vault_wei=step.moved_profit_wei - tip,
+                gas_wei=gas_wei,
+                repaid_wei=pair.repaid_wei(step.evaluation),
+                options=self.options,
+            )
+            if too_little:
+                continue
+            floor = floor_wei(profit_wei=step.moved_profit_wei, options=self.options)
+            rungs.append(
+                Rung(
+                    close=self._close(pair, step.evaluation, gas_wei=gas_wei),
+                    floor_wei=floor,
+                    transaction=self._transaction(
+                        pair, step.evaluation, floor_wei=floor, deadline_s=drafted.draft.deadline_s
+                    ),
+                )
+            )
+        return tuple(rungs)
 
     # --- explaining -----------------------------------------------------------------------------------------
 
@@ -305,18 +335,23 @@ class Planner:
             pools=frozenset(hop.pool for hop in hops),
             floor_wei=floor,
             deadline_s=seen.deadline_s,
-            transaction=transaction(
-                self.desk,
-                pair.terms,
-                evaluation,
-                funding=pair.funding,
-                floor_wei=floor,
-                deadline_s=seen.deadline_s,
-                options=self.options,
-            ),
+            transaction=self._transaction(pair, evaluation, floor_wei=floor, deadline_s=seen.deadline_s),
             caveat=opportunity.caveat,
         )
         return Drafted(pair=pair, evaluation=evaluation, draft=draft)
+
+    def _transaction(
+        self, pair: Pair, evaluation: Evaluation, *, floor_wei: int, deadline_s: int
+    ) -> Transaction:
+        return transaction(
+            self.desk,
+            pair.terms,
+            evaluation,
+            funding=pair.funding,
+            floor_wei=floor_wei,
+            deadline_s=deadline_s,
+            options=self.options,
+        )
 
     def _close(self, pair: Pair, evaluation: Evaluation, *, gas_wei: int) -> Close:
         terms = pair.terms

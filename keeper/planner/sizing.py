@@ -42,6 +42,10 @@ _FEE_STEP_RAW = 1 << 15
 """How far a repay is at most moved for the flash fee's sake: one unit of fee at a third of a basis point."""
 
 
+def _profit_wei(size: Evaluation) -> int:
+    return size.profit_wei
+
+
 def max_profit(trade: Trade) -> Evaluation | Declined:
     """Return the most profitable size, be it at a loss; Declined where no size can be carried out."""
     bests = [_best_within(trade, interval) for interval in trade.terms.feasible]
@@ -50,6 +54,34 @@ def max_profit(trade: Trade) -> Evaluation | Declined:
         return best
     declined = [one for one in bests if isinstance(one, Declined)]
     return declined[0] if declined else Declined(reason=Reason.DUST, detail="no amount may be repaid")
+
+
+def clearing(
+    trade: Trade, best: Evaluation, *, spare_wei: Callable[[Evaluation], int]
+) -> Evaluation | Declined:
+    """Return the most profitable size that clears the minimums; Declined where none does.
+
+    `best` is what :func:`max_profit` returned for this trade. `spare_wei` says by how much a size clears the
+    minimums: where they grow with the repay, a smaller one may clear them though the best does not.
+    """
+    if spare_wei(best) >= 0:
+        return best
+    roomiest = best
+    for interval in trade.terms.feasible:
+        if interval.least_raw < best.repay_raw:
+            most_raw = min(interval.most_raw, best.repay_raw)
+            found = _searched(trade, interval.least_raw, most_raw, worth_wei=spare_wei)
+            if isinstance(found, Evaluation) and spare_wei(found) >= spare_wei(roomiest):
+                roomiest = found
+    if (missing_wei := -spare_wei(roomiest)) > 0:
+        return _too_little(best, missing_wei)
+    # up to the best size the profit only rises: the largest that clears them is the most profitable
+    most_raw = next(
+        min(one.most_raw, best.repay_raw)
+        for one in reversed(trade.terms.feasible)
+        if one.least_raw <= roomiest.repay_raw
+    )
+    return _largest_paying(trade, roomiest, most_raw, spare_wei)
 
 
 def max_close(
@@ -66,10 +98,7 @@ def max_close(
         return min(spare_wei(size), size.profit_wei - kept_wei)
 
     if (missing_wei := -margin_wei(best)) > 0:
-        return Declined(
-            reason=Reason.BELOW_MINIMUM,
-            detail=f"{best.profit_wei / 1e18:.6f} at best is {missing_wei / 1e18:.6f} too little",
-        )
+        return _too_little(best, missing_wei)
     for interval in reversed(trade.terms.feasible):
         # Beyond the best size the profit only falls: an interval pays up to somewhere, or not at all.
         first = best if interval.least_raw <= best.repay_raw else evaluate(trade, interval.least_raw)
@@ -85,6 +114,13 @@ def restore_health(trade: Trade, *, target_wad: int) -> Evaluation | Declined | 
     """
     repay_raw = trade.terms.repay_for_health(target_wad)
     return None if repay_raw is None else evaluate(trade, repay_raw)
+
+
+def _too_little(best: Evaluation, missing_wei: int) -> Declined:
+    return Declined(
+        reason=Reason.BELOW_MINIMUM,
+        detail=f"{best.profit_wei / 1e18:.6f} at best is {missing_wei / 1e18:.6f} too little",
+    )
 
 
 # --- the most profitable of one interval --------------------------------------------------------------------
@@ -192,10 +228,12 @@ def _neighbours(trade: Trade, guess_raw: int) -> Iterator[int]:
             yield near[beyond - 1]
 
 
-def _most_profitable(evaluations: Iterable[Evaluation | Declined]) -> Evaluation | None:
-    """Return the most profitable; of equals the smallest, which borrows least."""
+def _most_profitable(
+    evaluations: Iterable[Evaluation | Declined], worth_wei: Callable[[Evaluation], int] = _profit_wei
+) -> Evaluation | None:
+    """Return the one worth most; of equals the smallest, which borrows least."""
     carried_out = [one for one in evaluations if isinstance(one, Evaluation)]
-    return max(carried_out, key=lambda one: (one.profit_wei, -one.repay_raw), default=None)
+    return max(carried_out, key=lambda one: (worth_wei(one), -one.repay_raw), default=None)
 
 
 def _last_before(trade: Trade, least_raw: int, beyond_raw: int) -> Evaluation | Declined:
@@ -222,8 +260,13 @@ def _last_before(trade: Trade, least_raw: int, beyond_raw: int) -> Evaluation | 
     return low
 
 
-def _searched(trade: Trade, least_raw: int, most_raw: int) -> Evaluation | Declined:
-    """Return the best size by a ternary search; what can't be carried out counts as too large."""
+def _searched(
+    trade: Trade,
+    least_raw: int,
+    most_raw: int,
+    worth_wei: Callable[[Evaluation], int] = _profit_wei,
+) -> Evaluation | Declined:
+    """Return the size worth most by a ternary search; what can't be carried out counts as too large."""
     seen: list[Evaluation | Declined] = []
     while most_raw - least_raw > 2:
         third = (most_raw - least_raw) // 3
@@ -232,14 +275,14 @@ def _searched(trade: Trade, least_raw: int, most_raw: int) -> Evaluation | Decli
         rises = (
             isinstance(lower, Evaluation)
             and isinstance(upper, Evaluation)
-            and lower.profit_wei < upper.profit_wei
+            and worth_wei(lower) < worth_wei(upper)
         )
         if rises:
             least_raw += third
         else:
             most_raw -= third
     seen += (evaluate(trade, raw) for raw in range(least_raw, most_raw + 1))
-    return _most_profitable(seen) or seen[0]
+    return _most_profitable(seen, worth_wei) or seen[0]
 
 
 # --- the largest that pays ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from keeper.domain.token import Token
 from keeper.planner.sizing import (
     Evaluation,
     Trade,
+    clearing,
     evaluate,
     max_close,
     max_profit,
@@ -307,6 +308,52 @@ def test_value_wei__both_amounts__is_at_the_mid_prices() -> None:
     trade = small_trade(owed_raw=10**9, native=False)
     assert value_wei(trade, collateral_raw=1_000) == value_wei(trade, debt_raw=1_000) == 1_000
     assert value_wei(trade, collateral_raw=1_000, debt_raw=-1_000) == 0
+
+
+# --- clearing -----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, SHAPES, st.integers(1, 900))
+def test_clearing__a_minimum_by_the_repay__is_the_largest_that_clears_it_or_none_does(
+    seed: int, shape: Shape, least_bps: int
+) -> None:
+    trade = random_trade(seed, shape)
+    best = max_profit(trade)
+    assume(isinstance(best, Evaluation) and best.profit_wei > 0)
+    best = evaluated(best)
+
+    def spare_wei(size: Evaluation) -> int:
+        return size.profit_wei - value_wei(trade, debt_raw=size.settlement.repaid_raw) * least_bps // 10_000
+
+    found = clearing(trade, best, spare_wei=spare_wei)
+    slack_wei = 8 * unit_wei(trade)
+    tried = [
+        evaluate(trade, interval.least_raw + (interval.most_raw - interval.least_raw) * share // 32)
+        for interval in trade.terms.feasible
+        for share in range(33)
+    ]
+    clear = [one for one in tried if isinstance(one, Evaluation) and spare_wei(one) >= slack_wei]
+    if isinstance(found, Declined):
+        assert found.reason is Reason.BELOW_MINIMUM
+        assert not clear
+        return
+    assert spare_wei(found) >= 0
+    assert found is best or spare_wei(best) < 0
+    assert all(one.profit_wei <= found.profit_wei + slack_wei for one in clear)
+
+
+def test_clearing__best_is_too_thin__is_a_smaller_size() -> None:
+    trade = small_trade(owed_raw=400_000)
+    best = evaluated(max_profit(trade))
+    share_bps = best.profit_wei * 10_000 // best.repay_raw * 11 // 10
+
+    def spare_wei(size: Evaluation) -> int:
+        return size.profit_wei - size.repay_raw * share_bps // 10_000
+
+    smaller = evaluated(clearing(trade, best, spare_wei=spare_wei))
+    assert 0 < smaller.repay_raw < best.repay_raw
+    assert smaller.profit_wei > best.profit_wei * 8 // 10
 
 
 # --- max_close ----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keeper.abi import load
@@ -118,6 +118,7 @@ def test_feasible__deadline_in_an_hour__the_last_part_is_covered_then_too() -> N
     assert settled.seized_raw == settled.seized_least_raw
 
 
+@settings(deadline=None)
 @given(unhealthy(), st.integers(WAD // 2, 2 * WAD))
 def test_repay_for_health__any_target__one_unit_less_would_miss_it(
     drawn: tuple[IsolatedMarket, Position], target_wad: int

@@ -19,11 +19,14 @@ def walk_of(v3_pool: V3Pool, *, zero_for_one: bool) -> Walk:
 
 
 def windowed(whole: V3Pool, words: int) -> V3Pool:
-    """Return the pool as one sees it who read only `words` words to either side of the price."""
+    """Return the pool as one sees it who read only `words` words to either side of the price.
+
+    Upwards that begins with the word of the next tick, as it does for the contract.
+    """
     word = 256 * whole.ticks.spacing
-    at = whole.state.tick // word
-    lowest = max((at - words) * word, MIN_TICK)
-    highest = min((at + words + 1) * word - whole.ticks.spacing, MAX_TICK)
+    tick, spacing = whole.state.tick, whole.ticks.spacing
+    lowest = max((tick // word - words) * word, MIN_TICK)
+    highest = min(((tick + spacing) // word + words + 1) * word - spacing, MAX_TICK)
     known = [
         (tick, net)
         for tick, net in zip(whole.ticks.initialised, whole.ticks.liquidity_net, strict=True)

@@ -1,0 +1,57 @@
+"""Each rung is the best size once the pools have moved, and brings its floor then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from keeper.domain.token import TokenAmount
+from keeper.planner.ladder import ladder
+from keeper.planner.sizing import Evaluation, Trade, evaluate, max_profit
+from tests.unit.planner.linear_terms import LinearTerms
+from tests.unit.planner.test_sizing import evaluated, small_trade
+
+SHARES_BPS = (5_000, 2_500)
+
+
+def moved(trade: Trade, by_bps: float) -> Trade:
+    """Return the trade after a move against it: as if the bonus were so much smaller."""
+    assert isinstance(trade.terms, LinearTerms)
+    return replace(trade, terms=replace(trade.terms, bonus_bps=round(trade.terms.bonus_bps - by_bps)))
+
+
+def test_ladder__pools_that_move__each_rung_becomes_the_best_size_and_brings_its_floor() -> None:
+    trade = small_trade(owed_raw=10**12, depth_raw=10**13)
+    best = evaluated(max_profit(trade))
+    steps = list(ladder(trade, best, shares_bps=SHARES_BPS))
+    assert [step.evaluation.repay_raw for step in steps] == [best.repay_raw // 2, best.repay_raw // 4]
+    for step in steps:
+        # the move that takes from every unit what the size's last unit brings
+        by_bps = (step.evaluation.profit_wei - step.moved_profit_wei) * 10_000 / step.evaluation.repay_raw
+        after = moved(trade, by_bps)
+        assert evaluated(max_profit(after)).repay_raw == pytest.approx(step.evaluation.repay_raw, rel=0.03)
+        brought = evaluated(evaluate(after, step.evaluation.repay_raw))
+        assert brought.profit_wei == pytest.approx(step.moved_profit_wei, rel=0.03)
+        assert evaluated(evaluate(after, best.repay_raw)).profit_wei < best.profit_wei * 95 // 100
+    first, second = (step.moved_profit_wei for step in steps)
+    assert best.profit_wei > first > second > 0
+
+
+def test_ladder__shares_that_may_not_be_repaid__are_left_out() -> None:
+    trade = small_trade(owed_raw=10**6, depth_raw=10**12, dust_raw=600_000)
+    best = evaluated(max_profit(trade))
+    assert best.repay_raw == 10**6
+    steps = list(ladder(trade, best, shares_bps=(5_000, 3_000)))
+    assert [step.evaluation.repay_raw for step in steps] == [300_000]
+
+
+def test_ladder__amounts__are_those_of_the_size_itself() -> None:
+    trade = small_trade(owed_raw=10**9, depth_raw=10**10)
+    best = evaluated(max_profit(trade))
+    for step in ladder(trade, best, shares_bps=SHARES_BPS):
+        assert isinstance(step.evaluation, Evaluation)
+        assert step.evaluation == evaluate(trade, step.evaluation.repay_raw)
+        assert TokenAmount(token=trade.terms.debt, raw=step.evaluation.repay_raw) < TokenAmount(
+            token=trade.terms.debt, raw=best.repay_raw
+        )
