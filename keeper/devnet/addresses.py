@@ -56,6 +56,15 @@ class Addresses:
     """QuoterV2."""
     position_manager: Address
     pools: Mapping[PoolKey, Address]
+    # Uniswap V2
+    v2_factory: Address
+    v2_router: Address
+    """UniswapV2Router02."""
+    v2_pairs: Mapping[str, Address]
+    """By the symbols of the tokens: "WETH/USDC"."""
+    # Balancer V2
+    balancer: Address
+    """The vault."""
     multicall3: Address
     # Morpho Blue
     morpho: Address

@@ -17,6 +17,7 @@ from keeper.devnet import morpho
 from keeper.devnet.aave import RESERVES, TREASURY, compile_aave, deploy_aave
 from keeper.devnet.accounts import market
 from keeper.devnet.addresses import Addresses
+from keeper.devnet.balancer import deploy_balancer
 from keeper.devnet.borrowers import draw, open_positions, supply
 from keeper.devnet.chain import Chain
 from keeper.devnet.compile import CHECKOUT, CompileError
@@ -26,6 +27,7 @@ from keeper.devnet.multicall import MULTICALL3, place_multicall3
 from keeper.devnet.own import SOURCES, compile_own
 from keeper.devnet.tokens import TOKENS, deploy_tokens, give
 from keeper.devnet.uniswap import deploy_uniswap
+from keeper.devnet.uniswap_v2 import deploy_uniswap_v2
 from keeper.node.anvil import Anvil
 
 SEED = 1
@@ -38,8 +40,8 @@ BASE_FEE_WEI = 8 * 10**9
 
 _MARKET_WEI = 10**28
 _MADE_BY = (
-    *("aave", "accounts", "addresses", "artifact", "borrowers", "build", "chain", "compile", "feeds"),
-    *("morpho", "multicall", "own", "tokens", "uniswap"),
+    *("aave", "accounts", "addresses", "artifact", "balancer", "borrowers", "build", "chain", "compile"),
+    *("feeds", "morpho", "multicall", "own", "tokens", "uniswap", "uniswap_v2"),
 )
 """The modules of this package that have a hand in a built devnet."""
 _KEPT = 6
@@ -98,6 +100,8 @@ def build(folder: Path, *, seed: int, borrowers: int) -> None:
         isolated = deploy_morpho(
             chain, own, tokens=tokens, feeds=feeds, positions=morpho.draw(seed), admin=admin
         )
+        pairs = deploy_uniswap_v2(chain, tokens=tokens, market=admin)
+        balancer = deploy_balancer(chain, tokens=tokens, market=admin)
         anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE_WEI))
         chain.mine(at_s=chain.timestamp_s() + BLOCK_S)
         dumped = _without_traces(anvil.rpc("anvil_dumpState"))
@@ -123,6 +127,10 @@ def build(folder: Path, *, seed: int, borrowers: int) -> None:
         quoter=exchange.quoter.address,
         position_manager=exchange.position_manager.address,
         pools={key: pool.address for key, pool in exchange.pools.items()},
+        v2_factory=pairs.factory.address,
+        v2_router=pairs.router.address,
+        v2_pairs={name: pair.address for name, pair in pairs.pairs.items()},
+        balancer=balancer.address,
         multicall3=MULTICALL3,
         morpho=isolated.contract.address,
         morpho_deployment_block=isolated.deployment_block,

@@ -7,7 +7,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
-from keeper.devnet import accounts
+from keeper.devnet import accounts, uniswap, uniswap_v2
 from keeper.devnet.accounts import Account
 from keeper.devnet.addresses import Addresses
 from keeper.devnet.artifact import Interface
@@ -15,7 +15,6 @@ from keeper.devnet.build import BLOCK_S, BORROWERS, SEED, built
 from keeper.devnet.chain import Chain, Contract, Failed
 from keeper.devnet.own import compile_own
 from keeper.devnet.tokens import TOKENS
-from keeper.devnet.uniswap import arbitrage, pool_interface, router_interface
 from keeper.domain.address import Address
 from keeper.node.anvil import Anvil
 
@@ -130,7 +129,7 @@ class Devnet:
         self._settle([self._post_price(symbol, price_base)])
 
     def arbitrage(self, prices_base: Mapping[str, int] | None = None) -> None:
-        """Trade every Uniswap pool to these prices, or to the feeds', where not said."""
+        """Trade every pool and pair of Uniswap's to these prices, or to the feeds', where not said."""
         prices = {**self.prices_base(), **(prices_base or {})}
         self._settle(self._post_arbitrage(prices))
 
@@ -168,7 +167,12 @@ class Devnet:
     @cached_property
     def router(self) -> Contract:
         """Return SwapRouter02."""
-        return self.contract(self.addresses.router, router_interface())
+        return self.contract(self.addresses.router, uniswap.router_interface())
+
+    @cached_property
+    def v2_router(self) -> Contract:
+        """Return UniswapV2Router02."""
+        return self.contract(self.addresses.v2_router, uniswap_v2.router_interface())
 
     def _aggregator(self, symbol: str) -> Contract:
         interface = compile_own()["SettableAggregator"].interface
@@ -178,17 +182,31 @@ class Devnet:
         return self._aggregator(symbol).post("transmit", price_base, sender=self.market.address)
 
     def _post_arbitrage(self, prices_base: Mapping[str, int]) -> list[str]:
+        there = self.addresses
         pools = {
-            key: self.contract(address, pool_interface()) for key, address in self.addresses.pools.items()
+            key: self.contract(address, uniswap.pool_interface()) for key, address in there.pools.items()
         }
-        return arbitrage(
-            self.chain,
-            router=self.router,
-            pools=pools,
-            tokens=self.addresses.tokens,
-            prices_base=prices_base,
-            market=self.market.address,
-        )
+        pairs = {
+            name: self.contract(address, uniswap_v2.pair_interface())
+            for name, address in there.v2_pairs.items()
+        }
+        return [
+            *uniswap.arbitrage(
+                self.chain,
+                router=self.router,
+                pools=pools,
+                tokens=there.tokens,
+                prices_base=prices_base,
+                market=self.market.address,
+            ),
+            *uniswap_v2.arbitrage(
+                router=self.v2_router,
+                pairs=pairs,
+                tokens=there.tokens,
+                prices_base=prices_base,
+                market=self.market.address,
+            ),
+        ]
 
     def _settle(self, sent: list[str]) -> None:
         if self._automine:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from keeper.devnet.compile import CHECKOUT, Compiled, compile_sources
+from keeper.devnet.compile import CHECKOUT, Compiled, compile_sources, with_imports
 
 SOURCES = tuple(
     f"contracts/devnet/{name}.sol"
     for name in (
-        *("FeedProxy", "LinearRate", "MinimalPreLiquidation", "RatioOracle"),
-        *("SettableAggregator", "SilentToken"),
+        *("FeedProxy", "LinearRate", "MinimalPreLiquidation", "PancakeDeployer", "RatioOracle"),
+        *("RollupFees", "SettableAggregator", "ShareVault", "SilentToken", "StakedEther"),
     )
 )
 
@@ -18,4 +18,4 @@ SOURCES = tuple(
 @cache
 def compile_own() -> Compiled:
     """Return them, compiled."""
-    return compile_sources({name: (CHECKOUT / name).read_text() for name in SOURCES})
+    return compile_sources(with_imports({name: (CHECKOUT / name).read_text() for name in SOURCES}))
