@@ -152,6 +152,11 @@ def uint(answer: bytes) -> int:
     return int.from_bytes(answer[:_WORD], "big")
 
 
+def address(answer: bytes) -> Address:
+    """Return the first word of an answer as an address. Raises ValueError where there is none."""
+    return Address(uint(answer).to_bytes(_WORD)[-20:])
+
+
 # --- how it is done -----------------------------------------------------------------------------------------
 
 _Named = TypeVar("_Named", Function, Event, Error)

@@ -190,6 +190,16 @@ class Venue(Protocol):
         """Return about what one pool more costs, in gas: what a route must earn to be worth its hops."""
         ...
 
+    @property
+    def told_by_logs(self) -> bool:
+        """Return whether a pool logs every change of its depth; else all are read at each head."""
+        ...
+
+    @property
+    def joins_hops(self) -> bool:
+        """Return whether one call can pass through several of its pools; else each hop is a call."""
+        ...
+
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the pools there are for these pairs, in any fee tier, however deep."""
         ...

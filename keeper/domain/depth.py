@@ -63,6 +63,14 @@ class Pool(Protocol):
         """Return what its venue tells it by from others of the same tokens, where that is not its fee."""
         ...
 
+    @property
+    def unwraps_to(self) -> Address | None:
+        """Return the token that it gives up for the other, where it is a wrapper, else None.
+
+        Whatever else the operator allows, a route may pass through that token.
+        """
+        ...
+
     def sell(self, token_in: Address, amount_in_raw: int) -> Swap:
         """Return the exact-input swap of `amount_in_raw`."""
         ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
@@ -52,12 +51,17 @@ class Desk:
         )
 
     def stretches(self, route: Route) -> tuple[tuple[Venue, Route], ...]:
-        """Return a route cut where it goes from one venue to the next, each stretch with its venue."""
+        """Return a route cut into what single calls pass through, each stretch with its venue."""
         venues = {venue.name: venue for venue in self.venues}
-        return tuple(
-            (venues[name], Route(hops=tuple(hops)))
-            for name, hops in groupby(route.hops, key=lambda hop: hop.venue)
-        )
+        stretches: list[tuple[Venue, Route]] = []
+        for hop in route.hops:
+            venue = venues[hop.venue]
+            if stretches and stretches[-1][0] is venue and venue.joins_hops:
+                before = stretches.pop()[1].hops
+                stretches.append((venue, Route(hops=(*before, hop))))
+            else:
+                stretches.append((venue, Route(hops=(hop,))))
+        return tuple(stretches)
 
     def gas(self, route: Route) -> int:
         """Return about what passing through a route costs, in gas."""

@@ -139,5 +139,5 @@ def _rest(segment: Segment, used: int, per: int) -> Segment:
 
 def scaled(a: int, b: int, c: int, capacity_in: int) -> Segment:
     """Return the segment with its coefficients cut to a length that arithmetic is quick at."""
-    shift = max(min(a, b, c).bit_length() - _BITS_KEPT, 0)
+    shift = max(min(a, b, c or a).bit_length() - _BITS_KEPT, 0)  # a straight line's c stays 0
     return Segment(a=a >> shift, b=b >> shift, c=c >> shift, capacity_in=capacity_in)

@@ -36,7 +36,8 @@ class Ways:
     ) -> None:
         """`avoid` are pools that no route may pass through."""
         self._pools = {address: pool for address, pool in pools.items() if address not in avoid}
-        self._between = tuple(dict.fromkeys(intermediates))
+        unwrapped = (pool.unwraps_to for pool in self._pools.values())
+        self._between = frozenset((*intermediates, *(token for token in unwrapped if token is not None)))
         self._of: dict[Address, list[tuple[Address, Pool]]] = {}
         for pool in self._pools.values():
             one, other = pool.tokens

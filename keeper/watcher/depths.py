@@ -1,6 +1,7 @@
 """The depths: every pool that a sale could pass through, at one head.
 
-A pool is read again when a log of the head names it, and all are after a gap or a reorg.
+A pool is read again when a log of the head names it, and all are after a gap or a reorg, or where their venue
+does not tell by logs.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Depths:
         if head.hash == last.head.hash:
             return last
         known = tuple(last.pools)
-        if head.parent != last.head.hash:
+        if head.parent != last.head.hash or not self.venue.told_by_logs:
             pools = yield from self.venue.load(known)
             return DepthChange(head=head, pairs=last.pairs, pools=pools)
         touched = {log.emitter for log in (yield from logs(known))}

@@ -6,10 +6,12 @@ at that head and catches up at the next), and applies what came back whole. It d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from keeper.domain.address import Address
+from keeper.domain.depth import Pool
 from keeper.domain.errors import Broken
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
@@ -53,13 +55,14 @@ class Watcher:
 
     def advance(self, head: Head) -> Query[Advance]:
         """Return what changed up to `head`. The first time, everything is read."""
-        pairs = self._pairs(())
+        pairs = self._pairs((), ())
         changes, (depths, lent) = yield from both(
             settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)
         )
-        grown = self._pairs(changes)
-        if grown != pairs:  # the first time, and when a token or a market was listed
-            depths, lent = yield from self._unwinding(head, grown)
+        # the first time, when a token or a market was listed, and what a wrapper was found to hold
+        while (grown := self._pairs(changes, depths)) != pairs:
+            pairs = grown
+            depths, lent = yield from self._unwinding(head, pairs)
         sources = [book.protocol.name for book in self.books]
         sources += [one.venue.name for one in self.depths]
         sources += [lender.name for lender in self._lenders]
@@ -115,15 +118,22 @@ class Watcher:
             skipped=self._last.skipped,
         )
 
-    def _pairs(self, changes: Sequence[AnyChange | Broken]) -> frozenset[tuple[Address, Address]]:
-        """Return the pairs of every market, as it is and as it just became."""
+    def _pairs(
+        self, changes: Sequence[AnyChange | Broken], depths: Sequence[DepthChange | Broken]
+    ) -> frozenset[tuple[Address, Address]]:
+        """Return the pairs of every market, as it is and as it just became, wrapped and unwrapped."""
         markets = [(book.protocol, book.market) for book in self.books if book.head is not None]
         markets += [
             (book.protocol, change.market)
             for book, change in zip(self.books, changes, strict=False)
             if not isinstance(change, Broken)
         ]
-        return frozenset(pair for protocol, market in markets for pair in protocol.pairs(market))
+        pairs = {pair for protocol, market in markets for pair in protocol.pairs(market)}
+        pools = [one.pools for one in self.depths]
+        pools += [change.pools for change in depths if not isinstance(change, Broken)]
+        return frozenset(
+            _unwrapped(pairs, {at: pool for each in pools for at, pool in each.items()}.values())
+        )
 
     def _unwinding(
         self, head: Head, pairs: frozenset[tuple[Address, Address]]
@@ -137,3 +147,19 @@ class Watcher:
                 settle([lender.load(sorted(tokens)) for lender in self._lenders]),
             )
         )
+
+
+def _unwrapped(
+    pairs: Iterable[tuple[Address, Address]], pools: Iterable[Pool]
+) -> Iterator[tuple[Address, Address]]:
+    """Yield the pairs, and those of what their tokens give up when unwrapped, once and again."""
+    holds = {pool.address: pool.unwraps_to for pool in pools if pool.unwraps_to is not None}
+
+    def forms(token: Address) -> list[Address]:
+        found = [token]
+        while (inner := holds.get(found[-1])) is not None and inner not in found:
+            found.append(inner)
+        return found
+
+    for pair in pairs:
+        yield from product(*map(forms, pair))

@@ -38,6 +38,10 @@ class V2Pool:
     def tokens(self) -> tuple[Address, Address]:
         return self.token0, self.token1
 
+    @property
+    def unwraps_to(self) -> None:
+        """Return None: it is no wrapper."""
+
     def sell(self, token_in: Address, amount_in_raw: int) -> Swap:
         """Return the exact-input swap, as ``getAmountOut`` floors it. Raises ValueError for a stranger."""
         reserve_in, reserve_out = self._reserves(token_in)

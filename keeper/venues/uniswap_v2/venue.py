@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keeper.abi import load
+from keeper.abi import address, load
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.calls import BalanceWord, ContractCall, Spend
 from keeper.domain.depth import Pool, Route
@@ -50,11 +50,19 @@ class UniswapV2:
     def hop_gas(self) -> int:
         return 85_000
 
+    @property
+    def told_by_logs(self) -> bool:
+        return True
+
+    @property
+    def joins_hops(self) -> bool:
+        return True
+
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the pairs that there are, however deep: one round."""
         distinct = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
         calls = [Call(self.factory, _GET_PAIR.encode(*pair)) for pair in distinct]
-        found = yield from read(calls, _address)
+        found = yield from read(calls, address)
         return tuple(pair for pair in found if pair != ZERO_ADDRESS)
 
     def load(self, pools: Sequence[Address]) -> Query[Mapping[Address, Pool]]:
@@ -118,10 +126,6 @@ def _path(route: Route) -> list[Address]:
     if not route.hops:
         raise ValueError("an empty route calls nothing")
     return [route.hops[0].token_in, *(hop.token_out for hop in route.hops)]
-
-
-def _address(answer: bytes) -> Address:
-    return address_of(_words(answer)[0])
 
 
 def _words(answer: bytes) -> list[bytes]:

@@ -63,6 +63,10 @@ class V3Pool:
         """Return the tick spacing, where factory and router tell pools apart by that."""
         return self.key.tick_spacing if self.key.by_tick_spacing else None
 
+    @property
+    def unwraps_to(self) -> None:
+        """Return None: it is no wrapper."""
+
     def sell(self, token_in: Address, amount_in_raw: int) -> Swap:
         """Return the exact-input swap of `amount_in_raw`. Raises ValueError for a token of no side."""
         moved = self.walk(zero_for_one=self._is_token0(token_in)).exact_in(amount_in_raw)

@@ -41,6 +41,14 @@ class UniswapV3:
     def hop_gas(self) -> int:
         return 100_000
 
+    @property
+    def told_by_logs(self) -> bool:
+        return not self.fork.changing_fee
+
+    @property
+    def joins_hops(self) -> bool:
+        return True
+
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the pools there are for these pairs, in any tier, however deep: one round."""
         return existing_pools(self.factory, pairs, self.fork)
