@@ -1,19 +1,22 @@
-"""What a token says of itself: read once, believed as little as possible.
+"""What any token is asked and told: what it says of itself, what somebody has of it, and a transfer.
 
 A symbol is for people only, and comes from anybody's contract: only what prints is kept, and not much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from keeper.abi import load, uint
 from keeper.domain.address import Address, checksum
+from keeper.domain.calls import ContractCall
 from keeper.query import Call, Query, Reverted, attempt, both
 
 _SYMBOL = load("erc20").function("symbol")
 _DECIMALS = load("erc20").function("decimals")
+_BALANCE = load("erc20").function("balanceOf")
+_TRANSFER = load("erc20").function("transfer")
 _LONGEST_SYMBOL = 16
 _WORD = 32
 _MOST_DECIMALS = 255
@@ -43,6 +46,22 @@ def said(tokens: Sequence[Address]) -> Query[tuple[Said, ...]]:
         )
         for token, symbol, count in zip(tokens, symbols, decimals, strict=True)
     )
+
+
+def balances_raw(holder: Address, tokens: Sequence[Address]) -> Query[Mapping[Address, int]]:
+    """Return the holder's balance of each token that it has any of. In one round; no token can break it."""
+    calls = [Call(token, _BALANCE.encode(holder)) for token in tokens]
+    answers = yield from attempt(calls, lambda answer: uint(answer) if len(answer) == _WORD else 0)
+    return {
+        token: held
+        for token, held in zip(tokens, answers, strict=True)
+        if not isinstance(held, Reverted) and held
+    }
+
+
+def transferred(token: Address, amount_raw: int, *, to: Address) -> ContractCall:
+    """Return the transfer of an amount. That it arrived its receiver must check, whatever the token says."""
+    return ContractCall(target=token, data=_TRANSFER.encode(to, amount_raw))
 
 
 def _decimals(answer: bytes) -> int | None:

@@ -46,6 +46,8 @@ class Callback:
     """What the callback returns, such as an ABI-encoded ``true``."""
     repay: Spend | None
     """What `caller` may pull once the callback has returned, until the outer call ends."""
+    payback: ContractCall | None = None
+    """What the executor itself pays `caller` with, last of all that runs inside, where it does not pull."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

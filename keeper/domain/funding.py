@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keeper.domain.address import Address
-from keeper.domain.fixed_point import mul_div_half_up, mul_div_up
-
-PPM = 1_000_000
+from keeper.domain.fixed_point import WAD, mul_div_half_up, mul_div_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +14,8 @@ class Offer:
 
     token: Address
     available_raw: int
-    premium_ppm: int = 0
-    """Of what is borrowed, in millionths."""
+    premium_wad: int = 0
+    """Of what is borrowed: every lender's bps, ppm or wad can be told in it."""
     half_up: bool = False
     """Whether the fee rounds half up; else it rounds up."""
     pool: Address | None = None
@@ -26,4 +24,4 @@ class Offer:
     def fee_raw(self, amount_raw: int) -> int:
         """Return the fee on a loan, rounded as the lender rounds it."""
         rounded = mul_div_half_up if self.half_up else mul_div_up
-        return rounded(amount_raw, self.premium_ppm, PPM)
+        return rounded(amount_raw, self.premium_wad, WAD)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from keeper.abi import load, uint
 from keeper.domain.address import Address, checksum
 from keeper.domain.calls import Callback, ContractCall, Spend
-from keeper.domain.fixed_point import BPS
-from keeper.domain.funding import PPM, Offer
+from keeper.domain.fixed_point import BPS, WAD
+from keeper.domain.funding import Offer
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 
 _POOL = load("aave_v3_pool")
@@ -52,7 +52,7 @@ class AaveV3Flash:
 
     @property
     def loan_gas(self) -> int:
-        return 70_000
+        return 120_000
 
     def load(self, tokens: Sequence[Address]) -> Query[tuple[Offer, ...]]:
         """Return the premium and the cash of each token whose reserve lends now.
@@ -85,7 +85,7 @@ class AaveV3Flash:
             Offer(
                 token=token,
                 available_raw=available,
-                premium_ppm=premium_bps * (PPM // BPS),
+                premium_wad=premium_bps * (WAD // BPS),
                 half_up=revision <= _LAST_HALF_UP,
             )
             for token, available in available_raw.items()

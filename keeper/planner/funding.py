@@ -79,7 +79,9 @@ class Loan:
 
     def step(self, liquidation: ContractCall, *, amount_raw: int, sales: tuple[Step, ...]) -> Step:
         loan = self.lender.call(self.offer, amount_raw=amount_raw, executor=self.executor)
-        return Step(call=loan, inside=(Step(call=liquidation), *sales))
+        payback = loan.callback.payback if loan.callback is not None else None
+        paid = () if payback is None else (Step(call=payback),)
+        return Step(call=loan, inside=(Step(call=liquidation), *sales, *paid))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ async def test_load__every_reserve__lends_what_is_available_and_no_unit_more(sce
     source, offers = await lent(scene)
     assert set(offers) == set(scene.stage.addresses.tokens.values())
     for offer in offers.values():
-        assert offer.premium_ppm == 500
+        assert offer.premium_wad == 5 * 10**14
         assert not borrow(scene, source, offer, offer.available_raw).reverted
         assert borrow(scene, source, offer, offer.available_raw + 1).reverted
 

@@ -63,7 +63,7 @@ async def test_load__reserves_of_every_kind__only_those_that_lend_in_one_round()
     world = Pool()
     query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED, INACTIVE, CLOSED])
     offers = await run(query, Mined(hash=Hash32(bytes(32))), world)
-    assert offers == (Offer(token=LENT, available_raw=500, premium_ppm=500),)
+    assert offers == (Offer(token=LENT, available_raw=500, premium_wad=5 * 10**14),)
     assert world.rounds == 1
 
 
@@ -71,7 +71,7 @@ async def test_load__pool_without_virtual_balances__lends_what_its_a_tokens_have
     world = Pool(revision=1)
     query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED])
     offers = await run(query, Mined(hash=Hash32(bytes(32))), world)
-    assert offers == (Offer(token=LENT, available_raw=400, premium_ppm=500, half_up=True),)
+    assert offers == (Offer(token=LENT, available_raw=400, premium_wad=5 * 10**14, half_up=True),)
     assert world.rounds == 2
 
 
@@ -91,18 +91,18 @@ async def test_load__no_pool_there__is_broken() -> None:
     ("amount_raw", "fee_raw"), [(0, 0), (1, 1), (2_000, 1), (2_001, 2), (10**18, 5 * 10**14)]
 )
 def test_fee_raw__premium_of_five_bps__rounds_up(amount_raw: int, fee_raw: int) -> None:
-    assert Offer(token=LENT, available_raw=0, premium_ppm=500).fee_raw(amount_raw) == fee_raw
+    assert Offer(token=LENT, available_raw=0, premium_wad=5 * 10**14).fee_raw(amount_raw) == fee_raw
 
 
 @pytest.mark.parametrize(("amount_raw", "fee_raw"), [(0, 0), (999, 0), (1_000, 1), (2_999, 1), (3_000, 2)])
 def test_fee_raw__pool_that_rounds_half_up__does_too(amount_raw: int, fee_raw: int) -> None:
-    offer = Offer(token=LENT, available_raw=0, premium_ppm=500, half_up=True)
+    offer = Offer(token=LENT, available_raw=0, premium_wad=5 * 10**14, half_up=True)
     assert offer.fee_raw(amount_raw) == fee_raw
 
 
 def test_call__loan__ends_in_an_empty_program_and_names_its_callback() -> None:
     call = AaveV3Flash(pool=POOL).call(
-        Offer(token=LENT, available_raw=0, premium_ppm=500), amount_raw=1_000, executor=EXECUTOR
+        Offer(token=LENT, available_raw=0, premium_wad=5 * 10**14), amount_raw=1_000, executor=EXECUTOR
     )
     assert call.target == POOL
     assert call.spend is None

@@ -28,7 +28,7 @@ DESK = Desk(
     lenders=(LENDER, OTHER),
 )
 TERMS = random_trade(1, Shape.APART).terms
-OFFER = Offer(token=TERMS.debt.address, available_raw=10**9, premium_ppm=500)
+OFFER = Offer(token=TERMS.debt.address, available_raw=10**9, premium_wad=5 * 10**14)
 SALE = Step(call=ContractCall(target=_MARKET, data=b"sale"))
 LIQUIDATION = ContractCall(target=_MARKET, data=b"liquidation")
 
@@ -107,31 +107,37 @@ class Costing(AaveV3Flash):
         return self.gas
 
 
-def loan(name: int, *, available_raw: int, premium_ppm: int, gas: int = 100) -> Loan:
+def loan(name: int, *, available_raw: int, premium_wad: int, gas: int = 100) -> Loan:
     return Loan(
         lender=Costing(pool=Address(bytes([name]) * 20), gas=gas),
-        offer=replace(OFFER, available_raw=available_raw, premium_ppm=premium_ppm),
+        offer=replace(OFFER, available_raw=available_raw, premium_wad=premium_wad),
         executor=_EXECUTOR,
     )
 
 
 def test_worth_trying__cheaper_and_with_all_that_is_needed__is_alone() -> None:
-    dear, cheap = loan(1, available_raw=10**12, premium_ppm=500), loan(2, available_raw=10**9, premium_ppm=0)
+    dear, cheap = (
+        loan(1, available_raw=10**12, premium_wad=5 * 10**14),
+        loan(2, available_raw=10**9, premium_wad=0),
+    )
     assert worth_trying((dear, cheap), most_raw=10**9, gas_raw=Fraction(1)) == (cheap,)
 
 
 def test_worth_trying__cheaper_but_with_less__leaves_the_other_too() -> None:
-    dear, cheap = loan(1, available_raw=10**12, premium_ppm=500), loan(2, available_raw=10**9, premium_ppm=0)
+    dear, cheap = (
+        loan(1, available_raw=10**12, premium_wad=5 * 10**14),
+        loan(2, available_raw=10**9, premium_wad=0),
+    )
     assert worth_trying((dear, cheap), most_raw=10**9 + 1, gas_raw=Fraction(1)) == (cheap, dear)
 
 
 def test_worth_trying__no_fee_for_more_gas__leaves_both_and_at_no_gas_price_the_free_one() -> None:
-    fee = loan(1, available_raw=10**9, premium_ppm=500, gas=100)
-    gas = loan(2, available_raw=10**9, premium_ppm=0, gas=1_000)
+    fee = loan(1, available_raw=10**9, premium_wad=5 * 10**14, gas=100)
+    gas = loan(2, available_raw=10**9, premium_wad=0, gas=1_000)
     assert worth_trying((fee, gas), most_raw=10**9, gas_raw=Fraction(1)) == (gas, fee)
     assert worth_trying((fee, gas), most_raw=10**3, gas_raw=Fraction(1)) == (fee,)
     assert worth_trying((fee, gas), most_raw=10**9, gas_raw=Fraction(0)) == (gas,)
 
 
 def test_worth_trying__nothing_lent__is_left_out() -> None:
-    assert worth_trying((loan(1, available_raw=0, premium_ppm=0),), most_raw=1, gas_raw=Fraction(1)) == ()
+    assert worth_trying((loan(1, available_raw=0, premium_wad=0),), most_raw=1, gas_raw=Fraction(1)) == ()
