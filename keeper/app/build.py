@@ -23,10 +23,15 @@ from keeper.domain.head import Head
 from keeper.domain.state import Mined
 from keeper.engine import Engine, Pace
 from keeper.flash.aave_v3 import AaveV3Flash
+from keeper.flash.balancer_v2 import BalancerV2Flash
+from keeper.flash.morpho_blue import MorphoBlueFlash
+from keeper.flash.uniswap_v3 import UniswapV3Flash
+from keeper.flash.vault import VaultFlash
 from keeper.keys import SigningKey
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
+from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
 from keeper.ports import AnyProtocol, FlashSource, Journal, Landing, Venue
@@ -34,7 +39,9 @@ from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
 from keeper.query import Call, SimulatedCall, read_one, run
-from keeper.venues.uniswap_v3 import UniswapV3
+from keeper.venues.uniswap_v2 import UniswapV2
+from keeper.venues.uniswap_v3 import PANCAKE, SLIPSTREAM, SUSHI, UNISWAP, UniswapV3
+from keeper.venues.wrappers import Erc20Wrappers, Erc4626, WstEth
 from keeper.watcher import Book, Depths, Watcher
 
 
@@ -105,7 +112,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
     """Yield the keeper that the settings describe, on the chain that the endpoints are on."""
     async with reach(settings) as reached:
         trading = settings.trading(reached.chain.chain_id)
-        venues = _venues(trading)
+        venues = tuple(_venue(place, settings) for place in trading.venues)
         books = tuple(
             Book(
                 protocol(market, settings),
@@ -113,9 +120,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
             )
             for market in settings.markets
         )
-        lenders = _lenders(settings)
         head = await reached.endpoints.block("latest")
         acting = await _acting(settings, reached, head, trading)
+        lenders = tuple(_lender(place, settings, trading, acting) for place in trading.lenders)
         yield Assembled(
             settings=settings,
             chain=reached.chain,
@@ -159,15 +166,50 @@ def protocol(market: MarketSetting, settings: Settings) -> AnyProtocol:
     return _PROTOCOLS[market.protocol](market.address, settings)
 
 
-def _venues(trading: Trading) -> tuple[Venue, ...]:
-    """Return every venue that collateral may be sold through."""
-    return (UniswapV3(factory=trading.uniswap_v3_factory, router=trading.uniswap_v3_router),)
+def _venue(place: Place, settings: Settings) -> Venue:
+    """Return the venue of that name."""
+    addresses = place.addresses
+    match place.kind:
+        case "erc4626":
+            # who has shares as collateral: one address for all of a Morpho's markets
+            holders = (market.address for market in settings.markets if market.protocol == "morpho")
+            return Erc4626(holders=tuple(holders))
+        case "wsteth":
+            return WstEth(wsteth=addresses[0])
+        case "erc20-wrapper":
+            return Erc20Wrappers(wrappers=addresses)
+        case "uniswap-v2" | "sushi-v2" | "pancake-v2":
+            fee_ppm = _PAIR_FEES_PPM[place.kind]
+            return UniswapV2(factory=addresses[0], router=addresses[1], name=place.kind, fee_ppm=fee_ppm)
+        case _:
+            return UniswapV3(factory=addresses[0], router=addresses[1], fork=_FORKS[place.kind])
 
 
-def _lenders(settings: Settings) -> tuple[FlashSource, ...]:
-    """Return all that lend: each of the markets that does."""
-    pools = (market.address for market in settings.markets if market.protocol == "aave-v3")
-    return tuple(AaveV3Flash(pool=pool) for pool in pools)
+_PAIR_FEES_PPM = {"uniswap-v2": 3_000, "sushi-v2": 3_000, "pancake-v2": 2_500}
+_FORKS = {fork.name: fork for fork in (UNISWAP, SUSHI, PANCAKE, SLIPSTREAM)}
+
+
+def _lender(place: Place, settings: Settings, trading: Trading, acting: StandIn) -> FlashSource:
+    """Return the flash source of that name. Raises ConfigError where the vault is to lend and none is set."""
+    match place.kind:
+        case "vault":
+            if settings.vault is None:
+                raise ConfigError("KEEPER_LENDERS: the vault is to lend, but KEEPER_VAULT is not set")
+            return VaultFlash(vault=settings.vault, executor=acting.executor)
+        case "aave-v3":
+            return AaveV3Flash(pool=place.addresses[0])
+        case "morpho":
+            return MorphoBlueFlash(morpho=place.addresses[0])
+        case "balancer-v2":
+            return BalancerV2Flash(vault=place.addresses[0])
+        case kind:
+            prefix = {"uniswap-v3": "uniswapV3", "pancake-v3": "pancakeV3"}[kind]
+            return UniswapV3Flash(
+                factory=place.addresses[0],
+                beside=trading.intermediates,
+                name=f"{kind}-flash",
+                callback=f"{prefix}FlashCallback",
+            )
 
 
 def signing_key(settings: Settings) -> SigningKey | None:

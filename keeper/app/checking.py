@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from keeper import contracts
@@ -16,6 +16,7 @@ from keeper.domain.errors import Broken, ConfigError, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
+from keeper.places import Place
 from keeper.query import (
     AccountState,
     Call,
@@ -50,7 +51,7 @@ async def check(settings: Settings) -> tuple[CheckLine, ...]:
             at = Mined(hash=head.hash)
             lines += await run(_markets(settings), at, reached.world)
             lines += await run(_contracts(settings, trading), at, reached.world)
-            lines += await run(_venue(trading), at, reached.world)
+            lines += await run(_venues(trading), at, reached.world)
             lines.append(await _simulation(reached, head))
             return tuple(lines)
     except ConfigError as error:
@@ -229,19 +230,25 @@ def _operator(address: Address, state: AccountState, named: _Named) -> Iterator[
 # --- venue --------------------------------------------------------------------------------------------------
 
 
-def _venue(trading: Trading) -> Query[list[CheckLine]]:
-    asked = {
-        "factory": ("KEEPER_UNISWAP_V3_FACTORY", trading.uniswap_v3_factory),
-        "router": ("KEEPER_UNISWAP_V3_ROUTER", trading.uniswap_v3_router),
-        "wrapped native": ("KEEPER_WRAPPED_NATIVE", trading.wrapped_native),
-    }
-    states = yield from accounts([address for _, address in asked.values()])
-    return [
-        CheckLine(
-            name=name,
-            ok=bool(state.code),
-            detail=checksum(address) if state.code else f"{checksum(address)} has no code",
-            advice="" if state.code else f"Set {variable} to what it is on this chain.",
-        )
-        for (name, (variable, address)), state in zip(asked.items(), states, strict=True)
+def _venues(trading: Trading) -> Query[list[CheckLine]]:
+    """Return a line for the token that profit is counted in, and for each venue and lender."""
+    native = Place(kind="wrapped native", addresses=(trading.wrapped_native,))
+    told = [
+        ("KEEPER_WRAPPED_NATIVE", native),
+        *(("KEEPER_VENUES", place) for place in trading.venues if place.addresses),
+        *(("KEEPER_LENDERS", place) for place in trading.lenders if place.addresses),
     ]
+    addresses = [address for _, place in told for address in place.addresses]
+    states = dict(zip(addresses, (yield from accounts(addresses)), strict=True))
+    return [_place(variable, place, states) for variable, place in told]
+
+
+def _place(variable: str, place: Place, states: Mapping[Address, AccountState]) -> CheckLine:
+    bare = [checksum(address) for address in place.addresses if not states[address].code]
+    whole = ", ".join(map(checksum, place.addresses))
+    return CheckLine(
+        name=place.kind,
+        ok=not bare,
+        detail=f"{' and '.join(bare)} has no code" if bare else whole,
+        advice=f"Set {variable} to what it is on this chain." if bare else "",
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from keeper.domain.address import Address, Hash32, parse_address
 from keeper.domain.role import Role
 from keeper.domain.secret import Secret
 from keeper.markets import directory
+from keeper.places import LENDERS, VENUES, Place
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -177,6 +178,28 @@ def market(text: str) -> MarketSetting:
             f"{_nearest(where.lower(), directory().names(protocol))}"
         )
     return MarketSetting(protocol=protocol, address=known.address, from_block=from_block, known=known)
+
+
+def venue(text: str) -> Place:
+    """Return a venue from ``kind`` and the addresses that tell it, colons between."""
+    return _place(text, VENUES)
+
+
+def lender(text: str) -> Place:
+    """Return a flash lender from ``kind`` and the address that tells it, a colon between."""
+    return _place(text, LENDERS)
+
+
+def _place(text: str, kinds: Mapping[str, tuple[str, ...]]) -> Place:
+    kind, *addresses = text.split(":")
+    if kind not in kinds:
+        raise ValueError(
+            f"expected one of {', '.join(kinds)}, got {_quoted(kind)}{_nearest(kind, list(kinds))}"
+        )
+    if len(addresses) != len(kinds[kind]):
+        form = ":".join((kind, *(f"<{contract}>" for contract in kinds[kind])))
+        raise ValueError(f"expected {form}, got {len(addresses)} addresses")
+    return Place(kind=kind, addresses=tuple(map(address, addresses)))
 
 
 def market_id(text: str) -> Hash32:

@@ -19,6 +19,7 @@ from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Objective
 from keeper.domain.secret import Secret
 from keeper.markets import directory
+from keeper.places import LENDERS, Place
 from keeper.planner.options import PlannerOptions
 
 _ETHEREUM = 1
@@ -310,17 +311,23 @@ class Settings:
         without="the wrapped native token, and USDC where the chain is known",
         effect="Tokens that a sale may hop through.",
     )
-    uniswap_v3_factory: Address | None = variable(
-        parse.address,
-        unit="address",
-        without=f"known for {', '.join(chain.name for chain in CHAINS.values())}",
-        effect="Where Uniswap V3's pools are found.",
+    venues: tuple[Place, ...] = variable(
+        parse.listed(parse.venue),
+        unset=(),
+        unit="kind:factory:router, comma separated",
+        without=f"those known on {', '.join(chain.name for chain in CHAINS.values())}",
+        effect="Where collateral is sold. Kinds: uniswap-v2, uniswap-v3, sushi-v2, sushi-v3, pancake-v2, "
+        "pancake-v3 and slipstream, each with factory and router; erc4626 alone, for every vault; "
+        "wsteth:<wstETH>; erc20-wrapper:<wrapper>, for wrappers one for one.",
     )
-    uniswap_v3_router: Address | None = variable(
-        parse.address,
-        unit="address",
-        without=f"known for {', '.join(chain.name for chain in CHAINS.values())}",
-        effect="Uniswap's SwapRouter02.",
+    lenders: tuple[Place, ...] = variable(
+        parse.listed(parse.lender),
+        unset=(),
+        unit="kind:address, comma separated",
+        without="the Aave pools and Morphos that are watched, those known on the chain, and your vault",
+        effect="Who lends what is repaid, within the transaction; the cheapest is taken. Kinds: "
+        "aave-v3:<pool>, balancer-v2:<vault>, morpho:<Morpho>, uniswap-v3:<factory>, pancake-v3:<factory>; "
+        "vault alone, for your own, up to the caps you set there.",
     )
 
     # --- this machine ---------------------------------------------------------------------------------------
@@ -445,27 +452,37 @@ class Settings:
         """
         known = TRADING.get(chain_id)
         wrapped_native = self.wrapped_native or (known.wrapped_native if known else None)
-        factory = self.uniswap_v3_factory or (known.uniswap_v3_factory if known else None)
-        router = self.uniswap_v3_router or (known.uniswap_v3_router if known else None)
-        if wrapped_native is None or factory is None or router is None:
+        venues = self.venues or (known.venues if known else ())
+        if wrapped_native is None or not venues:
             needed = {
-                "KEEPER_WRAPPED_NATIVE": wrapped_native,
-                "KEEPER_UNISWAP_V3_FACTORY": factory,
-                "KEEPER_UNISWAP_V3_ROUTER": router,
+                "KEEPER_WRAPPED_NATIVE: expected an address": wrapped_native,
+                "KEEPER_VENUES: expected a venue": venues,
             }
             raise ConfigError(
                 *(
-                    f"{name}: expected an address, as {chain_name(chain_id)} is not one that the keeper knows"
-                    for name, value in needed.items()
-                    if value is None
+                    f"{expected}, as {chain_name(chain_id)} is not one that the keeper knows"
+                    for expected, value in needed.items()
+                    if not value
                 )
             )
         return Trading(
             wrapped_native=wrapped_native,
             intermediates=self.intermediates or (known.intermediates if known else (wrapped_native,)),
-            uniswap_v3_factory=factory,
-            uniswap_v3_router=router,
+            venues=venues,
+            lenders=self._lenders(known),
         )
+
+    def _lenders(self, known: Trading | None) -> tuple[Place, ...]:
+        """Return who lends: those configured, else those watched, those known, and the vault."""
+        if self.lenders:
+            return self.lenders
+        watched = (
+            Place(kind=market.protocol, addresses=(market.address,))
+            for market in self.markets
+            if market.protocol in LENDERS
+        )
+        own = () if self.vault is None else (Place(kind="vault"),)
+        return tuple(dict.fromkeys((*watched, *(known.lenders if known else ()), *own)))
 
     def planner_options(self, trading: Trading) -> PlannerOptions:
         """Return the planner's own options."""

@@ -29,5 +29,5 @@ async def test_assemble__wrapped_native_is_neither_listed_nor_hopped_through__it
     settings = load(env_file=tmp_path / ".env", environ=there)
     async with assemble(settings) as keeper:
         head = await keeper.endpoints.block("latest")
-        asked = next(keeper.watcher.depths.advance(head, ()))
+        asked = next(keeper.watcher.depths[0].advance(head, ()))
     assert any(isinstance(ask, Call) and ask.data.count(UNLISTED) for ask in asked)

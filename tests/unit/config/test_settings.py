@@ -11,6 +11,7 @@ from keeper.config import Keystore, RawKey, load
 from keeper.domain.address import parse_address
 from keeper.domain.errors import ConfigError
 from keeper.domain.plan import Objective
+from keeper.places import Place
 from keeper.planner.options import PlannerOptions
 
 KEY = "0x" + "AB12" * 16
@@ -93,10 +94,10 @@ def test_chain__endpoint_elsewhere_than_expected__both_mistakes() -> None:
 
 def test_trading__unknown_chain__every_variable_that_is_missing() -> None:
     with pytest.raises(ConfigError) as caught:
-        load(environ={"KEEPER_UNISWAP_V3_FACTORY": ONE}).trading(UNKNOWN_CHAIN)
+        load(environ={}).trading(UNKNOWN_CHAIN)
     assert [mistake.partition(":")[0] for mistake in caught.value.mistakes] == [
         "KEEPER_WRAPPED_NATIVE",
-        "KEEPER_UNISWAP_V3_ROUTER",
+        "KEEPER_VENUES",
     ]
 
 
@@ -104,20 +105,50 @@ def test_trading__unknown_chain_configured__hops_through_the_wrapped_native_toke
     trading = load(
         environ={
             "KEEPER_WRAPPED_NATIVE": ONE,
-            "KEEPER_UNISWAP_V3_FACTORY": TWO,
-            "KEEPER_UNISWAP_V3_ROUTER": THREE,
+            "KEEPER_VENUES": f"uniswap-v3:{TWO}:{THREE},erc4626",
         }
     ).trading(UNKNOWN_CHAIN)
     assert trading.wrapped_native == parse_address(ONE)
-    assert trading.uniswap_v3_factory == parse_address(TWO)
-    assert trading.uniswap_v3_router == parse_address(THREE)
+    pools = Place(kind="uniswap-v3", addresses=(parse_address(TWO), parse_address(THREE)))
+    assert trading.venues == (pools, Place(kind="erc4626"))
+    assert trading.lenders == ()
     assert trading.intermediates == (parse_address(ONE),)
 
 
 def test_trading__known_chain__what_is_set_comes_first() -> None:
-    trading = load(environ={"KEEPER_UNISWAP_V3_ROUTER": THREE}).trading(1)
-    assert trading.uniswap_v3_router == parse_address(THREE)
-    assert trading.uniswap_v3_factory == TRADING[1].uniswap_v3_factory
+    trading = load(environ={"KEEPER_VENUES": "erc4626"}).trading(1)
+    assert trading.venues == (Place(kind="erc4626"),)
+    assert trading.lenders == TRADING[1].lenders
+
+
+def test_trading__lenders__those_set_else_those_watched_known_and_the_vault() -> None:
+    watched = {"KEEPER_MARKETS": AAVE_ETHEREUM, "KEEPER_VAULT": ONE}
+    pool = parse_address(AAVE_ETHEREUM.removeprefix("aave-v3:"))
+    assert load(environ=watched).trading(1).lenders == (
+        Place(kind="aave-v3", addresses=(pool,)),
+        *TRADING[1].lenders,
+        Place(kind="vault"),
+    )
+    only = load(environ={**watched, "KEEPER_LENDERS": f"morpho:{TWO},vault"}).trading(1)
+    assert only.lenders == (Place(kind="morpho", addresses=(parse_address(TWO),)), Place(kind="vault"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "mistake"),
+    [
+        ("KEEPER_VENUES", "uniswap-v9", "got 'uniswap-v9'"),
+        ("KEEPER_VENUES", f"uniswap-v2:{ONE}", "expected uniswap-v2:<factory>:<router>, got 1 addresses"),
+        ("KEEPER_VENUES", f"erc4626:{ONE}", "expected erc4626, got 1 addresses"),
+        ("KEEPER_VENUES", "erc4626,erc4626", "twice"),
+        ("KEEPER_LENDERS", "morpho:0x12", "is not an address"),
+        ("KEEPER_LENDERS", f"slipstream:{ONE}", "expected one of aave-v3, balancer-v2, morpho"),
+    ],
+)
+def test_trading__place_that_is_none__says_what_was_expected(variable: str, value: str, mistake: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(environ={variable: value})
+    (told,) = caught.value.mistakes
+    assert told.startswith(f"{variable}: ") and mistake in told
 
 
 @pytest.mark.parametrize(
