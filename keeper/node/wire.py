@@ -35,7 +35,7 @@ class _Bloomed(msgspec.Struct, rename="camel"):
     logs_bloom: str
 
 
-class _Log(msgspec.Struct, rename="camel"):
+class _Log(msgspec.Struct, rename="camel", gc=False):
     address: _AddressText
     topics: list[_HashText]
     data: str
@@ -151,7 +151,7 @@ def _int(text: str) -> int:
 
 
 def _bytes(text: str) -> bytes:
-    if not text.startswith("0x"):
+    if text[:2] != "0x":
         raise ValueError("expected bytes that begin with 0x")
     return bytes.fromhex(text[2:])
 
@@ -180,17 +180,21 @@ def _logs(found: list[_Log], block_hash: Hash32 | None) -> tuple[Log, ...]:
         expected = hex_data(block_hash)
         if any(log.block_hash.lower() != expected for log in found):
             raise ValueError("one is of another block")
-    # Bootstraps read hundreds of thousands: emitters, topics and transactions recur, and are decoded once.
-    decoded = _Decoded()
+    # Bootstraps read hundreds of thousands: what recurs is decoded once, and each Log is made as a tuple.
+    octets_of, numbers = _Octets().__getitem__, _Numbers()
+    make: Callable[[type[Log], tuple[object, ...]], Log] = tuple.__new__
     return tuple(
         [
-            Log(
-                Address(decoded[log.address]),
-                tuple([Hash32(decoded[topic]) for topic in log.topics]),
-                _bytes(log.data),
-                int(log.block_number, 16),
-                int(log.log_index, 16),
-                Hash32(decoded[log.transaction_hash]),
+            make(
+                Log,
+                (
+                    octets_of(log.address),
+                    tuple(map(octets_of, log.topics)),
+                    _bytes(log.data),
+                    numbers[log.block_number],
+                    numbers[log.log_index],
+                    octets_of(log.transaction_hash),
+                ),
             )
             for log in found
             if not log.removed
@@ -198,12 +202,20 @@ def _logs(found: list[_Log], block_hash: Hash32 | None) -> tuple[Log, ...]:
     )
 
 
-class _Decoded(dict[str, bytes]):
+class _Octets(dict[str, bytes]):
     """Texts, and their bytes as soon as they are asked for."""
 
     def __missing__(self, text: str) -> bytes:
         self[text] = raw = _bytes(text)
         return raw
+
+
+class _Numbers(dict[str, int]):
+    """Texts, and their numbers as soon as they are asked for."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = value = _int(text)
+        return value
 
 
 def _receipt(mined: _Receipt) -> MinedReceipt:

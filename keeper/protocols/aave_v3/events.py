@@ -62,17 +62,18 @@ def touched(pool: Address, market: Market, logs: Iterable[Log], *, name: str) ->
     Logs of other emitters, of other events, or without the topics that their event has, are passed over.
     """
     configuring = {market.configurator, market.provider}
-    borrowers: set[Address] = set()
     configuration = False
-    for log in logs:
-        if not log.topics:
+    words: set[Hash32] = set()
+    for emitter, topics, *_ in logs:
+        if not topics:
             continue
-        if log.emitter in configuring:
-            configuration = configuration or log.topics[0] in _CONFIGURING
+        if emitter in configuring:
+            configuration = configuration or topics[0] in _CONFIGURING
             continue
-        places = (_IN_POOL if log.emitter == pool else _IN_TOKENS).get(log.topics[0], ())
-        borrowers.update(address_of(log.topics[place]) for place in places if place < len(log.topics))
+        for place in (_IN_POOL if emitter == pool else _IN_TOKENS).get(topics[0], ()):
+            if place < len(topics):
+                words.add(topics[place])
     return Touched(
-        positions=frozenset(PositionId(name, borrower) for borrower in borrowers),
+        positions=frozenset([PositionId(name, address_of(word)) for word in words]),
         configuration=configuration,
     )
