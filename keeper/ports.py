@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
@@ -89,6 +89,31 @@ class Touched:
         return frozenset(position.borrower for position in self.positions)
 
 
+Slot = TypeVar("Slot")
+
+
+class Entry(NamedTuple, Generic[Slot]):
+    """One amount of a position, as the chain stores it, and which of its amounts that is.
+
+    A slot is a tuple of numbers and texts: what decides its weight together with the market's state.
+    """
+
+    slot: Slot
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What one unit in each slot adds to a position's sum: below zero where its health is below 1.
+
+    What may be borrowed for collateral is above zero, what is owed below, in whatever currency the position's
+    market has. The sum is exact but for the slack of each of the position's entries.
+    """
+
+    per_unit: Sequence[float]
+    slack: Sequence[float]
+
+
 Market = TypeVar("Market")
 Row = TypeVar("Row")
 AnyProtocol: TypeAlias = "LendingProtocol[Any, Any]"
@@ -144,6 +169,22 @@ class LendingProtocol(Protocol[Market, Row]):
 
     def owes(self, row: Row) -> bool:
         """Return whether the row has any debt."""
+        ...
+
+    def pack(self, row: Row) -> Sequence[Entry[Any]]:
+        """Return the entries of a row that owes something, as which it is kept and screened."""
+        ...
+
+    def unpack(self, position: PositionId, entries: Sequence[Entry[Any]]) -> Row:
+        """Return the row that was packed, equal in all."""
+        ...
+
+    def weights(self, market: Market, slots: Sequence[Any], *, at_s: int) -> Weights:
+        """Return what each slot weighs at a block of time `at_s`.
+
+        Where `health` is below a number, a position's entries come to less than their slack, when what is
+        owed is taken as often, and slack counts as often if that is more than once.
+        """
         ...
 
     def health(self, market: Market, row: Row, *, at_s: int) -> Health:

@@ -127,9 +127,7 @@ def _unnamed(pairs: tuple[PairReport, ...], symbols: dict[Address, str]) -> dict
 
 def _rows(book: AnyBook, block: NextBlock, seen: Observation, below_wad: int) -> Iterator[ScanRow]:
     unhealthy = {one.position: one for one in seen.opportunities}
-    for position, row, health in book.healths(at_s=block.timestamp_s):
-        if health.health_factor_wad >= below_wad:
-            continue
+    for position, row, health in book.below(below_wad, at_s=block.timestamp_s):
         collateral, debt = book.protocol.holdings(book.market, row, at_s=block.timestamp_s)
         opportunity = unhealthy.get(position)
         yield ScanRow(

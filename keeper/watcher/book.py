@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias
 
+from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.position import Health, Opportunity, PositionId
 from keeper.ports import LendingProtocol, Market, Row
 from keeper.query import Log, Query, both, log_range, logs
+from keeper.watcher.columns import Columns
 
 _PAGE = 2_000
 """Positions read in one round when the whole book is: bounds what one batch holds in memory."""
 
-_LIQUIDATABLE_BELOW_WAD = 10**18
+_LIQUIDATABLE_BELOW_WAD = WAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Book(Generic[Market, Row]):
         self._first_block = first_block
         self._reorg_depth = reorg_depth
         self._state: Change[Market, Row] | None = None
-        self._rows: dict[PositionId, Row] = {}
+        self._rows: Columns[Row] = Columns(pack=protocol.pack, unpack=protocol.unpack)
 
     @property
     def head(self) -> Head | None:
@@ -75,10 +77,9 @@ class Book(Generic[Market, Row]):
         """Make the change the book's state."""
         self._state = change
         for position, row in change.rows.items():
-            if self.protocol.owes(row):
-                self._rows[position] = row
-            else:
-                self._rows.pop(position, None)
+            if not self.protocol.owes(row):
+                self._rows.drop(position)
+        self._rows.put({one: row for one, row in change.rows.items() if self.protocol.owes(row)})
 
     def healths(self, *, at_s: int) -> Iterator[tuple[PositionId, Row, Health]]:
         """Yield every position's health at a block of time `at_s`."""
@@ -86,17 +87,24 @@ class Book(Generic[Market, Row]):
         for position, row in self._rows.items():
             yield position, row, self.protocol.health(market, row, at_s=at_s)
 
+    def below(self, health_wad: int, *, at_s: int) -> list[tuple[PositionId, Row, Health]]:
+        """Return the positions whose health is less at a block of time `at_s`, the worst first.
+
+        All are screened in floats; whom the screen lets through is computed to the last digit.
+        """
+        market = self.market
+        weights = self.protocol.weights(market, self._rows.slots, at_s=at_s)
+        found = []
+        for position in self._rows.screen(weights, below=health_wad / WAD):
+            row = self._rows[position]
+            health = self.protocol.health(market, row, at_s=at_s)
+            if health.health_factor_wad < health_wad:
+                found.append((position, row, health))
+        return sorted(found, key=lambda one: (one[2].health_factor_wad, one[0]))
+
     def opportunities(self, *, block: NextBlock, deadline_s: int) -> Iterator[Opportunity]:
         """Yield the positions that may be liquidated in `block`, worst health first."""
-        unhealthy = sorted(
-            (
-                (health.health_factor_wad, position, row)
-                for position, row, health in self.healths(at_s=block.timestamp_s)
-                if health.health_factor_wad < _LIQUIDATABLE_BELOW_WAD
-            ),
-            key=lambda found: found[:2],
-        )
-        for _, position, row in unhealthy:
+        for position, row, _ in self.below(_LIQUIDATABLE_BELOW_WAD, at_s=block.timestamp_s):
             yield self.protocol.opportunity(self.market, position, row, block=block, deadline_s=deadline_s)
 
     # --- the three ways to a new state ----------------------------------------------------------------------

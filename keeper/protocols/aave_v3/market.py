@@ -21,10 +21,11 @@ from keeper.domain.position import (
     PositionId,
 )
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Filter, Touched
-from keeper.protocols.aave_v3 import events, queries
+from keeper.ports import Entry, Filter, Touched, Weights
+from keeper.protocols.aave_v3 import events, queries, screening
 from keeper.protocols.aave_v3.known import Known, caveat, known
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
+from keeper.protocols.aave_v3.screening import Slot
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
 from keeper.protocols.aave_v3.terms import AaveTerms, steady
 from keeper.query import Log, Query
@@ -79,6 +80,15 @@ class AaveV3:
 
     def owes(self, row: Row) -> bool:
         return any(debt.scaled for debt in row.debts)
+
+    def pack(self, row: Row) -> Sequence[Entry[Slot]]:
+        return screening.pack(row)
+
+    def unpack(self, position: PositionId, entries: Sequence[Entry[Slot]]) -> Row:
+        return screening.unpack(entries)
+
+    def weights(self, market: Market, slots: Sequence[Slot], *, at_s: int) -> Weights:
+        return screening.weights(self._revision(market), market, slots, at_s=at_s)
 
     def tokens(self, market: Market) -> tuple[Token, ...]:
         """Return the tokens that can be collateral or debt here, without those that are left alone."""

@@ -166,6 +166,10 @@ class Revision(Protocol):
         """Return the borrower's account at `at_s`."""
         ...
 
+    def least_threshold_bps(self, reserve: Reserve, threshold_bps: int) -> int:
+        """Return the part of a collateral's threshold that the health factor is sure to count."""
+        ...
+
     def refusal(
         self, market: Market, account: Account, *, collateral: Reserve, debt: Reserve
     ) -> Refusal | None:

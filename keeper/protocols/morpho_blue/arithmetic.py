@@ -12,8 +12,8 @@ from keeper.domain.fixed_point import WAD
 
 MAX_UINT = 2**256 - 1
 _MAX_UINT128 = 2**128 - 1
-_VIRTUAL_SHARES = 10**6
-_VIRTUAL_ASSETS = 1
+VIRTUAL_SHARES = 10**6
+VIRTUAL_ASSETS = 1
 
 
 class Refusal(StrEnum):
@@ -97,24 +97,24 @@ def taylor_compounded_wad(rate_wad: int, seconds: int) -> int:
 
 def shares_down(assets: int, total_assets: int, total_shares: int) -> int:
     """Return the shares that these assets are, floored."""
-    return mul_div_down(assets, total_shares + _VIRTUAL_SHARES, total_assets + _VIRTUAL_ASSETS)
+    return mul_div_down(assets, total_shares + VIRTUAL_SHARES, total_assets + VIRTUAL_ASSETS)
 
 
 def shares_up(assets: int, total_assets: int, total_shares: int) -> int:
     """Return the shares that these assets are, rounded up."""
-    return mul_div_up(assets, total_shares + _VIRTUAL_SHARES, total_assets + _VIRTUAL_ASSETS)
+    return mul_div_up(assets, total_shares + VIRTUAL_SHARES, total_assets + VIRTUAL_ASSETS)
 
 
 def assets_down(shares: int, total_assets: int, total_shares: int) -> int:
     """Return the assets that these shares are, floored."""
-    return mul_div_down(shares, total_assets + _VIRTUAL_ASSETS, total_shares + _VIRTUAL_SHARES)
+    return mul_div_down(shares, total_assets + VIRTUAL_ASSETS, total_shares + VIRTUAL_SHARES)
 
 
 def assets_up(shares: int, total_assets: int, total_shares: int) -> int:
     """Return the assets that these shares are, rounded up."""
-    return mul_div_up(shares, total_assets + _VIRTUAL_ASSETS, total_shares + _VIRTUAL_SHARES)
+    return mul_div_up(shares, total_assets + VIRTUAL_ASSETS, total_shares + VIRTUAL_SHARES)
 
 
 def each_unit_has_shares(total_assets: int, total_shares: int) -> bool:
     """Return whether a share is worth no more than one unit of assets: then any amount can be repaid."""
-    return total_assets + _VIRTUAL_ASSETS <= total_shares + _VIRTUAL_SHARES
+    return total_assets + VIRTUAL_ASSETS <= total_shares + VIRTUAL_SHARES

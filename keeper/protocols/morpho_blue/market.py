@@ -11,9 +11,10 @@ from keeper.domain.errors import Broken
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Filter, Touched
-from keeper.protocols.morpho_blue import events, queries
+from keeper.ports import Entry, Filter, Touched, Weights
+from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.liquidation import owed_raw
+from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position, Row
 from keeper.protocols.morpho_blue.terms import MorphoTerms, terms_of
@@ -100,6 +101,23 @@ class MorphoBlue:
 
     def owes(self, row: Row) -> bool:
         return row.position.borrow_shares > 0
+
+    def pack(self, row: Row) -> Sequence[Entry[Slot]]:
+        return screening.pack(row.market, row.position)
+
+    def unpack(self, position: PositionId, entries: Sequence[Entry[Slot]]) -> Row:
+        return Row(position.market, screening.unpack(entries))
+
+    def weights(self, market: Markets, slots: Sequence[Slot], *, at_s: int) -> Weights:
+        """Return what collateral and shares of each market weigh, in its loan token's raw units."""
+        found = [self._weight(market.by_name[slot.market], slot, at_s) for slot in slots]
+        return Weights(per_unit=[one.per_unit for one in found], slack=[one.slack for one in found])
+
+    def _weight(self, isolated: IsolatedMarket, slot: Slot, at_s: int) -> screening.Weight:
+        limit_wad = isolated.listing.lltv_wad
+        return screening.weight(
+            isolated, owes=slot.owes, price=isolated.price, limit_wad=limit_wad, at_s=at_s
+        )
 
     def tokens(self, market: Markets) -> tuple[Token, ...]:
         """Return the tokens of the markets in use, without those that are left alone."""

@@ -7,7 +7,13 @@ counted.
 Implements :class:`keeper.protocols.aave_v3.revision.Revision` by its functions.
 """
 
-from keeper.protocols.aave_v3.revision_1.account import account, account_data, accrue, best_health_wad
+from keeper.protocols.aave_v3.revision_1.account import (
+    account,
+    account_data,
+    accrue,
+    best_health_wad,
+    least_threshold_bps,
+)
 from keeper.protocols.aave_v3.revision_1.feasible import feasible
 from keeper.protocols.aave_v3.revision_1.liquidation import close, pair, refusal, remainder
 
@@ -18,6 +24,7 @@ __all__ = [
     "best_health_wad",
     "close",
     "feasible",
+    "least_threshold_bps",
     "pair",
     "refusal",
     "remainder",

@@ -5,7 +5,13 @@ Mirrored from ``@aave-dao/aave-v3-origin`` 3.6.0.
 Implements :class:`keeper.protocols.aave_v3.revision.Revision` by its functions.
 """
 
-from keeper.protocols.aave_v3.revision_10.account import account, account_data, accrue, best_health_wad
+from keeper.protocols.aave_v3.revision_10.account import (
+    account,
+    account_data,
+    accrue,
+    best_health_wad,
+    least_threshold_bps,
+)
 from keeper.protocols.aave_v3.revision_10.feasible import feasible
 from keeper.protocols.aave_v3.revision_10.liquidation import close, pair, refusal, remainder
 
@@ -16,6 +22,7 @@ __all__ = [
     "best_health_wad",
     "close",
     "feasible",
+    "least_threshold_bps",
     "pair",
     "refusal",
     "remainder",

@@ -6,7 +6,13 @@ collateral is left; no sentinel is asked.
 Implements :class:`keeper.protocols.aave_v3.revision.Revision` by its functions.
 """
 
-from keeper.protocols.aave_v3.revision_11.account import account, account_data, accrue, best_health_wad
+from keeper.protocols.aave_v3.revision_11.account import (
+    account,
+    account_data,
+    accrue,
+    best_health_wad,
+    least_threshold_bps,
+)
 from keeper.protocols.aave_v3.revision_11.feasible import feasible
 from keeper.protocols.aave_v3.revision_11.liquidation import close, pair, refusal, remainder
 
@@ -17,6 +23,7 @@ __all__ = [
     "best_health_wad",
     "close",
     "feasible",
+    "least_threshold_bps",
     "pair",
     "refusal",
     "remainder",

@@ -77,6 +77,11 @@ def health_factor_wad(*, threshold_base_bps: int, debt_base: int) -> int:
     return mul_div_half_up(threshold_base_bps, WAD, debt_base) // BPS
 
 
+def least_threshold_bps(reserve: Reserve, threshold_bps: int) -> int:
+    """Return the part of a collateral's threshold that is sure to count: all, for it is summed exactly."""
+    return threshold_bps
+
+
 def best_health_wad(first: Remainder, last: Remainder) -> int:
     """Return what no repay between these two exceeds, where value falls from the first to the last."""
     return health_factor_wad(threshold_base_bps=first.threshold_base_bps, debt_base=last.debt_base)

@@ -5,7 +5,13 @@ The first with rules against dust and with deficits; everything is rounded half 
 Implements :class:`keeper.protocols.aave_v3.revision.Revision` by its functions.
 """
 
-from keeper.protocols.aave_v3.revision_7.account import account, account_data, accrue, best_health_wad
+from keeper.protocols.aave_v3.revision_7.account import (
+    account,
+    account_data,
+    accrue,
+    best_health_wad,
+    least_threshold_bps,
+)
 from keeper.protocols.aave_v3.revision_7.feasible import feasible
 from keeper.protocols.aave_v3.revision_7.liquidation import close, pair, refusal, remainder
 
@@ -16,6 +22,7 @@ __all__ = [
     "best_health_wad",
     "close",
     "feasible",
+    "least_threshold_bps",
     "pair",
     "refusal",
     "remainder",

@@ -85,6 +85,14 @@ def health_factor_wad(*, collateral_base: int, threshold_base_bps: int, debt_bas
     return mul_div_half_up(mul_div_half_up(collateral_base, average_bps, BPS), WAD, debt_base)
 
 
+def least_threshold_bps(reserve: Reserve, threshold_bps: int) -> int:
+    """Return the part of a collateral's threshold that is sure to count: the average is floored to whole bps.
+
+    Nothing of a reserve counts that has no threshold of its own, whatever the e-mode's.
+    """
+    return threshold_bps - 1 if reserve.configuration.liquidation_threshold_bps else 0
+
+
 def best_health_wad(first: Remainder, last: Remainder) -> int:
     """Return what no repay between these two exceeds, where value falls from the first to the last.
 

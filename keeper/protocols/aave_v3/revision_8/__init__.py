@@ -5,7 +5,13 @@ As revision 7, but for the formula by which debt grows, and nobody liquidates th
 Implements :class:`keeper.protocols.aave_v3.revision.Revision` by its functions.
 """
 
-from keeper.protocols.aave_v3.revision_8.account import account, account_data, accrue, best_health_wad
+from keeper.protocols.aave_v3.revision_8.account import (
+    account,
+    account_data,
+    accrue,
+    best_health_wad,
+    least_threshold_bps,
+)
 from keeper.protocols.aave_v3.revision_8.feasible import feasible
 from keeper.protocols.aave_v3.revision_8.liquidation import close, pair, refusal, remainder
 
@@ -16,6 +22,7 @@ __all__ = [
     "best_health_wad",
     "close",
     "feasible",
+    "least_threshold_bps",
     "pair",
     "refusal",
     "remainder",

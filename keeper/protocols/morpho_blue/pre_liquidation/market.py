@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,15 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Filter, Touched
-from keeper.protocols.morpho_blue import events, queries
+from keeper.ports import Entry, Filter, Touched, Weights
+from keeper.protocols.morpho_blue import events, queries, screening
+from keeper.protocols.morpho_blue.arithmetic import Refused
 from keeper.protocols.morpho_blue.liquidation import collateral_value_raw, health_factor_wad, owed_raw
 from keeper.protocols.morpho_blue.market import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters
 from keeper.protocols.morpho_blue.pre_liquidation.state import Contract, PreMarkets, PreRow
 from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, terms_of
+from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position
 from keeper.query import Call, Log, Query, both, read, read_one
@@ -182,6 +185,28 @@ class MorphoPreLiquidation:
         """Return whether there is debt that the contract may close."""
         return row.authorised and row.position.borrow_shares > 0
 
+    def pack(self, row: PreRow) -> Sequence[Entry[Slot]]:
+        """Return the entries of a row that may be closed: who opted into nothing owes nothing here."""
+        return screening.pack(row.contract, row.position)
+
+    def unpack(self, position: PositionId, entries: Sequence[Entry[Slot]]) -> PreRow:
+        return PreRow(position.market, True, screening.unpack(entries))
+
+    def weights(self, market: PreMarkets, slots: Sequence[Slot], *, at_s: int) -> Weights:
+        """Return what collateral and shares weigh for each contract, in its loan token's raw units."""
+        found = [self._weight(market, slot, at_s) for slot in slots]
+        return Weights(per_unit=[one.per_unit for one in found], slack=[one.slack for one in found])
+
+    def _weight(self, market: PreMarkets, slot: Slot, at_s: int) -> screening.Weight:
+        contract = market.contracts[slot.market]
+        return screening.weight(
+            market.markets[contract.market],
+            owes=slot.owes,
+            price=market.prices.get(contract.oracle),
+            limit_wad=contract.parameters.pre_lltv_wad,
+            at_s=at_s,
+        )
+
     def tokens(self, market: PreMarkets) -> tuple[Token, ...]:
         return tuple(
             dict.fromkeys(token for one in self._sound(market) for token in (one.loan, one.collateral))
@@ -201,10 +226,10 @@ class MorphoPreLiquidation:
         """
         contract, behind = self._behind(market, row)
         price, now = market.prices.get(contract.oracle), standing(behind, row.position, at_s=at_s)
-        if not price or isinstance(now, Declined):
-            owed = owed_raw(behind.totals, row.position)
-            return Health(health_factor_wad=0, collateral_base=0, debt_base=owed)
-        return _health(now, contract, price)
+        if price and not isinstance(now, Declined):
+            with suppress(Refused):
+                return _health(now, contract, price)
+        return Health(health_factor_wad=0, collateral_base=0, debt_base=owed_raw(behind.totals, row.position))
 
     def holdings(
         self, market: PreMarkets, row: PreRow, *, at_s: int

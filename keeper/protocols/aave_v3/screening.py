@@ -1,0 +1,88 @@
+"""Positions as amounts in slots, and what an amount in each slot weighs: a health factor as one sum.
+
+A borrower may be liquidated where the collateral's value, each times its threshold, is less than the debt's.
+That is a sum over scaled balances, each times a weight that all borrowers share; what the contract's rounding
+may take from it is the slack. With `index` and `price` exact, and `unit` a whole token in raw units:
+
+- **Balances.** ``scaled * index / RAY`` is floored, rounded half up or rounded up, so it is off by less than
+  one raw unit, which is worth ``price / unit`` base units.
+- **Values.** ``raw * price / unit`` is floored or rounded up: off by less than one base unit.
+- **The health factor.** Up to revision 8 it takes a detour over the average threshold, floored to whole bps:
+  ``sum(value * threshold) / sum(value)`` loses less than 1 bp, which is no more than if each collateral's
+  threshold were 1 bp lower; and the product with that average is rounded half up, off by half a base unit at
+  most. From revision 9 on neither. The quotient's rounding then never makes a health factor of 1 or more of
+  one that is less, in any revision: half up may add half a wad, and the next whole one is what is compared.
+
+So collateral weighs its value at the revision's least threshold, with a slack of one raw and one base unit at
+that threshold and half a base unit; debt weighs its value, with a slack of one raw and one base unit. Each is
+a little more here, for what is computed in floats. The indices are those of the block's time, by the
+revision's own accrual, so interest adds nothing to the slack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from keeper.domain.fixed_point import BPS, RAY
+from keeper.ports import Entry, Weights
+from keeper.protocols.aave_v3.revision import Indices, Revision
+from keeper.protocols.aave_v3.state import Market, Row, Scaled
+
+
+class Slot(NamedTuple):
+    """What of a borrower's one scaled balance is: which side, in which e-mode, of which reserve."""
+
+    owes: bool
+    e_mode: int
+    reserve_id: int
+
+
+def pack(row: Row) -> list[Entry[Slot]]:
+    """Return a row's entries. The e-mode is in each, since it decides what collateral weighs."""
+    return [
+        *(Entry(Slot(False, row.e_mode, one.reserve_id), one.scaled) for one in row.collaterals),
+        *(Entry(Slot(True, row.e_mode, one.reserve_id), one.scaled) for one in row.debts),
+    ]
+
+
+def unpack(entries: Sequence[Entry[Slot]]) -> Row:
+    """Return the row that was packed."""
+    sides: tuple[list[Scaled], list[Scaled]] = ([], [])
+    for slot, scaled in entries:
+        sides[slot.owes].append(Scaled(slot.reserve_id, scaled))
+    return Row(e_mode=entries[0].slot.e_mode, collaterals=tuple(sides[False]), debts=tuple(sides[True]))
+
+
+def weights(revision: Revision, market: Market, slots: Sequence[Slot], *, at_s: int) -> Weights:
+    """Return what a unit in each slot weighs at `at_s`, in base units; 0 where its reserve was dropped."""
+
+    @cache
+    def indices(reserve_id: int) -> Indices:
+        return revision.accrue(market.reserves[reserve_id], at_s=at_s)
+
+    per_unit: list[float] = []
+    slack: list[float] = []
+    for owes, e_mode_id, reserve_id in slots:
+        reserve = market.reserves.get(reserve_id)
+        if reserve is None:
+            per_unit.append(0.0)
+            slack.append(0.0)
+            continue
+        raw_base = reserve.price_base / reserve.unit_raw
+        if owes:
+            index_ray, part = indices(reserve_id).debt_ray, -1.0
+        else:
+            e_mode = market.e_modes.get(e_mode_id)
+            in_e_mode = e_mode is not None and e_mode.covers(reserve_id)
+            threshold_bps = (
+                e_mode.liquidation_threshold_bps
+                if e_mode is not None and in_e_mode
+                else reserve.configuration.liquidation_threshold_bps
+            )
+            least_bps = revision.least_threshold_bps(reserve, threshold_bps)
+            index_ray, part = indices(reserve_id).liquidity_ray, least_bps / BPS
+        per_unit.append(index_ray / RAY * raw_base * part)
+        slack.append((raw_base + 1) * abs(part) + 1)
+    return Weights(per_unit=per_unit, slack=slack)

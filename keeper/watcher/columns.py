@@ -1,0 +1,277 @@
+"""Positions as columns: arrays of what each has and owes, for any number of positions.
+
+A row packs into entries, each an amount in a slot: such as so much scaled collateral of one reserve in one
+e-mode. Positions with as many entries stand in one table, a table's rows without a gap: what is dropped is
+replaced by the last. An entry is its slot's number, its exact amount of 128 bits, and that as a float64 for
+the screen; with the borrower's address and its index that is about 230 bytes a position.
+
+What no table can hold (more entries or slots than there is room for, an amount beyond 128 bits) is kept as
+the object it is, and passes every screen: it is slower, and never wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper.domain.address import Address
+from keeper.domain.position import PositionId
+from keeper.ports import Entry, Row, Weights
+
+_WIDTHS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64, 128)
+"""Entries that a table's rows have room for. Few positions have more than four."""
+
+_FIRST_ROOM = 64
+_MOST_SLOTS = 2**16
+_AMOUNT_BITS = 128
+_AMOUNT_BYTES = _AMOUNT_BITS // 8
+_ADDRESS_BYTES = 20
+_WIDTH_BITS = 8
+
+_CHUNK = 2**15
+"""Entries screened at once: what is computed of them stays in the processor's cache."""
+
+_FLOAT_MARGIN = 1e-12
+"""How much each weight is worsened. A weight and an amount are each rounded to 53 bits, and so are their
+product and each sum of up to 128 of them: 131 roundings of 2**-53, which is 1.5e-14 of all that is added.
+"""
+
+
+Item = TypeVar("Item", bound=np.generic)
+
+
+class _Packed(NamedTuple):
+    slots: list[int]
+    amounts: list[int]
+
+
+class Columns(Mapping[PositionId, Row], Generic[Row]):
+    """Each position's row, by position."""
+
+    def __init__(
+        self,
+        *,
+        pack: Callable[[Row], Sequence[Entry[Any]]],
+        unpack: Callable[[PositionId, Sequence[Entry[Any]]], Row],
+    ) -> None:
+        """`unpack` makes again what `pack` took apart, equal in all."""
+        self._pack = pack
+        self._unpack = unpack
+        self._slots: list[Hashable] = [None]  # number 0 is that of room that is not used
+        self._numbers: dict[Hashable, int] = {}
+        self._tables = {width: _Table(width) for width in _WIDTHS}
+        self._markets: list[str] = []
+        self._places: dict[str, dict[Address, int]] = {}
+        self._misfits: dict[PositionId, Row] = {}
+
+    # --- a mapping
+
+    def __len__(self) -> int:
+        return sum(table.count for table in self._tables.values()) + len(self._misfits)
+
+    def __iter__(self) -> Iterator[PositionId]:
+        for market, places in self._places.items():
+            for borrower in places:
+                yield PositionId(market, borrower)
+        yield from self._misfits
+
+    def __contains__(self, position: object) -> bool:
+        if not isinstance(position, tuple) or len(position) != 2:
+            return False
+        market, borrower = position
+        return borrower in self._places.get(market, ()) or position in self._misfits
+
+    def __getitem__(self, position: PositionId) -> Row:
+        place = self._places.get(position.market, {}).get(position.borrower)
+        if place is None:
+            return self._misfits[position]
+        row, width = place >> _WIDTH_BITS, place & (1 << _WIDTH_BITS) - 1
+        slots, amounts = self._tables[width].read(row)
+        entries = [Entry(self._slots[slot], raw) for slot, raw in zip(slots, amounts, strict=True) if slot]
+        return self._unpack(position, entries)
+
+    # --- changing it
+
+    def put(self, rows: Mapping[PositionId, Row]) -> None:
+        """Make these the positions' rows, whether they were there or not."""
+        packed: dict[PositionId, _Packed] = {}
+        for position, row in rows.items():
+            fitting = self._fitting(self._pack(row))
+            if fitting is None:
+                self.drop(position)
+                self._misfits[position] = row
+            else:
+                self._misfits.pop(position, None)
+                packed[position] = fitting
+        # first all that leave a table, for then another takes their place in it; then all that enter one
+        for position, one in packed.items():
+            place = self._places.get(position.market, {}).get(position.borrower)
+            if place is not None and place & (1 << _WIDTH_BITS) - 1 != len(one.slots):
+                self.drop(position)
+        by_width: dict[int, dict[int, _Packed]] = {}
+        for position, one in packed.items():
+            by_width.setdefault(len(one.slots), {})[self._row(position, len(one.slots))] = one
+        for width, found in by_width.items():
+            self._tables[width].write(found)
+
+    def drop(self, position: PositionId) -> None:
+        """Forget a position, where it is known."""
+        self._misfits.pop(position, None)
+        place = self._places.get(position.market, {}).pop(position.borrower, None)
+        if place is None:
+            return
+        row, width = place >> _WIDTH_BITS, place & (1 << _WIDTH_BITS) - 1
+        moved = self._tables[width].remove(row)
+        if moved is not None:
+            market, borrower = moved
+            self._places[self._markets[market]][borrower] = place
+
+    def _row(self, position: PositionId, width: int) -> int:
+        """Return a position's row in its table, a new one where it has none."""
+        places = self._places.get(position.market)
+        if places is None:
+            places = self._places[position.market] = {}
+        place = places.get(position.borrower)
+        if place is None:
+            if position.market not in self._markets:
+                self._markets.append(position.market)
+            market = self._markets.index(position.market)
+            row = self._tables[width].append(market, position.borrower)
+            place = places[position.borrower] = row << _WIDTH_BITS | width
+        return place >> _WIDTH_BITS
+
+    def _fitting(self, entries: Sequence[Entry[Any]]) -> _Packed | None:
+        """Return entries as a table holds them, or None where none can."""
+        width = next((width for width in _WIDTHS if width >= len(entries)), None)
+        if width is None or any(entry.amount >> _AMOUNT_BITS for entry in entries):
+            return None
+        numbers = [self._number(entry.slot) for entry in entries]
+        if None in numbers:
+            return None
+        room = [0] * (width - len(entries))
+        return _Packed(
+            [number for number in numbers if number is not None] + room,
+            [entry.amount for entry in entries] + room,
+        )
+
+    def _number(self, slot: Hashable) -> int | None:
+        """Return a slot's number, a new one where it has none; None where there are no more."""
+        number = self._numbers.get(slot)
+        if number is None and len(self._slots) < _MOST_SLOTS:
+            number = self._numbers[slot] = len(self._slots)
+            self._slots.append(slot)
+        return number
+
+    # --- screening it
+
+    @property
+    def slots(self) -> Sequence[Hashable]:
+        """Return each slot that any position ever had, in the order that `screen` wants its weights in."""
+        return self._slots[1:]
+
+    def screen(self, weights: Weights, *, below: float) -> Iterator[PositionId]:
+        """Yield every position whose health may be under `below`, and few others, in no order.
+
+        It is under it only if what its entries add to it, and take from it `below` times, is less than all
+        their slack: their weights tell the exact sum but for that. What is summed up here is the sum in
+        float64, each weight worsened by what floats may lose. So none is missed.
+        """
+        adds = np.array([0.0, *weights.per_unit])
+        slack = np.array([0.0, *weights.slack])
+        taken = adds < 0
+        adds[taken] *= below
+        slack *= max(below, 1.0) * (1 + _FLOAT_MARGIN)
+        adds -= np.abs(adds) * _FLOAT_MARGIN
+        for table in self._tables.values():
+            for row in table.under(adds, slack):
+                market, borrower = table.position(row)
+                yield PositionId(self._markets[market], borrower)
+        yield from self._misfits
+
+
+class _Table:
+    """The positions of one width: entry by entry a column, so that a screen reads what it needs in a line."""
+
+    def __init__(self, width: int) -> None:
+        self.count = 0
+        self._slots = np.zeros((width, 0), np.uint16)
+        self._amounts = np.zeros((width, 0), np.float64)
+        self._exact: NDArray[np.void] = np.zeros((width, 0), f"V{_AMOUNT_BYTES}")
+        self._borrowers: NDArray[np.void] = np.zeros(0, f"V{_ADDRESS_BYTES}")
+        self._markets = np.zeros(0, np.uint32)
+
+    def append(self, market: int, borrower: Address) -> int:
+        """Return a new row, of which no more is known than whose it is."""
+        row = self.count
+        if row == len(self._markets):
+            self._grow(max(2 * row, _FIRST_ROOM))
+        self._markets[row] = market
+        self._borrowers[row] = np.void(borrower)
+        self.count = row + 1
+        return row
+
+    def remove(self, row: int) -> tuple[int, Address] | None:
+        """Forget a row; the last takes its place. Returns whose that was, None where it was the same."""
+        self.count -= 1
+        last = self.count
+        if row == last:
+            return None
+        for column in (self._slots, self._amounts, self._exact):
+            column[:, row] = column[:, last]
+        self._borrowers[row] = self._borrowers[last]
+        self._markets[row] = self._markets[last]
+        return self.position(row)
+
+    def position(self, row: int) -> tuple[int, Address]:
+        """Return a row's market, by its number, and borrower."""
+        return int(self._markets[row]), Address(self._borrowers[row].tobytes())
+
+    def read(self, row: int) -> tuple[list[int], list[int]]:
+        """Return a row's slots and exact amounts."""
+        raw = self._exact[:, row].tobytes()
+        amounts = [
+            int.from_bytes(raw[start : start + _AMOUNT_BYTES], "big")
+            for start in range(0, len(raw), _AMOUNT_BYTES)
+        ]
+        return self._slots[:, row].tolist(), amounts
+
+    def write(self, rows: Mapping[int, _Packed]) -> None:
+        """Make these the rows' entries."""
+        at = np.fromiter(rows, np.int64, len(rows))
+        amounts = [one.amounts for one in rows.values()]
+        exact = b"".join([raw.to_bytes(_AMOUNT_BYTES, "big") for row in amounts for raw in row])
+        self._slots[:, at] = np.array([one.slots for one in rows.values()], np.uint16).T
+        self._amounts[:, at] = np.array(amounts, np.float64).T
+        self._exact[:, at] = np.frombuffer(exact, self._exact.dtype).reshape(len(rows), -1).T
+
+    def under(self, adds: NDArray[np.float64], slack: NDArray[np.float64]) -> list[int]:
+        """Return the rows whose entries come to no more than their slack."""
+        found: list[int] = []
+        width = len(self._slots)
+        most = width * float(slack.max())
+        step = _CHUNK // width
+        for start in range(0, self.count, step):
+            part = slice(start, min(start + step, self.count))
+            sums = np.einsum("ij,ij->j", adds.take(self._slots[:, part]), self._amounts[:, part])
+            near = np.flatnonzero(~(sums > most))  # not a number is near, too
+            if len(near):
+                allowed = slack.take(self._slots[:, part][:, near]).sum(axis=0)
+                found += (start + near[~(sums[near] > allowed)]).tolist()
+        return found
+
+    def _grow(self, room: int) -> None:
+        """Make room for so many rows."""
+
+        def grown(column: NDArray[Item]) -> NDArray[Item]:
+            wider = np.zeros((*column.shape[:-1], room), column.dtype)
+            wider[..., : column.shape[-1]] = column
+            return wider
+
+        self._slots = grown(self._slots)
+        self._amounts = grown(self._amounts)
+        self._exact = grown(self._exact)
+        self._borrowers = grown(self._borrowers)
+        self._markets = grown(self._markets)

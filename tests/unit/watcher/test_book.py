@@ -1,0 +1,71 @@
+"""What the book lists below a health is what looking at each position would, the worst first."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.fixed_point import WAD
+from keeper.domain.head import Head
+from keeper.domain.position import PositionId
+from keeper.protocols.aave_v3 import AaveV3
+from keeper.protocols.aave_v3.state import Market, Row
+from keeper.watcher.book import Book, Change
+from tests.unit.protocols.aave_v3.markets import DOLLAR, NOW_S, POOL, market, reserve, row
+
+HEAD = Head(
+    number=1,
+    hash=Hash32(bytes(32)),
+    parent=Hash32(bytes(32)),
+    timestamp_s=NOW_S,
+    base_fee_wei=0,
+    gas_used=0,
+    gas_limit=30_000_000,
+    coinbase=Address(bytes(20)),
+)
+MARKET = market(reserve(0, price_base=3_000 * DOLLAR), reserve(1, decimals=6, threshold_bps=8_600))
+
+
+def book_of(rows: dict[PositionId, Row]) -> Book[Market, Row]:
+    protocol = AaveV3(pool=POOL)
+    book = Book(protocol, first_block=0)
+    book.apply(Change(head=HEAD, market=MARKET, rows=rows))
+    return book
+
+
+def crowd(count: int) -> dict[PositionId, Row]:
+    """Return borrowers of ether and dollars with healths from 0.9 to 1.3, and some who owe nothing."""
+    random = Random(7)
+    return {
+        PositionId("aave", Address(n.to_bytes(20))): row(
+            has={0: 10**18 * random.randint(1, 50)},
+            owes={1: int(random.uniform(1_800, 2_600) * 10**6) * random.randint(1, 50)} if n % 9 else {},
+        )
+        for n in range(count)
+    }
+
+
+@pytest.mark.parametrize("below", [0.5, 1, 1.05, 10])
+def test_below__many_positions__as_looking_at_each(below: float) -> None:
+    book = book_of(crowd(500))
+    below_wad = int(below * WAD)
+    expected = sorted(
+        (health.health_factor_wad, position)
+        for position, _, health in book.healths(at_s=NOW_S)
+        if health.health_factor_wad < below_wad
+    )
+    found = book.below(below_wad, at_s=NOW_S)
+    assert [(health.health_factor_wad, position) for position, _, health in found] == expected
+    assert all(book.rows[position] == held for position, held, _ in found)
+
+
+def test_apply__debt_repaid__no_longer_held() -> None:
+    rows = crowd(20)
+    book = book_of(rows)
+    owing = {position for position, held in rows.items() if held.debts}
+    assert set(book.rows) == owing
+    gone = min(owing)
+    book.apply(Change(head=HEAD, market=MARKET, rows={gone: row(has={0: 1}, owes={})}))
+    assert set(book.rows) == owing - {gone}
