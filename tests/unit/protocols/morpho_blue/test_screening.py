@@ -66,10 +66,13 @@ def counted(wad: int) -> str:
 def test_weights__any_position__whoever_is_below_passes() -> None:
     met: Counter[str] = Counter()
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(seeds, healths)
     def check(seed: int, health: float) -> None:
-        random = Random(seed)
+        for place in range(4):
+            look_at(Random(f"{seed} {place}"), health)
+
+    def look_at(random: Random, health: float) -> None:
         held = drawn_market(random)
         position = drawn_position(
             random, held, price=held.price or 10**36, limit_wad=held.listing.lltv_wad, health=health
@@ -89,10 +92,13 @@ def test_weights__any_position__whoever_is_below_passes() -> None:
 def test_weights__any_position_before__whoever_is_below_passes() -> None:
     met: Counter[str] = Counter()
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(seeds, healths)
     def check(seed: int, health: float) -> None:
-        random = Random(seed)
+        for place in range(4):
+            look_at(Random(f"{seed} {place}"), health)
+
+    def look_at(random: Random, health: float) -> None:
         held = drawn_market(random)
         price = random.choice([*7 * [int(10 ** random.uniform(20, 60))], 0, None])
         position = drawn_position(
