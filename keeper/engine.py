@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.errors import Inconsistent, Rejected, Unavailable
+from keeper.domain.errors import Broken, Inconsistent, Rejected, Unavailable
 from keeper.domain.events import (
     Decided,
     Degraded,
@@ -169,7 +169,7 @@ class Engine:
                 self._listen(Overtaken(head=head))
                 return
             sent = await self._send(head, considered, overtaken)
-        except (Unavailable, Inconsistent) as error:
+        except (Unavailable, Inconsistent, Broken) as error:
             self._listen(Degraded(what=f"head {head.number} was not dealt with to its end", why=str(error)))
             return
         self._listen(Decided(head=head, sent=sent, milliseconds=self._since(seen)))

@@ -109,7 +109,13 @@ class Simulated(NamedTuple):
     returned: bytes
 
 
-Answer: TypeAlias = bytes | Reverted | tuple[Log, ...] | AccountState | tuple[Simulated, ...]
+class Unanswered(NamedTuple):
+    """What a world that was recorded, or lives on less than a chain, does not know: never a guess instead."""
+
+    why: str
+
+
+Answer: TypeAlias = bytes | Reverted | tuple[Log, ...] | AccountState | tuple[Simulated, ...] | Unanswered
 Query: TypeAlias = Generator[tuple[Ask, ...], tuple[Answer, ...], T]
 
 
@@ -123,7 +129,7 @@ class Answering(Protocol):
 
 
 def attempt(calls: Sequence[Call], decode: Callable[[bytes], T]) -> Query[tuple[T | Reverted, ...]]:
-    """Return each call's decoded answer, or how it reverted. An answer that does not decode raises Broken."""
+    """Return each call's decoded answer, or how it reverted. Raises Broken where one is none, or unknown."""
     if not calls:
         return ()
     answers = yield tuple(calls)
@@ -167,6 +173,8 @@ def log_range(
 def accounts(addresses: Sequence[Address]) -> Query[tuple[AccountState, ...]]:
     """Return each account as it stands."""
     answers = yield tuple(Account(address) for address in addresses)
+    for answer in answers:
+        _must_be_known(answer)
     if not all(isinstance(answer, AccountState) for answer in answers):
         raise Invariant("an Account was not answered by an AccountState")
     return tuple(answer for answer in answers if isinstance(answer, AccountState))
@@ -175,12 +183,19 @@ def accounts(addresses: Sequence[Address]) -> Query[tuple[AccountState, ...]]:
 def simulate(calls: Sequence[SimulatedCall], block: NextBlock) -> Query[tuple[Simulated, ...]]:
     """Return what becomes of each transaction, run in order in `block`."""
     (answer,) = yield (Simulate(tuple(calls), block),)
+    _must_be_known(answer)
     if not isinstance(answer, tuple) or not all(isinstance(one, Simulated) for one in answer):
         raise Invariant("a Simulate was not answered by Simulated")
     return tuple(one for one in answer if isinstance(one, Simulated))
 
 
+def _must_be_known(answer: Answer) -> None:
+    if isinstance(answer, Unanswered):
+        raise Broken(answer.why)
+
+
 def _bytes(answer: Answer) -> bytes:
+    _must_be_known(answer)
     if not isinstance(answer, bytes):
         raise Invariant(f"a Call was answered by {type(answer).__name__}")
     return answer
@@ -198,6 +213,7 @@ def _named(call: Call) -> str:
 
 
 def _logs(answer: Answer) -> tuple[Log, ...]:
+    _must_be_known(answer)
     if not isinstance(answer, tuple) or not all(isinstance(one, Log) for one in answer):
         raise Invariant("a question for logs was not answered by logs")
     return tuple(one for one in answer if isinstance(one, Log))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from keeper.domain.address import Hash32
+from keeper.domain.address import Address, Hash32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,5 +16,22 @@ class Mined:
     hash: Hash32
 
 
-# Flashblocks (Preconf) and prices that are not on chain yet (Overlay) will be further members.
-StateRef: TypeAlias = Mined
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """The state after a mined block, but for some words of some contracts' storage.
+
+    Calls and simulations see these words; logs and accounts are the block's own.
+    """
+
+    base: Mined
+    storage: Mapping[Address, Mapping[Hash32, Hash32]]
+    """Word by slot, by contract. Never empty: that is the block's own state."""
+
+    @property
+    def hash(self) -> Hash32:
+        """Return the mined block's hash."""
+        return self.base.hash
+
+
+# Flashblocks (Preconf) will be a further member.
+StateRef: TypeAlias = Mined | Overlay

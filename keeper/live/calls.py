@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from keeper.domain.address import Hash32
 from keeper.domain.errors import Unavailable
+from keeper.domain.state import Overlay, StateRef
 from keeper.live.multicall import MULTICALL3, decode, encode
-from keeper.live.part import Absorbed, Part, refusal, result
+from keeper.live.part import Absorbed, Part, refusal, result, state_diff
 from keeper.node import wire
 from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Reply, Request
@@ -41,7 +41,7 @@ class Packing:
     silent: set[Call] = field(default_factory=set)
     """Calls that fail without a word."""
 
-    def parts(self, calls: Sequence[Call], at: Hash32) -> list[Part]:
+    def parts(self, calls: Sequence[Call], at: StateRef) -> list[Part]:
         """Return the parts that ask these calls."""
         if not self.available:
             return [OneCall(call, at, self) for call in calls]
@@ -85,7 +85,7 @@ class Pack:
     """Several calls in one request, through Multicall3."""
 
     calls: tuple[Call, ...]
-    at: Hash32
+    at: StateRef
     packing: Packing
 
     def requests(self) -> Sequence[Request]:
@@ -133,7 +133,7 @@ class OneCall:
     """One call in a request of its own."""
 
     call: Call
-    at: Hash32
+    at: StateRef
     packing: Packing
 
     def requests(self) -> Sequence[Request]:
@@ -150,7 +150,11 @@ class OneCall:
         return Absorbed({self.call: wire.data(result(reply))})
 
 
-def _eth_call(call: Call, at: Hash32) -> Request:
-    return Request(
-        "eth_call", ({"to": wire.hex_data(call.to), "data": wire.hex_data(call.data)}, wire.pinned(at))
-    )
+def _eth_call(call: Call, at: StateRef) -> Request:
+    told: list[object] = [
+        {"to": wire.hex_data(call.to), "data": wire.hex_data(call.data)},
+        wire.pinned(at.hash),
+    ]
+    if isinstance(at, Overlay):
+        told.append(state_diff(at))
+    return Request("eth_call", told)

@@ -9,6 +9,8 @@ from typing import Protocol
 import msgspec
 
 from keeper.domain.errors import Inconsistent, Unavailable
+from keeper.domain.state import Overlay
+from keeper.node import wire
 from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Reply, Request
 from keeper.node.spellings import is_unknown_state
@@ -50,3 +52,13 @@ def refusal(error: RpcError) -> Inconsistent | Unavailable:
     if is_unknown_state(error):
         return Inconsistent(f"the node does not know that state: {error}")
     return Unavailable(str(error))
+
+
+def state_diff(at: Overlay) -> dict[str, dict[str, dict[str, str]]]:
+    """Return an overlay as the overrides that ``eth_call`` and ``eth_simulateV1`` take."""
+    return {
+        wire.hex_data(contract): {
+            "stateDiff": {wire.hex_data(slot): wire.hex_data(word) for slot, word in words.items()}
+        }
+        for contract, words in at.storage.items()
+    }

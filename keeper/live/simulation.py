@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from keeper.domain.address import Hash32
 from keeper.domain.errors import Unavailable
-from keeper.live.part import Absorbed, result
+from keeper.domain.state import Overlay, StateRef
+from keeper.live.part import Absorbed, result, state_diff
 from keeper.node import wire
 from keeper.node.endpoint import Reply, Request
 from keeper.query import Simulate, Simulated
@@ -47,16 +47,18 @@ class Simulation:
     """One `Simulate`, in one request."""
 
     ask: Simulate
-    at: Hash32
+    at: StateRef
 
     def requests(self) -> Sequence[Request]:
         """Return the one request."""
         block = self.ask.block
-        overrides: dict[str, dict[str, str]] = {}
+        overrides: dict[str, dict[str, Any]] = {}
+        if isinstance(self.at, Overlay):
+            overrides.update(state_diff(self.at))
         transactions: list[dict[str, str]] = []
         for call in self.ask.calls:
             sender = wire.hex_data(call.sender)
-            overrides[sender] = {"balance": hex(_PURSE_WEI)}
+            overrides[sender] = {**overrides.get(sender, {}), "balance": hex(_PURSE_WEI)}
             transactions.append(
                 {
                     "from": sender,
@@ -76,7 +78,7 @@ class Simulation:
         }
         blocks = [{"blockOverrides": context, "stateOverrides": overrides, "calls": transactions}]
         payload = {"blockStateCalls": blocks, "validation": True}
-        return [Request("eth_simulateV1", (payload, wire.pinned(self.at)))]
+        return [Request("eth_simulateV1", (payload, wire.pinned(self.at.hash)))]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
         """Return what became of each transaction."""

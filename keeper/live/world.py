@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from typing import assert_never
 
-from keeper.domain.address import Hash32
 from keeper.domain.errors import Invariant
 from keeper.domain.head import Head
 from keeper.domain.secret import Secret
@@ -110,14 +109,12 @@ class LiveWorld:
         pinned = [ask for ask in asks if not isinstance(ask, LogRange)] if ranges else asks
         answers: dict[Ask, Answer] = {}
         if pinned:
-            answers.update(
-                await self._endpoints.read(lambda endpoint: self._at_one(endpoint, pinned, at.hash))
-            )
+            answers.update(await self._endpoints.read(lambda endpoint: self._at_one(endpoint, pinned, at)))
         for ask in ranges:
             answers[ask] = await log_range(self._endpoints, self._width, ask, at.hash)
         return tuple([answers[ask] for ask in asks])
 
-    async def _at_one(self, endpoint: Endpoint, asks: Sequence[Ask], at: Hash32) -> dict[Ask, Answer]:
+    async def _at_one(self, endpoint: Endpoint, asks: Sequence[Ask], at: StateRef) -> dict[Ask, Answer]:
         """Return the answers of one endpoint at one block: usually in one round."""
         answers: dict[Ask, Answer] = {}
         parts = self._parts(asks, at)
@@ -134,7 +131,7 @@ class LiveWorld:
             parts = more
         return answers
 
-    def _parts(self, asks: Sequence[Ask], at: Hash32) -> list[Part]:
+    def _parts(self, asks: Sequence[Ask], at: StateRef) -> list[Part]:
         calls: list[Call] = []
         logs: list[Logs] = []
         parts: list[Part] = []
@@ -145,7 +142,7 @@ class LiveWorld:
                 case Logs():
                     logs.append(ask)
                 case Account():
-                    parts.append(OneAccount(ask, at))
+                    parts.append(OneAccount(ask, at.hash))
                 case Simulate():
                     parts.append(Simulation(ask, at))
                 case LogRange():
@@ -153,5 +150,5 @@ class LiveWorld:
                 case _:
                     assert_never(ask)
         if logs:
-            parts.append(BlockLogs(tuple(logs), at))
+            parts.append(BlockLogs(tuple(logs), at.hash))
         return self._packing.parts(calls, at) + parts

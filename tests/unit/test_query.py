@@ -22,10 +22,12 @@ from keeper.query import (
     Simulate,
     Simulated,
     SimulatedCall,
+    Unanswered,
     accounts,
     attempt,
     both,
     gather,
+    log_range,
     logs,
     read,
     read_one,
@@ -149,3 +151,25 @@ def test_leaf__an_answer_of_another_kind__invariant() -> None:
         asyncio.run(run(chain(1), AT, Table({call(1): AccountState(0, 0, b"")})))
     with pytest.raises(Invariant):
         asyncio.run(run(accounts((target(1),)), AT, Table({Account(target(1)): b""})))
+
+
+def test_leaves__what_the_world_does_not_know__breaks_the_source_and_no_other() -> None:
+    call = Call(target(1), b"")
+    block = NextBlock(number=1, timestamp_s=1, base_fee_wei=0, coinbase=target(9))
+    leaves: list[Query[object]] = [
+        read_one(call, number),
+        attempt((call,), number),
+        logs((target(1),)),
+        log_range((target(1),), (), first=1, last=2),
+        accounts((target(1),)),
+        simulate((SimulatedCall(target(1), target(2), b""),), block),
+    ]
+    known = Call(target(2), b"")
+
+    class Ignorant:
+        async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+            return tuple(b"\x07" if ask == known else Unanswered("not on tape") for ask in asks)
+
+    *unknown, seven = asyncio.run(run(settle((*leaves, read_one(known, number))), AT, Ignorant()))
+    assert [str(why) for why in unknown if isinstance(why, Broken)] == ["not on tape"] * len(leaves)
+    assert seven == 7

@@ -11,6 +11,7 @@ from eth_abi.abi import encode as abi_encode
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Inconsistent, Unavailable
+from keeper.domain.state import Mined, Overlay
 from keeper.live.calls import Packing
 from keeper.live.multicall import MULTICALL3
 from keeper.live.part import Part
@@ -18,7 +19,7 @@ from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Reply, Request
 from keeper.query import Answer, Ask, Call, Reverted
 
-AT = Hash32(b"\x0a" * 32)
+AT = Mined(hash=Hash32(b"\x0a" * 32))
 
 
 def call(n: int) -> Call:
@@ -49,7 +50,7 @@ class Node:
 
     def reply(self, request: Request) -> tuple[Reply, int]:
         to, data = (bytes.fromhex(request.params[0][key][2:]) for key in ("to", "data"))
-        assert request.params[1] == {"blockHash": "0x" + AT.hex()}
+        assert request.params[1] == {"blockHash": "0x" + AT.hash.hex()}
         if to != MULTICALL3:
             return self._alone(Call(Address(to), data)), 1
         (entries,) = abi_decode(["(address,bool,bytes)[]"], data[4:])
@@ -191,3 +192,15 @@ def test_absorb__refused_for_another_reason__unavailable() -> None:
     (one,) = Packing().parts(CALLS[:1], AT)
     with pytest.raises(Unavailable, match="method not found"):
         one.absorb([RpcError("eth_call", code=-32601, message="method not found")])
+
+
+def test_requests__upon_an_overlay__its_words_override_the_blocks() -> None:
+    slot, word = Hash32(b"\x03" * 32), Hash32(b"\x04" * 32)
+    over = Overlay(base=AT, storage={Address(b"\x05" * 20): {slot: word}})
+    for calls in (CALLS[:1], CALLS[:2]):
+        (part,) = Packing().parts(calls, over)
+        (request,) = part.requests()
+        assert list(request.params[1:]) == [
+            {"blockHash": "0x" + AT.hash.hex()},
+            {"0x" + "05" * 20: {"stateDiff": {"0x" + "03" * 32: "0x" + "04" * 32}}},
+        ]

@@ -8,11 +8,12 @@ import pytest
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Inconsistent, Unavailable
 from keeper.domain.head import NextBlock
+from keeper.domain.state import Mined, Overlay
 from keeper.live.simulation import Simulation
 from keeper.node.blocking_rpc import RpcError
 from keeper.query import Simulate, Simulated, SimulatedCall
 
-AT = Hash32(b"\x0a" * 32)
+AT = Mined(hash=Hash32(b"\x0a" * 32))
 SENDER, TARGET = Address(b"\x01" * 20), Address(b"\x02" * 20)
 ASK = Simulate(
     calls=(SimulatedCall(SENDER, TARGET, b"\xaa"), SimulatedCall(SENDER, TARGET, b"\xbb")),
@@ -43,6 +44,18 @@ def test_requests__two_calls__in_the_next_block_at_its_base_fee() -> None:
     assert [one["input"] for one in block["calls"]] == ["0xaa", "0xbb"]
     assert {one["maxFeePerGas"] for one in block["calls"]} == {"0x7"}
     assert int(block["stateOverrides"]["0x" + "01" * 20]["balance"], 16) > 7 * 2**24 * 2
+
+
+def test_requests__upon_an_overlay__the_words_are_overridden_and_the_sender_is_rich() -> None:
+    slot, word = Hash32(b"\x03" * 32), Hash32(b"\x04" * 32)
+    over = Overlay(base=AT, storage={TARGET: {slot: word}, SENDER: {slot: word}})
+    (request,) = Simulation(ASK, over).requests()
+    asked, at = request.params
+    overrides = asked["blockStateCalls"][0]["stateOverrides"]
+    words = {"0x" + "03" * 32: "0x" + "04" * 32}
+    assert at == {"blockHash": "0x" + "0a" * 32}
+    assert overrides["0x" + "02" * 20] == {"stateDiff": words}
+    assert overrides["0x" + "01" * 20]["stateDiff"] == words and "balance" in overrides["0x" + "01" * 20]
 
 
 def test_absorb__succeeded_and_reverted__each_its_own() -> None:

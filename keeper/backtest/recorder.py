@@ -1,0 +1,106 @@
+"""A World that keeps on tape whatever another one answers, and what the keeper made of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+
+from keeper.backtest.codec import encode_answer, encode_ask, encode_head
+from keeper.backtest.state import state_key
+from keeper.backtest.tape import Answered, Decision, Fact, Failed, Heard, TapeWriter
+from keeper.domain.errors import Inconsistent, KeeperError, Unavailable
+from keeper.domain.events import Concluded, Degraded, Event, Left, Planned, Sent
+from keeper.domain.head import Head
+from keeper.domain.state import StateRef
+from keeper.ports import NewHead, Signal, World
+from keeper.query import Answer, Ask, Unanswered
+from keeper.render.as_json import as_json
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """A :class:`keeper.ports.World` around another. It hears events too, as a listener.
+
+    A tape that can't be written any more is left as it is, and said so once: nothing else suffers.
+    """
+
+    def __init__(self, world: World, tape: TapeWriter) -> None:
+        self._world = world
+        self._tape = tape
+        self._writing = True
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        """Yield what the world tells, having kept its heads."""
+        async for signal in self._world.signals():
+            if isinstance(signal, NewHead):
+                self.head(signal.head, seen_at_s=signal.seen_at_s)
+            yield signal
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        """Return what the world answers, having kept it; failures are kept as well."""
+        try:
+            answers = await self._world.answer(asks, at)
+        except (Unavailable, Inconsistent) as error:
+            self._write(partial(self._failed, asks, at, error))
+            raise
+        self._write(lambda: self._answered(asks, answers, at))
+        return answers
+
+    def head(self, head: Head, *, seen_at_s: float, first: bool = False) -> None:
+        """Keep that a head was heard of; the `first` is the one that everything was read at."""
+
+        def write() -> None:
+            (place,) = self._tape.places(encode_head(head))
+            self._tape.add(Heard(head=place, seen_at_s=seen_at_s, number=head.number, first=first))
+
+        self._write(write)
+
+    def fact(self, question: bytes, answer: bytes) -> None:
+        """Keep something of the past that is no World's answer."""
+
+        def write() -> None:
+            asked, said = self._tape.places(question, answer)
+            self._tape.add(Fact(question=asked, answer=said))
+
+        self._write(write)
+
+    def __call__(self, event: Event) -> None:
+        """Keep what was decided, beside what led to it."""
+        match event:
+            case Planned() | Left() | Sent() | Concluded() | Degraded():
+                told = json.dumps({type(event).__name__.lower(): as_json(event)}, separators=(",", ":"))
+                self._write(lambda: self._tape.add(Decision(told=told)))
+            case _:
+                pass
+
+    def close(self) -> None:
+        """End the tape."""
+        self._write(self._tape.close)
+
+    def _answered(self, asks: Sequence[Ask], answers: Sequence[Answer], at: StateRef) -> None:
+        known = [(a, b) for a, b in zip(asks, answers, strict=True) if not isinstance(b, Unanswered)]
+        self._tape.add(
+            Answered(
+                at=state_key(at),
+                asks=self._tape.places(*(encode_ask(ask) for ask, _ in known)),
+                answers=self._tape.places(*(encode_answer(answer) for _, answer in known)),
+            )
+        )
+
+    def _failed(self, asks: Sequence[Ask], at: StateRef, error: KeeperError) -> None:
+        places = self._tape.places(*(encode_ask(ask) for ask in asks))
+        self._tape.add(
+            Failed(at=state_key(at), asks=places, error=type(error).__name__.lower(), why=str(error))
+        )
+
+    def _write(self, job: Callable[[], None]) -> None:
+        if not self._writing:
+            return
+        try:
+            job()
+        except Unavailable as error:
+            self._writing = False
+            _log.warning("recording ends: %s", error)

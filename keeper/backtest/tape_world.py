@@ -1,0 +1,142 @@
+"""The World of a tape: it answers what was answered then, and says what it does not know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, assert_never
+
+from keeper.backtest.codec import decode_answer, decode_head, encode_ask
+from keeper.backtest.state import state_key
+from keeper.backtest.tape import (
+    Answered,
+    Contents,
+    Damaged,
+    Decision,
+    End,
+    Fact,
+    Failed,
+    Heard,
+    Opening,
+    read,
+)
+from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
+from keeper.domain.head import Head
+from keeper.domain.state import StateRef
+from keeper.ports import NewHead, Signal
+from keeper.query import Answer, Ask, Unanswered
+
+
+@dataclass(slots=True)
+class Tape:
+    """A tape in memory. Contents stay as they are until they are asked for."""
+
+    path: Path
+    chain_id: int
+    heads: list[NewHead] = field(default_factory=list)
+    """As they were heard of; the first is the one that everything was read at."""
+    decisions: list[tuple[int, str]] = field(default_factory=list)
+    """What was decided then, as JSON, each with the number of the head it was decided upon."""
+    _bodies: list[bytes] = field(default_factory=list)
+    _answers: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    _failures: dict[tuple[bytes, bytes], Failed] = field(default_factory=dict)
+    _facts: dict[bytes, int] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path, *, last: int | None = None) -> Self:
+        """Return the tape, or as much of it as tells of blocks up to `last`.
+
+        Raises ConfigError where it is no tape, or damaged before that: then it says how far it is whole.
+        """
+        tape = cls(path=path, chain_id=0)
+        try:
+            for frame in read(path):
+                if last is not None and isinstance(frame, Heard) and frame.number > last:
+                    break
+                tape._take(frame)
+        except (Damaged, IndexError, ValueError) as damage:
+            # the last head that was heard of may lack its answers
+            whole = [heard.head.number for heard in tape.heads[:-1]]
+            if last is None or not whole or whole[-1] < last:
+                raise ConfigError(tape._damaged(str(damage), whole)) from None
+        if not tape.heads:
+            raise ConfigError(f"{path}: holds no head: its keeper was stopped before it had read one")
+        return tape
+
+    def answer(self, ask: Ask, at: bytes) -> Answer:
+        """Return what was answered then, Unanswered where nothing was.
+
+        Raises Unavailable or Inconsistent where that is how it went.
+        """
+        key = (at, encode_ask(ask))
+        if (place := self._answers.get(key)) is not None:
+            return decode_answer(self._bodies[place])
+        if (failed := self._failures.get(key)) is not None:
+            raise (Inconsistent if failed.error == "inconsistent" else Unavailable)(failed.why)
+        return Unanswered(f"the tape has no answer to a {type(ask).__name__} at 0x{at[:4].hex()}…")
+
+    def fact(self, question: bytes) -> bytes | None:
+        """Return what was so of the past, None where the tape does not tell."""
+        place = self._facts.get(question)
+        return None if place is None else self._bodies[place]
+
+    def _take(self, frame: Opening | Contents | Answered | Failed | Heard | Fact | Decision | End) -> None:
+        match frame:
+            case Opening(chain_id=chain_id):
+                self.chain_id = chain_id
+            case Contents(bodies=bodies):
+                self._bodies += bodies
+            case Answered(at=at, asks=asks, answers=answers):
+                for ask, answer in zip(asks, answers, strict=True):
+                    self._answers[at, self._bodies[ask]] = answer
+            case Failed(at=at, asks=asks):
+                for ask in asks:
+                    self._failures[at, self._bodies[ask]] = frame
+            case Heard(head=place, seen_at_s=seen_at_s):
+                self.heads.append(NewHead(head=decode_head(self._bodies[place]), seen_at_s=seen_at_s))
+            case Fact(question=question, answer=answer):
+                self._facts[self._bodies[question]] = answer
+            case Decision(told=told):
+                self.decisions.append((self.heads[-1].head.number if self.heads else 0, told))
+            case End():
+                pass
+            case _:
+                assert_never(frame)
+
+    def _damaged(self, how: str, whole: Sequence[int]) -> str:
+        if not whole:
+            return f"{self.path}: {how}, before its first block is whole: record it anew"
+        return (
+            f"{self.path}: {how}; it is whole for blocks {whole[0]} to {whole[-1]}: "
+            f"replay those with --to {whole[-1]}"
+        )
+
+
+class TapeWorld:
+    """A :class:`keeper.ports.World` that needs no endpoint. Its time is that of the heads it tells of."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.unanswered: Counter[str] = Counter()
+        """How many questions the tape had no answer to, by kind."""
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        """Yield the heads, as they were heard of, and end."""
+        for signal in self.tape.heads:
+            yield signal
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        """Return what was answered then. What was not is Unanswered, and counted."""
+        key = state_key(at)
+        answers = tuple(self.tape.answer(ask, key) for ask in asks)
+        for ask, answer in zip(asks, answers, strict=True):
+            if isinstance(answer, Unanswered):
+                self.unanswered[type(ask).__name__] += 1
+        return answers
+
+    @property
+    def first(self) -> Head:
+        """Return the head that everything was read at."""
+        return self.tape.heads[0].head
