@@ -38,7 +38,7 @@ from keeper.ports import AnyProtocol, FlashSource, Journal, Landing, Venue
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
-from keeper.query import Call, SimulatedCall, read_one, run
+from keeper.query import Answering, Call, SimulatedCall, read_one, run
 from keeper.venues.uniswap_v2 import UniswapV2
 from keeper.venues.uniswap_v3 import PANCAKE, SLIPSTREAM, SUSHI, UNISWAP, UniswapV3
 from keeper.venues.wrappers import Erc20Wrappers, Erc4626, WstEth
@@ -111,45 +111,66 @@ async def reach(settings: Settings) -> AsyncIterator[Reached]:
 async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
     """Yield the keeper that the settings describe, on the chain that the endpoints are on."""
     async with reach(settings) as reached:
-        trading = settings.trading(reached.chain.chain_id)
-        venues = tuple(_venue(place, settings) for place in trading.venues)
-        books = tuple(
-            Book(
-                protocol(market, settings),
-                first_block=settings.start_block(market, reached.chain.chain_id),
-            )
-            for market in settings.markets
-        )
         head = await reached.endpoints.block("latest")
-        acting = await _acting(settings, reached, head, trading)
-        lenders = tuple(_lender(place, settings, trading, acting) for place in trading.lenders)
+        rooms = await furnish(settings, reached.chain, reached.world, head)
         yield Assembled(
             settings=settings,
             chain=reached.chain,
-            trading=trading,
+            trading=rooms.trading,
             endpoints=reached.endpoints,
             world=reached.world,
-            watcher=Watcher(
-                books=books,
-                # whatever is seized ends as wrapped native, which no market need list
-                depths=tuple(
-                    Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native))
-                    for venue in venues
-                ),
+            watcher=rooms.watcher,
+            planner=rooms.planner,
+            preamble=rooms.preamble,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What watches and what decides, on whichever World."""
+
+    trading: Trading
+    watcher: Watcher
+    planner: Planner
+    preamble: tuple[SimulatedCall, ...]
+
+
+async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head) -> Rooms:
+    """Return the rooms that the settings describe, with the executor as it is at `head`."""
+    trading = settings.trading(chain.chain_id)
+    venues = tuple(_venue(place, settings) for place in trading.venues)
+    books = tuple(
+        Book(
+            protocol(market, settings),
+            first_block=settings.start_block(market, chain.chain_id),
+        )
+        for market in settings.markets
+    )
+    acting = await _acting(settings, chain, world, head, trading)
+    lenders = tuple(_lender(place, settings, trading, acting) for place in trading.lenders)
+    return Rooms(
+        trading=trading,
+        watcher=Watcher(
+            books=books,
+            # whatever is seized ends as wrapped native, which no market need list
+            depths=tuple(
+                Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native))
+                for venue in venues
+            ),
+            lenders=lenders,
+        ),
+        planner=Planner(
+            desk=Desk(
+                operator=acting.operator,
+                executor=acting.executor,
+                wrapped_native=trading.wrapped_native,
+                venues=venues,
                 lenders=lenders,
             ),
-            planner=Planner(
-                desk=Desk(
-                    operator=acting.operator,
-                    executor=acting.executor,
-                    wrapped_native=trading.wrapped_native,
-                    venues=venues,
-                    lenders=lenders,
-                ),
-                options=settings.planner_options(trading),
-            ),
-            preamble=acting.preamble,
-        )
+            options=settings.planner_options(trading),
+        ),
+        preamble=acting.preamble,
+    )
 
 
 _PROTOCOLS: dict[str, Callable[[Address, Settings], AnyProtocol]] = {
@@ -223,7 +244,9 @@ def signing_key(settings: Settings) -> SigningKey | None:
             return None
 
 
-async def _acting(settings: Settings, reached: Reached, head: Head, trading: Trading) -> StandIn:
+async def _acting(
+    settings: Settings, chain: Chain, world: Answering, head: Head, trading: Trading
+) -> StandIn:
     """Return through which executor, and as whom, plans are made and simulated.
 
     The operator is whom the executor itself names. Where none is configured, one is deployed within each
@@ -235,13 +258,13 @@ async def _acting(settings: Settings, reached: Reached, head: Head, trading: Tra
         operator = await run(
             read_one(Call(settings.executor, _OPERATOR.encode()), lambda data: Address(data[12:32])),
             Mined(hash=head.hash),
-            reached.world,
+            world,
         )
     except Broken:
         operator = Address(b"")
     if len(operator) != 20:
         raise ConfigError(
-            f"KEEPER_EXECUTOR: {checksum(settings.executor)} is no executor on {reached.chain.name}; "
+            f"KEEPER_EXECUTOR: {checksum(settings.executor)} is no executor on {chain.name}; "
             "`keeper deploy` deploys one"
         )
     return StandIn(operator=operator, executor=settings.executor, preamble=())

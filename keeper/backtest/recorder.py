@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from keeper.backtest.codec import encode_answer, encode_ask, encode_head
+from keeper.backtest.past import Headers, Past, Question, decode_headers, encode, one_header
 from keeper.backtest.state import state_key
 from keeper.backtest.tape import Answered, Decision, Fact, Failed, Heard, TapeWriter
 from keeper.domain.errors import Inconsistent, KeeperError, Unavailable
@@ -27,8 +28,10 @@ class Recorder:
     A tape that can't be written any more is left as it is, and said so once: nothing else suffers.
     """
 
-    def __init__(self, world: World, tape: TapeWriter) -> None:
+    def __init__(self, world: World, tape: TapeWriter, *, past: Past | None = None) -> None:
+        """`past` is kept as well, where there is one: then this is one too."""
         self._world = world
+        self._past = past
         self._tape = tape
         self._writing = True
 
@@ -49,21 +52,23 @@ class Recorder:
         self._write(lambda: self._answered(asks, answers, at))
         return answers
 
+    async def ask(self, question: Question) -> bytes:
+        """Return what is so of the past, having kept it."""
+        assert self._past is not None
+        answer = await self._past.ask(question)
+        if isinstance(question, Headers):  # one by one: a replay may ask for other ranges
+            for head in decode_headers(answer):
+                self._write(partial(self._fact, encode(one_header(head.number)), encode((head,))))
+        else:
+            self._write(partial(self._fact, encode(question), answer))
+        return answer
+
     def head(self, head: Head, *, seen_at_s: float, first: bool = False) -> None:
         """Keep that a head was heard of; the `first` is the one that everything was read at."""
 
         def write() -> None:
             (place,) = self._tape.places(encode_head(head))
             self._tape.add(Heard(head=place, seen_at_s=seen_at_s, number=head.number, first=first))
-
-        self._write(write)
-
-    def fact(self, question: bytes, answer: bytes) -> None:
-        """Keep something of the past that is no World's answer."""
-
-        def write() -> None:
-            asked, said = self._tape.places(question, answer)
-            self._tape.add(Fact(question=asked, answer=said))
 
         self._write(write)
 
@@ -79,6 +84,10 @@ class Recorder:
     def close(self) -> None:
         """End the tape."""
         self._write(self._tape.close)
+
+    def _fact(self, question: bytes, answer: bytes) -> None:
+        asked, said = self._tape.places(question, answer)
+        self._tape.add(Fact(question=asked, answer=said))
 
     def _answered(self, asks: Sequence[Ask], answers: Sequence[Answer], at: StateRef) -> None:
         known = [(a, b) for a, b in zip(asks, answers, strict=True) if not isinstance(b, Unanswered)]

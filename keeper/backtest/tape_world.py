@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, assert_never
 
-from keeper.backtest.codec import decode_answer, decode_head, encode_ask
+from keeper.backtest.codec import decode_answer, decode_ask, decode_head, encode_ask
+from keeper.backtest.past import (
+    Execute,
+    Headers,
+    Question,
+    ReadBy,
+    Transactions,
+    Words,
+    decode_headers,
+    encode,
+    one_header,
+)
 from keeper.backtest.state import state_key
 from keeper.backtest.tape import (
     Answered,
@@ -26,7 +37,9 @@ from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.state import StateRef
 from keeper.ports import NewHead, Signal
-from keeper.query import Answer, Ask, Unanswered
+from keeper.query import Answer, Ask, Log, LogRange, Unanswered
+
+_LOG_RANGE = encode_ask(LogRange((), (), 0, 0))[:1]
 
 
 @dataclass(slots=True)
@@ -43,6 +56,7 @@ class Tape:
     _answers: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
     _failures: dict[tuple[bytes, bytes], Failed] = field(default_factory=dict)
     _facts: dict[bytes, int] = field(default_factory=dict)
+    _ranges: dict[LogRange, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, *, last: int | None = None) -> Self:
@@ -73,9 +87,21 @@ class Tape:
         key = (at, encode_ask(ask))
         if (place := self._answers.get(key)) is not None:
             return decode_answer(self._bodies[place])
+        if isinstance(ask, LogRange) and (logs := self._within(ask)) is not None:
+            return logs
         if (failed := self._failures.get(key)) is not None:
             raise (Inconsistent if failed.error == "inconsistent" else Unavailable)(failed.why)
         return Unanswered(f"the tape has no answer to a {type(ask).__name__} at 0x{at[:4].hex()}…")
+
+    def _within(self, ask: LogRange) -> tuple[Log, ...] | None:
+        """Return a range's logs out of those of a wider one, None where there is none."""
+        for wider, place in self._ranges.items():
+            if wider[:2] == ask[:2] and wider.first <= ask.first and ask.last <= wider.last:
+                answer = decode_answer(self._bodies[place])
+                assert isinstance(answer, tuple)
+                logs = (log for log in answer if isinstance(log, Log))
+                return tuple(log for log in logs if ask.first <= log.block_number <= ask.last)
+        return None
 
     def fact(self, question: bytes) -> bytes | None:
         """Return what was so of the past, None where the tape does not tell."""
@@ -91,6 +117,10 @@ class Tape:
             case Answered(at=at, asks=asks, answers=answers):
                 for ask, answer in zip(asks, answers, strict=True):
                     self._answers[at, self._bodies[ask]] = answer
+                    if self._bodies[ask][:1] == _LOG_RANGE:
+                        known = decode_ask(self._bodies[ask])
+                        assert isinstance(known, LogRange)
+                        self._ranges[known] = answer
             case Failed(at=at, asks=asks):
                 for ask in asks:
                     self._failures[at, self._bodies[ask]] = frame
@@ -136,7 +166,31 @@ class TapeWorld:
                 self.unanswered[type(ask).__name__] += 1
         return answers
 
+    async def ask(self, question: Question) -> bytes:
+        """Return what was so of the past. Raises Unavailable, and counts it, where the tape does not tell."""
+        if isinstance(question, Headers):
+            numbers = range(question.first, question.last + 1)
+            one_by_one = (decode_headers(self._fact(one_header(number))) for number in numbers)
+            return encode([head for heads in one_by_one for head in heads])
+        return self._fact(question)
+
+    def _fact(self, question: Question) -> bytes:
+        answer = self.tape.fact(encode(question))
+        if answer is None:
+            self.unanswered[type(question).__name__] += 1
+            raise Unavailable(f"the tape has no answer to {_KINDS[type(question)]}")
+        return answer
+
     @property
     def first(self) -> Head:
         """Return the head that everything was read at."""
         return self.tape.heads[0].head
+
+
+_KINDS: dict[type, str] = {
+    Headers: "which blocks there were",
+    Transactions: "what was in a block",
+    Words: "what stood in some slots",
+    ReadBy: "what some calls read",
+    Execute: "what would have become of a transaction",
+}

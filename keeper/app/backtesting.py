@@ -1,0 +1,194 @@
+"""`keeper backtest`: the rooms over past blocks, from an archive endpoint or a tape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from keeper import __version__
+from keeper.app.build import furnish, reach
+from keeper.backtest import past
+from keeper.backtest.archive import Archive
+from keeper.backtest.inclusion import Model
+from keeper.backtest.journal import LinesJournal
+from keeper.backtest.landing import PastLanding
+from keeper.backtest.ledger import Ledger
+from keeper.backtest.overlay import Carried
+from keeper.backtest.passing import Ears, Pass
+from keeper.backtest.past import Past
+from keeper.backtest.recorder import Recorder
+from keeper.backtest.score import Score, score
+from keeper.backtest.tape import TapeWriter
+from keeper.backtest.tape_world import Tape, TapeWorld
+from keeper.backtest.world import PastWorld
+from keeper.chains import Chain
+from keeper.config import Settings
+from keeper.domain.errors import ConfigError
+from keeper.domain.events import Event, Listener
+from keeper.domain.head import Head
+from keeper.domain.state import Mined
+from keeper.engine import Engine, Pace
+from keeper.ports import World
+from keeper.query import accounts, run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the past comes from."""
+
+    chain: Chain
+    world: World
+    past: Past
+    unanswered: Callable[[], dict[str, int]]
+    heard: Callable[[Head], None] = lambda head: None
+    """Is told of each head before it is dealt with."""
+    listen: Listener = lambda event: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """One backtest, done."""
+
+    ledger: Ledger
+    score: Score
+    journal: tuple[str, ...]
+    seconds: float
+    """How long it took. No part of what is told of the past: a replay is the same in all but this."""
+
+
+@asynccontextmanager
+async def source(
+    settings: Settings, *, tape: Path | None, record: Path | None, last: int | None
+) -> AsyncIterator[Source]:
+    """Yield the past: of a tape, up to the block `last`, or of the configured endpoints.
+
+    Raises ConfigError where there is neither, or the tape is damaged.
+    """
+    if tape is not None:
+        told = Tape.load(tape, last=last)
+        world = TapeWorld(told)
+        yield Source(
+            chain=settings.chain(told.chain_id),
+            world=world,
+            past=world,
+            unanswered=lambda: dict(world.unanswered),
+        )
+        return
+    async with AsyncExitStack() as stack:
+        reached = await stack.enter_async_context(reach(settings))
+        url = next(one.url for one in settings.rpc_urls if not one.is_socket)
+        chain_id = reached.chain.chain_id
+        archive = await stack.enter_async_context(Archive(reached.endpoints, url=url, chain_id=chain_id))
+        if record is None:
+            yield Source(chain=reached.chain, world=reached.world, past=archive, unanswered=dict)
+            return
+        writer = TapeWriter(record, chain_id=chain_id, written_by=f"keeper {__version__}")
+        recorder = Recorder(reached.world, writer, past=archive)
+        stack.callback(recorder.close)
+        yield Source(
+            chain=reached.chain,
+            world=recorder,
+            past=recorder,
+            unanswered=dict,
+            heard=lambda head: recorder.head(head, seen_at_s=head.timestamp_s),
+            listen=recorder,
+        )
+
+
+async def backtest(
+    settings: Settings,
+    *,
+    first: int,
+    last: int,
+    model: Model,
+    tape: Path | None = None,
+    record: Path | None = None,
+    tell: Callable[[Ledger], None] = lambda ledger: None,
+    listener: Listener = lambda event: None,
+) -> Backtest:
+    """Return what the keeper would have done over the blocks `first` to `last`.
+
+    Raises ConfigError where the range or the source is none, Unavailable where the past can't be had.
+    """
+    if last <= first:
+        raise ConfigError(f"--to: {last} does not come after --from {first}")
+    async with source(settings, tape=tape, record=record, last=last) as given:
+        return await over(settings, given, first, last, model=model, tell=tell, listener=listener)
+
+
+async def over(
+    settings: Settings,
+    given: Source,
+    first: int,
+    last: int,
+    *,
+    model: Model,
+    tell: Callable[[Ledger], None] = lambda ledger: None,
+    listener: Listener = lambda event: None,
+) -> Backtest:
+    """Return one pass, scored."""
+    began_s = time.monotonic()
+    (head,) = await past.headers(given.past, first, first)
+    rooms = await furnish(await _as_of(settings, given.world, head), given.chain, given.world, head)
+    desk, carried, journal, ears = rooms.planner.desk, Carried(), LinesJournal(), Ears()
+    world = PastWorld(given.world, given.past, carried, purse_of=desk.operator if rooms.preamble else None)
+    landing = PastLanding(
+        past=given.past,
+        carried=carried,
+        model=model,
+        journal=journal,
+        operator=desk.operator,
+        executor=desk.executor,
+        preamble=rooms.preamble,
+    )
+
+    def listen(event: Event) -> None:
+        ears(event)
+        given.listen(event)
+        listener(event)
+
+    engine = Engine(
+        world=world,
+        watcher=rooms.watcher,
+        planner=rooms.planner,
+        journal=journal,
+        landing=landing,
+        listen=listen,
+        clock=lambda: float(ears.head.timestamp_s if ears.head else 0),  # the past has no other time
+        pace=Pace(
+            block_time_s=given.chain.block_time_s,
+            deadline_s=settings.deadline_s,
+            max_head_age_s=settings.max_head_age_s,
+        ),
+        preamble=rooms.preamble,
+    )
+    one = Pass(
+        engine=engine,
+        ears=ears,
+        archive=given.world,
+        world=world,
+        past=given.past,
+        carried=carried,
+        landing=landing,
+        heard=given.heard,
+        watched=lambda: [(book.protocol, book.market) for book in rooms.watcher.books],
+    )
+    ledger = await one.over(first, last, tell=tell)
+    ledger.unanswered = given.unanswered()
+    return Backtest(
+        ledger=ledger,
+        score=score(ledger, model),
+        journal=tuple(journal.lines),
+        seconds=time.monotonic() - began_s,
+    )
+
+
+async def _as_of(settings: Settings, world: World, head: Head) -> Settings:
+    """Return the settings with an executor that is there at `head`, or none: then one stands in."""
+    if settings.executor is None:
+        return settings
+    (account,) = await run(accounts((settings.executor,)), Mined(hash=head.hash), world)
+    return settings if account.code else replace(settings, executor=None)

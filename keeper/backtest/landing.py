@@ -1,0 +1,216 @@
+"""Landing in the past: a plan goes into the block it would have reached; the EVM says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_utils.crypto import keccak
+
+from keeper import contracts
+from keeper.abi import interface
+from keeper.backtest import past
+from keeper.backtest.inclusion import Model, Place, place
+from keeper.backtest.overlay import Carried
+from keeper.backtest.past import Execute, Mined, Own, Past, Ran
+from keeper.domain.address import Address, Hash32
+from keeper.domain.events import Concluded
+from keeper.domain.head import Head
+from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
+from keeper.domain.submission import Expired, Included, Outcome, Reverted, SignedTransaction, Submission
+from keeper.ports import Journal
+from keeper.query import Log, SimulatedCall
+from keeper.submitter.earnings import earnings_wei
+
+
+@dataclass(slots=True, kw_only=True)
+class Flight:
+    """A plan that was sent, and what became of it."""
+
+    plan: Plan
+    submission: Submission
+    head: Head
+    """That it was decided upon."""
+    sent_at_s: float
+    """When it was with the builders."""
+    block: Head | None = None
+    """That it ran in."""
+    place: Place | None = None
+    ran: Ran | None = None
+    outcome: Outcome | None = None
+    differed: int = 0
+    """Transactions before it that did not end as they really had."""
+
+    @property
+    def position(self) -> PositionId:
+        """Return whose position it goes for."""
+        return PositionId(self.plan.draft.market, self.plan.draft.borrower)
+
+    @property
+    def bid_wei(self) -> int:
+        """Return what was paid above the planned fee, to come before others."""
+        if self.place is None or self.ran is None:
+            return 0
+        return self.ran.gas_used * (self.place.tip_wei - self.plan.fees.max_priority_fee_per_gas_wei)
+
+    @property
+    def realised_wei(self) -> int:
+        """Return what it brought after gas, before the bid: what the prediction is compared with."""
+        return 0 if self.outcome is None else self.outcome.realised_profit_wei + self.bid_wei
+
+
+class PastLanding:
+    """A :class:`keeper.ports.Landing` over blocks that are long mined. Sends nothing to anybody."""
+
+    def __init__(
+        self,
+        *,
+        past: Past,
+        carried: Carried,
+        model: Model,
+        journal: Journal,
+        operator: Address,
+        executor: Address,
+        preamble: Sequence[SimulatedCall],
+    ) -> None:
+        self._past = past
+        self._carried = carried
+        self._model = model
+        self._journal = journal
+        self._operator = operator
+        self._executor = executor
+        self._preamble = tuple((call.sender, call.to, call.data) for call in preamble)
+        self._executed = interface(contracts.executor().abi).event("Executed")
+        self._waiting: list[Flight] = []
+        self._landed: list[Flight] = []
+        self.flights: list[Flight] = []
+        """Everything that was ever sent, in order."""
+
+    # --- the port -------------------------------------------------------------------------------------------
+
+    def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
+        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
+        return {
+            (one.plan.draft.market, one.plan.draft.borrower): one.plan.draft.pools for one in self._waiting
+        }
+
+    async def submit(self, plan: Plan, head: Head) -> Submission:
+        """Journal the intent and put the plan on its way, for as long as the model's latency says."""
+        draft, nonce = plan.draft, len(self.flights)
+        hash_ = Hash32(keccak(draft.transaction.data + head.hash + nonce.to_bytes(8, "big")))
+        submission = Submission(
+            market=draft.market,
+            borrower=draft.borrower,
+            pools=draft.pools,
+            operator=self._operator,
+            nonce=nonce,
+            transaction=SignedTransaction(raw=b"", hash=hash_),  # nobody signs what nobody is sent
+            head_number=head.number,
+            head_hash=head.hash,
+            deadline_s=draft.deadline_s,
+            predicted_profit_wei=plan.waterfall.net_wei,
+        )
+        self._journal.intended(submission)
+        latency_s = self._model.drawn_s(head.hash, draft.borrower)
+        flight = Flight(plan=plan, submission=submission, head=head, sent_at_s=head.timestamp_s + latency_s)
+        self._waiting.append(flight)
+        self.flights.append(flight)
+        return submission
+
+    async def settle(self, head: Head) -> tuple[Concluded, ...]:
+        """Return what has come to its outcome by `head`, journalled."""
+        concluded = []
+        for flight in self._landed:
+            assert flight.outcome is not None
+            self._journal.concluded(flight.submission, flight.outcome)
+            concluded.append(Concluded(submission=flight.submission, outcome=flight.outcome))
+        self._landed = []
+        return tuple(concluded)
+
+    # --- a block passes -------------------------------------------------------------------------------------
+
+    def due(self, head: Head) -> tuple[Flight, ...]:
+        """Return what reaches this block, in the order it was sent."""
+        if not self._model.reaches(head.coinbase):
+            return ()
+        return tuple(
+            one
+            for one in self._waiting
+            if self._model.in_time(sent_at_s=one.sent_at_s, block_at_s=head.timestamp_s)
+        )
+
+    async def mine(
+        self, head: Head, parent: Head, block: Sequence[Mined], rivals: Mapping[PositionId, int]
+    ) -> tuple[Log, ...]:
+        """Run what is due in this block, at its places; carry what it wrote; return what it logged.
+
+        `rivals` are the indices of the first transactions that take the same positions.
+        """
+        due = self.due(head)
+        for flight in due:
+            flight.block = head
+            flight.place = self._place(flight, block, rivals.get(flight.position))
+            self._waiting.remove(flight)
+        ordered = sorted(due, key=lambda flight: _place(flight).index)
+        question = Execute(
+            number=head.number,
+            parent=parent.hash,
+            laid=self._carried.laid(),
+            preamble=self._preamble,
+            own=tuple(self._own(flight) for flight in ordered),
+        )
+        executed = await past.execute(self._past, question)
+        for flight, ran in zip(ordered, executed.ran, strict=True):
+            flight.ran, flight.differed = ran, executed.differed
+            flight.outcome = self._outcome(flight, ran, head)
+            if ran.succeeded:
+                self._carried.carry(ran.written)
+        self._landed += ordered
+        return tuple(log for flight in ordered if flight.ran for log in flight.ran.logs)
+
+    def _place(self, flight: Flight, block: Sequence[Mined], rival: int | None) -> Place:
+        plan = flight.plan
+        least_wei = plan.fees.max_priority_fee_per_gas_wei
+        most_wei = self._model.most_tip_wei(
+            profit_wei=plan.waterfall.net_wei, gas_used=plan.gas_used, least_tip_wei=least_wei
+        )
+        return place(block, rival=rival, least_tip_wei=least_wei, most_tip_wei=most_wei)
+
+    def _own(self, flight: Flight) -> Own:
+        transaction, where = flight.plan.draft.transaction, _place(flight)
+        return Own(
+            index=where.index,
+            sender=self._operator,
+            to=transaction.to,
+            data=transaction.data,
+            gas_limit=flight.plan.fees.gas_limit,
+            tip_wei=where.tip_wei,
+        )
+
+    def _outcome(self, flight: Flight, ran: Ran, head: Head) -> Outcome:
+        if ran.succeeded:
+            vault_profit_wei, tip_wei = earnings_wei(
+                ran.logs, executor=self._executor, executed=self._executed
+            )
+            return Included(
+                block_number=head.number,
+                block_hash=head.hash,
+                gas_used=ran.gas_used,
+                effective_gas_price_wei=ran.gas_price_wei,
+                vault_profit_wei=vault_profit_wei,
+                tip_wei=tip_wei,
+            )
+        if not self._model.reverts_land:
+            return Expired(head_number=head.number, why="it would have reverted, and the channel drops that")
+        return Reverted(
+            block_number=head.number,
+            block_hash=head.hash,
+            gas_used=ran.gas_used,
+            effective_gas_price_wei=ran.gas_price_wei,
+        )
+
+
+def _place(flight: Flight) -> Place:
+    assert flight.place is not None
+    return flight.place
