@@ -27,6 +27,7 @@ from keeper.domain.secret import Secret, redact
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from keeper.backtest.inclusion import Model
     from keeper.config import Settings
     from keeper.domain.address import Address
     from keeper.domain.events import Listener
@@ -161,6 +162,86 @@ def _check(arguments: argparse.Namespace, settings: Settings) -> int:
     return DONE if ok else FAILED
 
 
+def _backtest(arguments: argparse.Namespace) -> int:
+    from keeper.config import load
+
+    over = {"KEEPER_MARKETS": ",".join(arguments.market)} if arguments.market else {}
+    needs = ("KEEPER_MARKETS",) if arguments.tape else _MARKETS
+    settings = load(env_file=arguments.env_file, needs=needs, over=over)
+    return guarded(lambda: _backtested(arguments, settings), settings.secrets)
+
+
+def _backtested(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper.app import backtesting
+    from keeper.backtest.files import write
+    from keeper.backtest.view import as_line, summary_view
+
+    progress = _Progress()
+    done = asyncio.run(
+        backtesting.backtest(
+            settings,
+            first=arguments.first,
+            last=arguments.last,
+            model=_model(arguments),
+            tape=arguments.tape,
+            record=arguments.record,
+            tell=lambda ledger: progress.at(ledger.blocks, arguments.last - arguments.first + 1),
+        )
+    )
+    progress.end()
+    if arguments.out is not None:
+        write(done, arguments.out)
+    if arguments.json:
+        print(json.dumps(as_line(done)))
+    else:
+        _print(summary_view(done))
+        if arguments.out is not None:
+            print(f"{arguments.out / 'report.html'} has it all, with its tables beside it")
+    return DONE
+
+
+def _model(arguments: argparse.Namespace) -> Model:
+    """Return what is supposed of the way into a block. Raises ConfigError with every mistake."""
+    from keeper.backtest.inclusion import Model
+
+    mistakes = []
+    if arguments.latency < 0 or arguments.latency_spread < 0:
+        mistakes.append("--latency: expected seconds, 0 or more, and --latency-spread likewise")
+    if not 0 <= arguments.bid_bps <= 10_000:
+        mistakes.append(f"--bid-bps: {arguments.bid_bps} is no share: expected 0 to 10000")
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return Model(
+        latency_s=arguments.latency,
+        latency_spread=arguments.latency_spread,
+        bid_bps=arguments.bid_bps,
+        reverts_land=not arguments.private,
+        builders=frozenset(_address("--builder", one) for one in arguments.builder or ()),
+    )
+
+
+class _Progress:
+    """How far a long job is, on stderr where a person looks at it."""
+
+    def __init__(self) -> None:
+        self._began_s = self._told_s = time.monotonic()
+        self._shown = sys.stderr.isatty()
+
+    def at(self, done: int, of: int) -> None:
+        now_s = time.monotonic()
+        if not self._shown or now_s - self._told_s < 0.2:
+            return
+        self._told_s = now_s
+        rate = done / max(now_s - self._began_s, 1e-9)
+        left_s = (of - done) / max(rate, 1e-9)
+        sys.stderr.write(f"\r{done:,} of {of:,} blocks, {rate:,.0f} a second, {left_s:,.0f} s left\x1b[K")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+
+
 def _list_markets(arguments: argparse.Namespace) -> int:
     from keeper.domain.address import checksum
     from keeper.markets import directory
@@ -254,6 +335,15 @@ on. Any other is given by its address. Needs no configuration and reads none. Wi
 
 example: keeper markets --json"""
 
+_BACKTEST = """\
+Runs the very engine of `keeper run` over past blocks and tells what it would have caught, lost and declined,
+and why. Every liquidation that really happened is in exactly one class; each of the keeper's is executed by
+the EVM in its block, at its place, behind the transactions that really came before it. Reads alone: no key,
+no contract of yours. Needs an archive endpoint, or a tape of one.
+
+example: keeper backtest --from 24000000 --to 24007200 --out report
+needs:   KEEPER_RPC_URLS (or --tape), KEEPER_MARKETS (or --market)"""
+
 _DEMO = """\
 Starts a local chain that carries the real contracts of Aave V3.6 and Uniswap V3, lets the market crash, and
 shows the keeper liquidate against a rival, a sandwich and three attacks on its executor. Needs no
@@ -310,6 +400,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     deploy = add("deploy", configured(_deploy, needs=_CHAIN), "deploy your executor and your vault", _DEPLOY)
     check = add("check", configured(_check, needs=_CHAIN), "tell whether everything is in place", _CHECK)
+    backtest = add("backtest", _backtest, "tell what it would have earned on past blocks", _BACKTEST)
     markets = add("markets", _list_markets, "list the markets that are known by name", _MARKETS_LISTED)
     demo = add("demo", _demo, "see it all work on a chain of its own", _DEMO)
     devnet = add("devnet", _devnet, "start that chain alone, to point a keeper at", _DEVNET)
@@ -327,11 +418,12 @@ def _parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
         )
     demo.add_argument("--json", action="store_true", help="print its figures as one JSON line instead")
-    for reads_settings in (run, scan, plan, liquidate, deploy, check):
+    for reads_settings in (run, scan, plan, liquidate, deploy, check, backtest):
         reads_settings.add_argument(
             "--env-file", type=Path, metavar="PATH", help="read this file instead of ./.env"
         )
     _devnet_arguments(demo, devnet)
+    _backtest_arguments(backtest)
     return parser
 
 
@@ -349,6 +441,40 @@ def _devnet_arguments(demo: argparse.ArgumentParser, devnet: argparse.ArgumentPa
     devnet.add_argument(
         "--prices", type=Path, metavar="CSV", help="the path of prices, lines of time and price; else by seed"
     )
+
+
+def _backtest_arguments(backtest: argparse.ArgumentParser) -> None:
+    add = backtest.add_argument
+    add("--from", dest="first", type=int, required=True, metavar="BLOCK", help="everything is read after it")
+    add("--to", dest="last", type=int, required=True, metavar="BLOCK", help="the last block")
+    add("--market", action="append", metavar="NAME", help="instead of KEEPER_MARKETS; may be repeated")
+    add("--out", type=Path, metavar="DIR", help="write the report, its tables and the journal there")
+    add("--json", action="store_true", help="print one JSON line instead; amounts are decimal strings")
+    add("--tape", type=Path, metavar="FILE", help="replay what was recorded, with no endpoint")
+    add("--record", type=Path, metavar="FILE", help="record every answer, to be replayed")
+    add(
+        "--latency",
+        type=float,
+        default=0.5,
+        metavar="SECONDS",
+        help="median, from a block's time to the builders (default: 0.5)",
+    )
+    add(
+        "--latency-spread",
+        type=float,
+        default=0.5,
+        metavar="SIGMA",
+        help="of the latency's lognormal distribution (default: 0.5)",
+    )
+    add(
+        "--bid-bps",
+        type=int,
+        default=8_000,
+        metavar="BPS",
+        help="the most that is bid, of the profit after gas (default: 8000)",
+    )
+    add("--private", action="store_true", help="what would revert is dropped, and costs nothing")
+    add("--builder", action="append", metavar="ADDRESS", help="a reachable builder; may be repeated")
 
 
 def configured(

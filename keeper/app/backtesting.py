@@ -20,7 +20,8 @@ from keeper.backtest.overlay import Carried
 from keeper.backtest.passing import Ears, Pass
 from keeper.backtest.past import Past
 from keeper.backtest.recorder import Recorder
-from keeper.backtest.score import Score, score
+from keeper.backtest.result import Backtest
+from keeper.backtest.score import score
 from keeper.backtest.tape import TapeWriter
 from keeper.backtest.tape_world import Tape, TapeWorld
 from keeper.backtest.world import PastWorld
@@ -46,17 +47,6 @@ class Source:
     heard: Callable[[Head], None] = lambda head: None
     """Is told of each head before it is dealt with."""
     listen: Listener = lambda event: None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
-    """One backtest, done."""
-
-    ledger: Ledger
-    score: Score
-    journal: tuple[str, ...]
-    seconds: float
-    """How long it took. No part of what is told of the past: a replay is the same in all but this."""
 
 
 @asynccontextmanager
@@ -181,7 +171,13 @@ async def over(
     return Backtest(
         ledger=ledger,
         score=score(ledger, model),
+        model=model,
         journal=tuple(journal.lines),
+        symbols={
+            token.address: token.symbol
+            for book in rooms.watcher.books
+            for token in book.protocol.tokens(book.market)
+        },
         seconds=time.monotonic() - began_s,
     )
 

@@ -1,7 +1,7 @@
 """Inclusion: into which block a transaction of the keeper's would have come, where in it, and at what price.
 
 Pure. Every parameter is one of :class:`Model`, so that whoever reads a result sees what it supposes. Each of
-the keeper's transactions is placed by its own bid, as if each had a key of its own. Floats are about times
+the keeper's transactions is placed by its own bid, as if it had a key of its own. Floats are about times
 alone; what is paid is exact.
 """
 
@@ -30,7 +30,7 @@ class Model:
     """Sigma of the lognormal distribution of that time; 0 makes it always the median."""
     closes_before_s: float = 1.0
     """How long before its timestamp a block takes its last transaction."""
-    bid_bps: int = 5_000
+    bid_bps: int = 8_000
     """The most that is bid, as a share of the profit predicted after gas, in bps."""
     reverts_land: bool = True
     """The channel lets a transaction into a block that reverts there: a lost race costs its gas."""

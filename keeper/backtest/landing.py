@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_utils.crypto import keccak
 
@@ -39,6 +39,8 @@ class Flight:
     place: Place | None = None
     ran: Ran | None = None
     outcome: Outcome | None = None
+    untold: str = ""
+    """Why nobody knows what became of it, where nobody does."""
     differed: int = 0
     """Transactions before it that did not end as they really had."""
 
@@ -152,6 +154,7 @@ class PastLanding:
             flight.block = head
             flight.place = self._place(flight, block, rivals.get(flight.position))
             self._waiting.remove(flight)
+        self._keep_order(due)
         ordered = sorted(due, key=lambda flight: _place(flight).index)
         question = Execute(
             number=head.number,
@@ -169,13 +172,44 @@ class PastLanding:
         self._landed += ordered
         return tuple(log for flight in ordered if flight.ran for log in flight.ran.logs)
 
+    def lose(self, head: Head, why: str) -> None:
+        """Give up what is due in this block: what becomes of it is not told."""
+        for flight in self.due(head):
+            flight.block, flight.untold = head, why
+            flight.outcome = Expired(head_number=head.number, why=why)
+            self._waiting.remove(flight)
+            self._landed.append(flight)
+
     def _place(self, flight: Flight, block: Sequence[Mined], rival: int | None) -> Place:
+        least_wei = flight.plan.fees.max_priority_fee_per_gas_wei
+        return place(block, rival=rival, least_tip_wei=least_wei, most_tip_wei=self._most_tip_wei(flight))
+
+    def _most_tip_wei(self, flight: Flight) -> int:
         plan = flight.plan
-        least_wei = plan.fees.max_priority_fee_per_gas_wei
-        most_wei = self._model.most_tip_wei(
-            profit_wei=plan.waterfall.net_wei, gas_used=plan.gas_used, least_tip_wei=least_wei
+        return self._model.most_tip_wei(
+            profit_wei=plan.waterfall.net_wei,
+            gas_used=plan.gas_used,
+            least_tip_wei=plan.fees.max_priority_fee_per_gas_wei,
         )
-        return place(block, rival=rival, least_tip_wei=least_wei, most_tip_wei=most_wei)
+
+    def _keep_order(self, due: Sequence[Flight]) -> None:
+        """Have those that were planned upon the depth that others leave come behind them.
+
+        The one before offers as much as the one behind it, where it can afford that.
+        """
+        for at in range(len(due) - 2, -1, -1):
+            before, mine = due[at], _place(due[at])
+            for behind in due[at + 1 :]:
+                theirs = _place(behind)
+                if (
+                    behind.head == before.head
+                    and behind.plan.draft.pools & before.plan.draft.pools
+                    and theirs.index < mine.index
+                    and not mine.outbid
+                    and theirs.tip_wei <= self._most_tip_wei(before)
+                ):
+                    mine = replace(mine, index=theirs.index, tip_wei=max(mine.tip_wei, theirs.tip_wei))
+            before.place = mine
 
     def _own(self, flight: Flight) -> Own:
         transaction, where = flight.plan.draft.transaction, _place(flight)

@@ -10,9 +10,10 @@ from keeper.backtest.landing import PastLanding
 from keeper.backtest.ledger import Ending, Episode, Ledger, Sighting
 from keeper.backtest.observed import TOPICS, Observed, observed
 from keeper.backtest.overlay import Carried
-from keeper.backtest.past import Past
+from keeper.backtest.past import Past, Untold
 from keeper.backtest.world import PastWorld
 from keeper.domain.address import Address
+from keeper.domain.errors import Broken
 from keeper.domain.events import Degraded, Event, Left, Planned
 from keeper.domain.head import Head
 from keeper.domain.position import PositionId
@@ -113,22 +114,28 @@ class Pass:
     ) -> None:
         self._heard(head)
         own_logs: tuple[Log, ...] = ()
+        untold: list[str] = []
         due = self._landing.due(head)
-        if due and parent is not None:
-            own_logs = await self._mine(head, parent, ledger, liquidated)
-        elif liquidated:
-            ledger.mined[head.number] = await past.transactions(self._past, head)
+        try:
+            if due and parent is not None:
+                own_logs = await self._mine(head, parent, ledger, liquidated)
+            elif liquidated:
+                ledger.mined[head.number] = await past.transactions(self._past, head)
+        except Untold as error:
+            untold.append(str(error))
+            self._landing.lose(head, str(error))
         closed = frozenset(one.position.borrower for one in due if one.ran and one.ran.succeeded)
-        if len(self._carried):
+        try:
             await self._follow(head, liquidated)
+        except (Untold, Broken) as error:
+            untold.append(str(error))
         self._world.at(head, own_logs, closed)
         self._ears.begin(head)
         await self._engine.step(NewHead(head=head, seen_at_s=head.timestamp_s))
         ledger.blocks += 1
         ledger.times_s[head.number] = head.timestamp_s
-        if self._ears.degraded:
-            ledger.unread[head.number] = "; ".join(self._ears.degraded)
-            return
+        if untold or self._ears.degraded:
+            ledger.unread[head.number] = "; ".join((*untold, *self._ears.degraded))
         for position, sighting in self._ears.sighted.items():
             ledger.sightings.setdefault(position, []).append(sighting)
         ledger.episodes += self._ended(head, closed, liquidated)
@@ -147,6 +154,8 @@ class Pass:
 
     async def _follow(self, head: Head, liquidated: Sequence[Observed]) -> None:
         """Let go of what the real chain has written over."""
+        if not len(self._carried):
+            return
         told = await run(logs(sorted(self._carried.contracts)), Mined(hash=head.hash), self._archive)
         slots = self._carried.slots(
             emitters=frozenset(log.emitter for log in told),

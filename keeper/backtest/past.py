@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from keeper.domain.errors import Unavailable
 from keeper.domain.head import Head
 from keeper.query import Log
 
@@ -136,11 +137,15 @@ class Executed(msgspec.Struct, frozen=True):
 Question: TypeAlias = Headers | Transactions | Words | ReadBy | Execute
 
 
+class Untold(Unavailable):
+    """A record does not tell: asking again is of no use."""
+
+
 class Past(Protocol):
     """Whoever knows the past."""
 
     async def ask(self, question: Question) -> bytes:
-        """Return the answer, as `encode` makes it. Raises Unavailable where it can't be had."""
+        """Return the answer, as `encode` makes it. Raises Unavailable where it can't be had, or Untold."""
         ...
 
 

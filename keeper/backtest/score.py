@@ -15,6 +15,8 @@ from keeper.backtest.past import Mined
 from keeper.domain.declined import Reason
 from keeper.domain.submission import Included, Reverted
 
+_UNTOLD = Mined(hash=b"", sender=bytes(20), tip_wei=0, gas_used=0, succeeded=True)
+"""A winner of which a tape tells nothing."""
 _UNLUCKY = 0.9
 """Of all latencies, how many are shorter than the one that the low figure supposes."""
 
@@ -123,7 +125,8 @@ def score(ledger: Ledger, model: Model) -> Score:
 def verdict(one: Observed, ledger: Ledger) -> Verdict:
     """Return the class of one liquidation on chain."""
     number = one.block_number
-    winner = next(mined for mined in ledger.mined[number] if mined.hash == one.transaction)
+    found = (mined for mined in ledger.mined.get(number, ()) if mined.hash == one.transaction)
+    winner = next(found, _UNTOLD)
 
     def said(kind: Class, detail: str, **more: object) -> Verdict:
         return Verdict(observed=one, kind=kind, detail=detail, winner=winner, **more)  # type: ignore[arg-type]
@@ -131,6 +134,8 @@ def verdict(one: Observed, ledger: Ledger) -> Verdict:
     sighting = ledger.sighted(one.position, before=number)
     flight = _pursuit(one, ledger.flights, since=sighting.head_number if sighting else 0)
     if flight is not None:
+        if flight.untold:
+            return said(Class.UNKNOWN, flight.untold, flight=flight)
         block = flight.block.number if flight.block else None
         if block is None or block > number:
             late = (block or ledger.last.number + 1) - number

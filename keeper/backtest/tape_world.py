@@ -15,6 +15,7 @@ from keeper.backtest.past import (
     Question,
     ReadBy,
     Transactions,
+    Untold,
     Words,
     decode_headers,
     encode,
@@ -167,7 +168,7 @@ class TapeWorld:
         return answers
 
     async def ask(self, question: Question) -> bytes:
-        """Return what was so of the past. Raises Unavailable, and counts it, where the tape does not tell."""
+        """Return what was so of the past. Raises Untold, and counts it, where the tape does not tell."""
         if isinstance(question, Headers):
             numbers = range(question.first, question.last + 1)
             one_by_one = (decode_headers(self._fact(one_header(number))) for number in numbers)
@@ -178,7 +179,7 @@ class TapeWorld:
         answer = self.tape.fact(encode(question))
         if answer is None:
             self.unanswered[type(question).__name__] += 1
-            raise Unavailable(f"the tape has no answer to {_KINDS[type(question)]}")
+            raise Untold(f"the tape has no answer to {_KINDS[type(question)]}")
         return answer
 
     @property

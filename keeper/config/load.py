@@ -40,17 +40,20 @@ def load(
     environ: Mapping[str, str] | None = None,
     needs: Collection[str] = (),
     needs_to_send: Collection[str] = (),
+    over: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return the settings.
 
     `needs` are the variables that the command can't do without; `needs_to_send` those that it can't do
     without either where there is a key and it is no dry run.
+    `over` overrides both, variable by variable.
     `env_file` must be there if it is given; else ``.env`` is read where there is one. Raises ConfigError
     with every mistake, each beginning with its variable's name.
     """
     environ = os.environ if environ is None else environ
     file = _read(env_file)
-    texts = {**file.texts, **{name: text for name, text in environ.items() if name.startswith(PREFIX)}}
+    environment = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    texts = {**file.texts, **environment, **(over or {})}
     known = {each.name: (field, each) for field, each in variables(Settings).items()}
     mistakes = [*file.mistakes, *_unknown(texts, known)]
     values: dict[str, Any] = {}

@@ -1,0 +1,325 @@
+"""The report as one HTML file: opens offline, holds everything it shows, and nothing that is not of the past.
+
+The same backtest gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+
+from keeper.backtest import charts
+from keeper.backtest.charts import Mark
+from keeper.backtest.inclusion import Model
+from keeper.backtest.ledger import Ledger
+from keeper.backtest.score import Class, Score, Verdict
+from keeper.backtest.style import STYLE
+from keeper.backtest.summary import (
+    Summary,
+    advice,
+    earned,
+    largest_misses,
+    missed_wei,
+    shares_by_latency,
+    summary,
+)
+from keeper.domain.address import Address, checksum
+from keeper.domain.submission import Included
+
+_ETHER = 1e18
+_NET = "net, after outbidding every winner that was observed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    name: str
+    colour: str
+    means: str
+
+
+_KINDS: Mapping[Class, _Kind] = {
+    Class.CAUGHT: _Kind(name="caught before", colour="good", means="an earlier block"),
+    Class.SAME_BLOCK: _Kind(name="same block", colour="accent", means="ahead of the winner in its block"),
+    Class.LATE: _Kind(name="late", colour="warm", means="behind the winner for want of time"),
+    Class.OUTBID: _Kind(name="outbid", colour="hot", means="the winner offered more"),
+    Class.DECLINED: _Kind(name="declined", colour="cool", means="seen, and left on purpose"),
+    Class.NOT_SEEN: _Kind(name="not seen", colour="dim", means="trigger and liquidation in one block"),
+    Class.UNKNOWN: _Kind(name="unknown", colour="faint", means="the chain does not tell"),
+}
+
+
+def page(
+    ledger: Ledger, score: Score, model: Model, *, symbols: Mapping[Address, str], sections: str = ""
+) -> str:
+    """Return the report. `symbols` names tokens; `sections` is further HTML, put before the suppositions."""
+    figures = summary(ledger, score)
+    body = "".join(
+        (
+            _hero(figures, ledger),
+            _classes(figures, score),
+            '<div class="pair">',
+            _card(
+                "Profit over time",
+                "Cumulative net profit in ether: each liquidation won, after gas and after outbidding its "
+                "winner; each failure's gas. What only the keeper would have done is not in it.",
+                _profit(ledger, score),
+            ),
+            _card(
+                "What another latency would have won",
+                "Share of the chain's liquidations, if every decision took just that long, each for itself.",
+                _latency(ledger, score, model),
+            ),
+            "</div>",
+            _misses(score, symbols),
+            '<div class="pair">',
+            _card(
+                "Predicted against realised",
+                "In ether after gas, before the bid. Realised is what the EVM paid out in the block, at the "
+                "transaction's place, with all before it replayed.",
+                _predicted(score),
+            ),
+            _card(
+                "Profit against close factor",
+                "How much of the debt each closed, in percent, and what that brought, in ether.",
+                _close_factor(score),
+            ),
+            "</div>",
+            '<div class="pair">',
+            _card("Gas", "What each transaction used, by its place in the range.", _gas(ledger)),
+            _card(
+                "What it got away from",
+                "How stretches of unhealthy blocks ended, by whoever ended them.",
+                _endings(ledger, figures),
+            ),
+            "</div>",
+            sections,
+            _suppositions(model, figures),
+        )
+    )
+    title = f"keeper backtest, blocks {figures.first:,} to {figures.last:,}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+# --- the top ------------------------------------------------------------------------------------------------
+
+
+def _hero(figures: Summary, ledger: Ledger) -> str:
+    hours = (ledger.last.timestamp_s - ledger.first.timestamp_s) / 3600
+    span = f"{hours / 24:.1f} days" if hours > 48 else f"{hours:.1f} hours"
+    tiles = (
+        (f"{figures.won_share:.0%}", f"won of {figures.chain_liquidations} liquidations on chain"),
+        (_ether(figures.realised_profit_wei), "realised after gas, before bids"),
+        (_apart(figures), "realised from predicted"),
+        (str(figures.failed), "transactions that reverted"),
+        (str(figures.extra), f"extra, worth {_ether(figures.extra_profit_wei)}: in no headline"),
+    )
+    cells = "".join(f"<div><b>{told}</b><span>{escape(what)}</span></div>" for told, what in tiles)
+    return (
+        f'<header><p class="over">keeper backtest · blocks {figures.first:,} – {figures.last:,} · {span}</p>'
+        f"<h1>{_ether(figures.central_wei)}<small>{_NET}</small></h1>{_range(figures)}"
+        f'<div class="tiles">{cells}</div>'
+        "</header>"
+    )
+
+
+def _range(figures: Summary) -> str:
+    low, central, high = (wei / _ETHER for wei in (figures.low_wei, figures.central_wei, figures.high_wei))
+    first, last = min(low, 0.0), max(high, 0.0)
+    width = (last - first) or 1.0
+    at = [100 * (value - first) / width for value in (low, central, high)]
+    return (
+        '<div class="range"><div class="track">'
+        f'<i style="left:{at[0]:.1f}%;width:{max(at[2] - at[0], 0.4):.1f}%"></i>'
+        f'<b style="left:{at[1]:.1f}%"></b></div>'
+        f"<p><span>low {_ether(figures.low_wei)}</span><span>central {_ether(figures.central_wei)}</span>"
+        f"<span>high {_ether(figures.high_wei)}</span></p></div>"
+    )
+
+
+def _classes(figures: Summary, score: Score) -> str:
+    total = max(figures.chain_liquidations, 1)
+    bar, legend = [], []
+    for kind, told in _KINDS.items():
+        count = score.count(kind)
+        if count:
+            bar.append(
+                f'<i style="flex:{count};background:var(--{told.colour})" title="{told.name}: {count}"></i>'
+            )
+        legend.append(
+            f'<div class="{"" if count else "nil"}"><i style="background:var(--{told.colour})"></i>'
+            f"<b>{count}</b> {told.name}<span>{count / total:.0%} · {told.means}</span></div>"
+        )
+    reasons = ", ".join(f"{reason.value} {count}" for reason, count in sorted(score.reasons.items()))
+    told_reasons = f"<p class=note>Declined because: {escape(reasons)}.</p>" if reasons else ""
+    return _card(
+        "Every liquidation on chain, in one class each",
+        "",
+        f'<div class="bar">{"".join(bar)}</div><div class="legend">{"".join(legend)}</div>{told_reasons}',
+    )
+
+
+# --- charts -------------------------------------------------------------------------------------------------
+
+
+def _profit(ledger: Ledger, score: Score) -> str:
+    total, points = 0, []
+    for one in earned(ledger, score):
+        total += one.wei
+        colour = "hot" if one.wei < 0 else "good" if one.kind == Class.CAUGHT.value else "accent"
+        title = f"block {one.block_number}: {one.kind.replace('_', ' ')}, {_ether(one.wei)}"
+        points.append(Mark(x=one.block_number, y=total / _ETHER, colour=colour, title=title))
+    return charts.steps(points, x_name="block", y_name="ether")
+
+
+def _latency(ledger: Ledger, score: Score, model: Model) -> str:
+    columns = [
+        (
+            f"{one.latency_s:g}",
+            (
+                ("good", one.caught, f"{one.latency_s:g} s: {one.caught:.0%} in an earlier block"),
+                ("accent", one.same_block, f"{one.latency_s:g} s: {one.same_block:.0%} in the same block"),
+            ),
+        )
+        for one in shares_by_latency(ledger, score, model)
+    ]
+    return charts.stacked(columns, x_name="seconds", y_name="share won", most=1.0)
+
+
+def _predicted(score: Score) -> str:
+    points = [
+        Mark(
+            x=one.plan.waterfall.net_wei / _ETHER,
+            y=one.realised_wei / _ETHER,
+            title=f"{checksum(one.plan.draft.borrower)}: predicted {_ether(one.plan.waterfall.net_wei)}, "
+            f"realised {_ether(one.realised_wei)}",
+        )
+        for one in score.won
+    ]
+    return charts.scatter(points, x_name="predicted", y_name="realised", logarithmic=True, diagonal=True)
+
+
+def _close_factor(score: Score) -> str:
+    points = [
+        Mark(
+            x=one.plan.draft.close.close_factor_bps / 100,
+            y=one.realised_wei / _ETHER,
+            title=f"{one.plan.draft.close.repaid} for {one.plan.draft.close.seized}: "
+            f"{one.plan.draft.close.close_factor_bps / 100:g} % closed, {_ether(one.realised_wei)}",
+        )
+        for one in score.won
+        if one.realised_wei > 0
+    ]
+    return charts.scatter(points, x_name="percent of the debt", y_name="ether", logarithmic=False)
+
+
+def _gas(ledger: Ledger) -> str:
+    points = [
+        Mark(
+            x=flight.block.number,
+            y=flight.ran.gas_used / 1e3,
+            colour="accent" if isinstance(flight.outcome, Included) else "hot",
+            title=f"block {flight.block.number}: {flight.ran.gas_used:,} gas, "
+            f"{'included' if isinstance(flight.outcome, Included) else 'reverted'}",
+        )
+        for flight in ledger.flights
+        if flight.block is not None and flight.ran is not None
+    ]
+    return charts.scatter(points, x_name="block", y_name="thousand gas")
+
+
+def _endings(ledger: Ledger, figures: Summary) -> str:
+    told = {
+        "caught": ("the keeper closed it", "good"),
+        "liquidated": ("somebody else did", "hot"),
+        "repaid": ("the borrower repaid or topped up", "cool"),
+        "recovered": ("prices came back", "dim"),
+    }
+    counts = {name: sum(one.ending.value == name for one in ledger.episodes) for name in told}
+    most = max(counts.values(), default=1) or 1
+    rows = "".join(
+        f'<div class="row"><span>{why}</span><div><i style="width:{100 * counts[name] / most:.1f}%;'
+        f'background:var(--{colour})"></i></div><b>{counts[name]}</b></div>'
+        for name, (why, colour) in told.items()
+    )
+    return f'<div class="rows">{rows}</div>'
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+
+def _misses(score: Score, symbols: Mapping[Address, str]) -> str:
+    missed = largest_misses(score)
+    if not missed:
+        return _card("The largest misses", "", charts.empty("nothing was missed"))
+    rows = "".join(_miss(one, symbols) for one in missed)
+    return _card(
+        "The largest misses",
+        "By what the keeper had predicted of them, where it had a plan.",
+        "<table><tr><th>block</th><th>borrower</th><th>pair</th><th>class</th><th>why</th>"
+        f'<th class="r">predicted</th><th>what would have changed it</th></tr>{rows}</table>',
+    )
+
+
+def _miss(one: Verdict, symbols: Mapping[Address, str]) -> str:
+    told = _KINDS[one.kind]
+    seen = one.observed
+    pair = " → ".join(symbols.get(token, "?") for token in (seen.collateral, seen.debt) if token is not None)
+    borrower = checksum(seen.position.borrower)
+    predicted = _ether(missed_wei(one)) if one.flight else "–"
+    return (
+        f"<tr><td>{seen.block_number}</td>"
+        f"<td><code title={borrower}>{borrower[:8]}…{borrower[-4:]}</code></td>"
+        f"<td>{escape(pair) or '–'}</td>"
+        f'<td><i class="pip" style="background:var(--{told.colour})"></i>{told.name}</td>'
+        f'<td>{escape(one.detail)}</td><td class="r">{predicted}</td><td>{escape(advice(one))}</td></tr>'
+    )
+
+
+def _suppositions(model: Model, figures: Summary) -> str:
+    terms = "".join(f"<dt>{name}</dt><dd>{escape(said)}</dd>" for name, said in _supposed(model))
+    return _card(
+        "What is supposed",
+        "Change any of it on the command line and look again.",
+        f'<dl>{terms}</dl><p class="note">{figures.unanswered} questions without an answer. Low: every '
+        "liquidation costs all that may be bid, and those count alone that nine of ten latencies would have "
+        "won. Central: one wei a unit of gas more than its winner offered. High: what was caught in an "
+        "earlier block costs the planned fee.</p>",
+    )
+
+
+def _supposed(model: Model) -> Iterator[tuple[str, str]]:
+    yield (
+        "latency",
+        f"{model.latency_s:g} s in the median, spread {model.latency_spread:g} (lognormal): "
+        f"{model.quantile_s(0.1):.2f} to {model.quantile_s(0.9):.2f} s in eight of ten cases",
+    )
+    yield "a block closes", f"{model.closes_before_s:g} s before its timestamp"
+    yield "bid", f"up to {model.bid_bps / 100:g} % of the profit predicted after gas"
+    yield "channel", "a lost race costs its gas" if model.reverts_land else "what would revert is dropped"
+    yield (
+        "builders",
+        ", ".join(checksum(one) for one in sorted(model.builders)) if model.builders else "all reachable",
+    )
+
+
+def _card(title: str, about: str, inside: str) -> str:
+    told = f'<p class="about">{escape(about)}</p>' if about else ""
+    return f"<section><h2>{escape(title)}</h2>{told}{inside}</section>"
+
+
+def _ether(wei: int) -> str:
+    ether = wei / _ETHER
+    return f"{ether:,.2f} ETH" if abs(ether) >= 1 else f"{ether:,.4f} ETH"
+
+
+def _apart(figures: Summary) -> str:
+    if figures.predicted_profit_wei == 0:
+        return "–"
+    apart = (figures.realised_profit_wei / figures.predicted_profit_wei - 1) * 1e4
+    return f"{apart:+.2f} bp"

@@ -1,0 +1,25 @@
+"""One backtest, done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keeper.backtest.inclusion import Model
+from keeper.backtest.ledger import Ledger
+from keeper.backtest.score import Score
+from keeper.domain.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """What a pass over past blocks brought, and what was supposed."""
+
+    ledger: Ledger
+    score: Score
+    model: Model
+    journal: tuple[str, ...]
+    symbols: Mapping[Address, str]
+    """Names of the markets' tokens."""
+    seconds: float
+    """How long it took. No part of what is told of the past: a replay is the same in all but this."""

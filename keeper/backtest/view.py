@@ -1,0 +1,77 @@
+"""A backtest for a terminal, and as the one line that machines read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keeper.backtest.result import Backtest
+from keeper.backtest.score import Class
+from keeper.backtest.summary import summary
+from keeper.render.as_json import Json, as_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_MEANS = {
+    Class.CAUGHT: "in an earlier block",
+    Class.SAME_BLOCK: "ahead of the winner in its block",
+    Class.LATE: "behind the winner for want of time",
+    Class.OUTBID: "the winner offered more",
+    Class.DECLINED: "seen, and left",
+    Class.NOT_SEEN: "trigger and liquidation in one block",
+    Class.UNKNOWN: "the chain does not tell",
+}
+
+
+def as_line(done: Backtest) -> dict[str, Json]:
+    """Return the figures as what ``json.dumps`` takes; amounts are decimal strings."""
+    told = as_json(summary(done.ledger, done.score))
+    assert isinstance(told, dict)
+    return {**told, "seconds": round(done.seconds, 3)}
+
+
+def summary_view(done: Backtest) -> RenderableType:
+    """Return the figures for a person."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    figures = summary(done.ledger, done.score)
+    classes = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    classes.add_column(justify="right")
+    for kind in Class:
+        count = done.score.count(kind)
+        classes.add_row(
+            f"{count:,}", kind.value.replace("_", " "), Text(_MEANS[kind], style="dim"), style=_style(count)
+        )
+    reasons = ", ".join(f"{reason.value} {count}" for reason, count in sorted(done.score.reasons.items()))
+    lines: list[RenderableType] = [
+        Text(
+            f"{figures.blocks:,} blocks, {figures.chain_liquidations:,} liquidations on chain, "
+            f"{figures.won_share:.0%} of them won, in {done.seconds:.1f} s"
+        ),
+        classes,
+        *([Text(f"declined because: {reasons}")] if reasons else []),
+        Text(
+            f"net {_ether(figures.central_wei)} after outbidding the winners "
+            f"(low {_ether(figures.low_wei)}, high {_ether(figures.high_wei)})",
+            style="bold",
+        ),
+        Text(
+            f"predicted {_ether(figures.predicted_profit_wei)}, realised "
+            f"{_ether(figures.realised_profit_wei)} before bids; {figures.failed} reverted; "
+            f"{figures.repaid} borrowers got out alone"
+        ),
+        Text(f"apart from that: {figures.extra} extra, {_ether(figures.extra_profit_wei)}", style="dim"),
+    ]
+    if figures.unanswered:
+        lines.append(Text(f"{figures.unanswered} questions without an answer", style="bold"))
+    return Group(*lines)
+
+
+def _style(count: int) -> str:
+    return "" if count else "dim"
+
+
+def _ether(wei: int) -> str:
+    return f"{wei / 1e18:,.4f} ETH"

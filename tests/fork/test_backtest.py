@@ -1,0 +1,176 @@
+"""The backtest on a history: each event in one class, profits as predicted, a tape that gives it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+from keeper.app import backtesting
+from keeper.backtest.files import files
+from keeper.backtest.inclusion import Model
+from keeper.backtest.result import Backtest
+from keeper.backtest.score import WON, Class
+from keeper.backtest.summary import summary
+from keeper.backtest.tape_world import Tape
+from keeper.config import Settings, load
+from keeper.devnet.history import History, Plan, make
+from keeper.devnet.history.prices import from_seed
+from keeper.domain.submission import Included, Reverted
+
+BLOCKS, BORROWERS, SEED = 80, 48, 1
+FAST, SLOW = Model(latency_s=0.5), Model(latency_s=30.0, latency_spread=0.2)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A history, and what a backtest made of it, recorded."""
+
+    history: History
+    settings: Settings
+    done: Backtest
+    tape: Path
+
+
+@pytest.fixture(scope="module")
+def looked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looked]:
+    folder = tmp_path_factory.mktemp("backtest")
+    plan = Plan(blocks=BLOCKS, borrowers=BORROWERS, seed=SEED, prices=from_seed(SEED, steps=BLOCKS // 5))
+    with make(plan) as history:
+        empty = folder / "empty.env"
+        empty.touch()
+        settings = load(env_file=empty, environ=history.variables())
+        tape = folder / "a.tape"
+        done = asyncio.run(
+            backtesting.backtest(
+                settings,
+                first=history.first_block - 1,
+                last=history.last_block,
+                model=FAST,
+                record=tape,
+            )
+        )
+        yield Looked(history, settings, done, tape)
+
+
+def over(looked: Looked, model: Model, *, last: int | None = None, tape: Path | None = None) -> Backtest:
+    return asyncio.run(
+        backtesting.backtest(
+            looked.settings if tape is None else replace(looked.settings, rpc_urls=()),
+            first=looked.history.first_block - 1,
+            last=looked.history.last_block if last is None else last,
+            model=model,
+            tape=tape,
+        )
+    )
+
+
+def test_backtest__every_liquidation_on_chain__is_in_exactly_one_class(looked: Looked) -> None:
+    figures = summary(looked.done.ledger, looked.done.score)
+    classes = (
+        *(figures.caught, figures.same_block, figures.late, figures.outbid),
+        *(figures.declined, figures.not_seen, figures.unknown),
+    )
+    on_chain = looked.history.counts["liquidations"]
+    print(figures)
+    assert sum(classes) == figures.chain_liquidations == on_chain
+    assert on_chain >= 15
+    assert figures.blocks == BLOCKS + 1
+    assert figures.unanswered == 0 and not looked.done.ledger.unread
+
+
+def test_backtest__faster_than_both_rivals__wins_four_fifths(looked: Looked) -> None:
+    assert summary(looked.done.ledger, looked.done.score).won_share >= 0.8
+
+
+def test_backtest__slower_than_both_rivals__loses_most_and_says_by_how_much(looked: Looked) -> None:
+    slow = over(looked, SLOW)
+    fast, figures = (summary(one.ledger, one.score) for one in (looked.done, slow))
+    late = [one for one in slow.score.verdicts if one.kind is Class.LATE]
+    assert figures.won_share < fast.won_share / 2
+    assert figures.chain_liquidations == fast.chain_liquidations
+    assert late and all(one.late_by >= 0 for one in late) and any(one.late_by >= 1 for one in late)
+    # a race lost costs its gas, and little of it
+    lost = [one.outcome for one in slow.score.failed]
+    assert lost and all(isinstance(one, Reverted) and 0 < one.gas_used < 120_000 for one in lost)
+    assert figures.high_wei < fast.high_wei
+
+
+def test_backtest__what_was_won__brings_what_was_predicted_within_a_basis_point(looked: Looked) -> None:
+    """Executed in its block, all before it replayed. Gas moves with what the others wrote just before."""
+    won = looked.done.score.won
+    assert len(won) >= 10
+    for flight in won:
+        assert isinstance(flight.outcome, Included)
+        print(flight.outcome, flight.plan.gas_used, flight.plan.waterfall.vault_wei)
+        predicted_wei = flight.plan.waterfall.vault_wei
+        assert abs(flight.outcome.vault_profit_wei - predicted_wei) * 10_000 <= predicted_wei
+        assert abs(flight.outcome.gas_used - flight.plan.gas_used) <= flight.plan.gas_used // 50
+    figures = summary(looked.done.ledger, looked.done.score)
+    apart_wei = abs(figures.realised_profit_wei - figures.predicted_profit_wei)
+    assert apart_wei * 10_000 <= figures.predicted_profit_wei
+
+
+def test_backtest__what_was_caught__stays_closed(looked: Looked) -> None:
+    """No position is earned twice, unless it was below health 1 again after the first time."""
+    by_position: dict[object, list[int]] = {}
+    for flight in looked.done.ledger.flights:
+        if isinstance(flight.outcome, Included):
+            by_position.setdefault(flight.position, []).append(flight.outcome.block_number)
+            seen = [one.head_number for one in looked.done.ledger.sightings[flight.position]]
+            earlier = by_position[flight.position][:-1]
+            before = [at for at in seen if at < by_position[flight.position][-1]]
+            assert all(any(at >= closed for at in before) for closed in earlier)
+    assert len(by_position) >= 10
+
+
+def test_backtest__headline__is_ordered_and_leaves_out_what_was_extra(looked: Looked) -> None:
+    score = looked.done.score
+    headline = score.headline
+    assert headline.low_wei <= headline.central_wei <= headline.high_wei
+    paid = sum(one.realised_wei - one.bid_wei for one in score.won) + sum(
+        one.realised_wei for one in score.failed
+    )
+    assert headline.central_wei <= paid <= headline.high_wei
+    assert not {one.submission.hash for one in score.extra} & {one.submission.hash for one in score.won}
+    assert all(one.flight in score.won for one in score.verdicts if one.kind in WON)
+
+
+def test_replay__sockets_blocked__is_the_same_to_the_byte(looked: Looked) -> None:
+    pytest_socket.disable_socket(allow_unix_socket=True)
+    try:
+        again = over(looked, FAST, tape=looked.tape)
+    finally:
+        pytest_socket.enable_socket()
+    first, second = files(looked.done), files(again)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name] == second[name], name
+    assert len(first["journal.jsonl"]) > 10_000
+
+
+def test_replay__only_half_of_it__is_half_of_the_same(looked: Looked) -> None:
+    half = looked.history.first_block + BLOCKS // 2
+    again, real = over(looked, FAST, last=half, tape=looked.tape), over(looked, FAST, last=half)
+    assert files(again) == files(real)
+    assert again.journal == looked.done.journal[: len(again.journal)]
+
+
+def test_replay__other_suppositions__asks_what_the_tape_lacks_and_says_so(looked: Looked) -> None:
+    other = over(looked, SLOW, tape=looked.tape)
+    figures = summary(other.ledger, other.score)
+    assert figures.unanswered > 0
+    assert other.ledger.unanswered
+
+
+def test_tape__of_a_backtest__holds_the_decisions_beside_the_answers(looked: Looked) -> None:
+    tape = Tape.load(looked.tape)
+    assert [one.head.number for one in tape.heads] == list(
+        range(looked.history.first_block - 1, looked.history.last_block + 1)
+    )
+    planned = [number for number, told in tape.decisions if told.startswith('{"planned"')]
+    assert len(planned) >= len(looked.done.score.won)
