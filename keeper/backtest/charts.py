@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 640, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 26, 34
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class _Frame:
             if _LEFT - 1 <= x <= right + 1:
                 parts.append(_text("tick", x, low, label, "middle"))
         parts.append(_text("axis", right, _HEIGHT - 2, x_name, "end"))
-        parts.append(_text("axis", _LEFT - 50, _TOP - 3, y_name, "start"))
+        parts.append(_text("axis", _LEFT - 50, _TOP - 12, y_name, "start"))
         return "".join(parts)
 
 
@@ -113,9 +113,15 @@ def steps(points: Sequence[Mark], *, x_name: str, y_name: str) -> str:
 
 
 def scatter(
-    points: Sequence[Mark], *, x_name: str, y_name: str, logarithmic: bool = False, diagonal: bool = False
+    points: Sequence[Mark],
+    *,
+    x_name: str,
+    y_name: str,
+    logarithmic: bool = False,
+    diagonal: bool = False,
+    x: Axis | None = None,
 ) -> str:
-    """Return a cloud of marks; with a `diagonal`, where both would be equal."""
+    """Return a cloud of marks; with a `diagonal`, where both would be equal. `x` overrides its extent."""
     if not points:
         return empty("nothing to compare")
     if diagonal:
@@ -123,7 +129,7 @@ def scatter(
         frame = _Frame(both, both)
     else:
         frame = _Frame(
-            Axis.around([one.x for one in points]),
+            x or Axis.around([one.x for one in points]),
             Axis.around([one.y for one in points], logarithmic=logarithmic, zero=not logarithmic),
         )
     line = ""

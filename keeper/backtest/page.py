@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from keeper.backtest import charts
-from keeper.backtest.charts import Mark
+from keeper.backtest.charts import Axis, Mark
 from keeper.backtest.inclusion import Model
 from keeper.backtest.ledger import Ledger
 from keeper.backtest.score import Class, Score, Verdict
@@ -88,8 +88,8 @@ def page(
             '<div class="pair">',
             _card("Gas", "What each transaction used, by its place in the range.", _gas(ledger)),
             _card(
-                "What it got away from",
-                "How stretches of unhealthy blocks ended, by whoever ended them.",
+                "How unhealthy positions ended",
+                "Each stretch of blocks in which somebody could be liquidated, by what ended it.",
                 _endings(ledger, figures),
             ),
             "</div>",
@@ -215,7 +215,8 @@ def _close_factor(score: Score) -> str:
         for one in score.won
         if one.realised_wei > 0
     ]
-    return charts.scatter(points, x_name="percent of the debt", y_name="ether", logarithmic=False)
+    whole = Axis(low=0, high=104)
+    return charts.scatter(points, x_name="percent of the debt", y_name="ether", x=whole)
 
 
 def _gas(ledger: Ledger) -> str:

@@ -175,25 +175,27 @@ class _Maker:
         """Post what borrowers do: some rescue themselves, some repay a little, some add collateral."""
         for borrower, health_wad in self._healths_wad.items():
             if health_wad < 10**18 and self._random.random() < _RESCUES:
-                yield self._repay(borrower, share=self._random.uniform(0.1, 0.4))
+                yield from self._repay(borrower, share=self._random.uniform(0.1, 0.4))
                 self.history.counts["rescues"] += 1
         if self._random.random() < _ACTS:
-            yield self._repay(
+            yield from self._repay(
                 self._random.choice(self._devnet.addresses.borrowers), share=self._random.uniform(0.005, 0.03)
             )
             self.history.counts["repays"] += 1
 
-    def _repay(self, borrower: Address, *, share: float) -> str:
+    def _repay(self, borrower: Address, *, share: float) -> Iterator[str]:
         sheet, there = self._sheets[borrower], self._devnet.addresses
         symbol = sheet.largest(sheet.debt, self._reported)
         token, chain = there.tokens[symbol], self._devnet.chain
+        amount_raw = int(sheet.debt[symbol] * share)
+        if amount_raw == 0:
+            return
         if (borrower, symbol) not in self._approved:
             self._approved.add((borrower, symbol))
             chain.post(borrower, token, load("erc20").function("approve").encode(there.pool, _MOST))
-        amount_raw = int(sheet.debt[symbol] * share)
         sheet.debt[symbol] -= amount_raw
         repay = _REPAY.encode(token, amount_raw, 2, borrower)
-        return chain.post(borrower, there.pool, repay)
+        yield chain.post(borrower, there.pool, repay)
 
     def _offers(self, at_s: int) -> Iterator[Offer]:
         for rival in self._rivals:
@@ -251,8 +253,10 @@ class _Maker:
             told = event.decode(topics, bytes.fromhex(log["data"][2:]))
             sheet = self._sheets[address_of(topics[3])]
             debt, collateral = self._symbols[told["debtAsset"]], self._symbols[told["collateralAsset"]]
-            sheet.debt[debt] -= told["debtToCover"]
-            sheet.collateral[collateral] -= told["liquidatedCollateralAmount"]
+            # interest is not in the sheet: the last of a debt is more than it has
+            sheet.debt[debt] = max(sheet.debt[debt] - told["debtToCover"], 0)
+            taken_raw = told["liquidatedCollateralAmount"]
+            sheet.collateral[collateral] = max(sheet.collateral[collateral] - taken_raw, 0)
             self.history.counts["liquidations"] += 1
 
     def _look(self, at_s: int) -> None:
