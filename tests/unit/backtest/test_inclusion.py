@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import quantiles
 
 from hypothesis import given
@@ -46,33 +47,30 @@ def test_place__just_as_much_as_the_rival__is_not_enough() -> None:
     assert not place(block(5), rival=0, least_tip_wei=GWEI, most_tip_wei=5 * GWEI + 1).outbid
 
 
-counts = {"outbid": 0, "won": 0, "unknown": 0}
+def test_place__any_block__never_pays_more_than_the_most_nor_wins_for_less_than_was_offered() -> None:
+    counts = Counter[str]()
 
+    @given(
+        tips=st.lists(st.integers(0, 12), min_size=1, max_size=8),
+        rival=st.integers(0, 7),
+        least=st.integers(0, 6),
+        more=st.integers(0, 10),
+    )
+    def check(tips: list[int], rival: int, least: int, more: int) -> None:
+        rival %= len(tips)
+        most = (least + more) * GWEI
+        where = place(block(*tips), rival=rival, least_tip_wei=least * GWEI, most_tip_wei=most)
+        assert least * GWEI <= where.tip_wei <= most
+        assert 0 <= where.index <= len(tips)
+        counts["unknown" if where.unknown else "outbid" if where.outbid else "won"] += 1
+        if where.outbid:
+            assert where.index > rival
+        else:
+            assert where.index <= rival and where.tip_wei > tips[rival] * GWEI
 
-@given(
-    tips=st.lists(st.integers(0, 12), min_size=1, max_size=8),
-    rival=st.integers(0, 7),
-    least=st.integers(0, 6),
-    more=st.integers(0, 10),
-)
-def test_place__any_block__never_pays_more_than_the_most_nor_wins_for_less_than_was_offered(
-    tips: list[int], rival: int, least: int, more: int
-) -> None:
-    rival %= len(tips)
-    most = (least + more) * GWEI
-    where = place(block(*tips), rival=rival, least_tip_wei=least * GWEI, most_tip_wei=most)
-    assert least * GWEI <= where.tip_wei <= most
-    assert 0 <= where.index <= len(tips)
-    counts["unknown" if where.unknown else "outbid" if where.outbid else "won"] += 1
-    if where.outbid:
-        assert where.index > rival
-    else:
-        assert where.index <= rival and where.tip_wei > tips[rival] * GWEI
-
-
-def test_place__cases_above__were_of_each_kind() -> None:
+    check()
     print(counts)
-    assert min(counts.values()) > 3
+    assert min(counts[kind] for kind in ("outbid", "won", "unknown")) > 3
 
 
 def test_drawn__many_decisions__have_the_median_and_the_spread_that_were_said() -> None:
