@@ -23,6 +23,7 @@ from keeper.domain.events import (
     Observed,
     Overtaken,
     Planned,
+    Relinked,
     Sent,
     Stopped,
 )
@@ -143,6 +144,8 @@ class Engine:
         except (Unavailable, Inconsistent) as error:
             self._listen(Degraded(what=f"head {head.number} could not be read", why=str(error)))
             return
+        for how in observation.rejoined:
+            self._listen(Relinked(head=head, how=how))
         self._listen(
             Observed(
                 head=head,

@@ -88,6 +88,16 @@ class Touched:
         """Return whose positions they are."""
         return frozenset(position.borrower for position in self.positions)
 
+    def __or__(self, other: Touched) -> Touched:
+        """Return what either touched."""
+        return Touched(
+            positions=self.positions | other.positions,
+            configuration=self.configuration or other.configuration,
+        )
+
+
+NOTHING_TOUCHED = Touched(positions=frozenset(), configuration=False)
+
 
 Slot = TypeVar("Slot")
 
@@ -239,6 +249,14 @@ class Venue(Protocol):
     @property
     def joins_hops(self) -> bool:
         """Return whether one call can pass through several of its pools; else each hop is a call."""
+        ...
+
+    @property
+    def factory(self) -> Address | None:
+        """Return what makes the pools, and tells of each in a log that begins with its two tokens.
+
+        None where nothing does.
+        """
         ...
 
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:

@@ -6,9 +6,9 @@ many such queries side by side and joins their asks into one batch a round; `run
 World, at one state, and asks each thing once. So however many sources there are, a block's reads are one
 batch a round; a test needs no node; and what was answered can be recorded and replayed.
 
-Sources write their questions with the typed leaves `read`, `attempt`, `logs`, `log_range`, `accounts` and
-`simulate`, and never see a raw answer. A source whose assumption fails raises :class:`Broken`: it is
-skipped at this state, with its reason, and the others go on.
+Sources write their questions with the typed leaves `read`, `attempt`, `logs`, `log_range`, `block_hashes`,
+`accounts` and `simulate`, and never see a raw answer. A source whose assumption fails raises
+:class:`Broken`: it is skipped at this state, with its reason, and the others go on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Broken, Invariant
-from keeper.domain.head import NextBlock
+from keeper.domain.head import Head, NextBlock
 from keeper.domain.state import StateRef
 
 T = TypeVar("T")
@@ -52,6 +52,13 @@ class LogRange(NamedTuple):
     last: int
 
 
+class Ancestors(NamedTuple):
+    """The hashes of the blocks of these numbers, all below the block asked about, which is `head_number`."""
+
+    numbers: tuple[int, ...]
+    head_number: int
+
+
 class Account(NamedTuple):
     """Nonce, balance and code of an account."""
 
@@ -73,7 +80,7 @@ class Simulate(NamedTuple):
     block: NextBlock
 
 
-Ask: TypeAlias = Call | Logs | LogRange | Account | Simulate
+Ask: TypeAlias = Call | Logs | LogRange | Ancestors | Account | Simulate
 
 
 class Reverted(NamedTuple):
@@ -115,7 +122,15 @@ class Unanswered(NamedTuple):
     why: str
 
 
-Answer: TypeAlias = bytes | Reverted | tuple[Log, ...] | AccountState | tuple[Simulated, ...] | Unanswered
+Answer: TypeAlias = (
+    bytes
+    | Reverted
+    | tuple[Log, ...]
+    | tuple[Hash32, ...]
+    | AccountState
+    | tuple[Simulated, ...]
+    | Unanswered
+)
 Query: TypeAlias = Generator[tuple[Ask, ...], tuple[Answer, ...], T]
 
 
@@ -168,6 +183,14 @@ def log_range(
     """Return the logs of blocks `first` to `last`, both included, in their order."""
     (answer,) = yield (LogRange(tuple(emitters), tuple(topics), first, last),)
     return _logs(answer)
+
+
+def block_hashes(numbers: Sequence[int], *, head: Head) -> Query[tuple[Hash32, ...]]:
+    """Return the hashes of these blocks, ancestors of `head`, which is the block asked about."""
+    (answer,) = yield (Ancestors(tuple(numbers), head.number),)
+    if not isinstance(answer, tuple) or not all(isinstance(one, bytes) for one in answer):
+        raise Invariant("a question for hashes was not answered by hashes")
+    return tuple(Hash32(one) for one in answer if isinstance(one, bytes))
 
 
 def accounts(addresses: Sequence[Address]) -> Query[tuple[AccountState, ...]]:

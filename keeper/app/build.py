@@ -143,6 +143,7 @@ async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head
         Book(
             protocol(market, settings),
             first_block=settings.start_block(market, chain.chain_id),
+            reorg_depth=settings.reorg_depth,
         )
         for market in settings.markets
     )
@@ -154,7 +155,11 @@ async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head
             books=books,
             # whatever is seized ends as wrapped native, which no market need list
             depths=tuple(
-                Depths(venue, intermediates=(*trading.intermediates, trading.wrapped_native))
+                Depths(
+                    venue,
+                    intermediates=(*trading.intermediates, trading.wrapped_native),
+                    reorg_depth=settings.reorg_depth,
+                )
                 for venue in venues
             ),
             lenders=lenders,

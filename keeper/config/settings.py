@@ -116,6 +116,14 @@ class Settings:
         effect="How often a new head is asked for where the endpoint has no WebSocket.",
     )
 
+    reorg_depth: int = variable(
+        parse.whole(least=1, most=256),
+        default="64",
+        unit="blocks",
+        effect="How many of the last blocks are remembered with what they touched: where the chain leaves as "
+        "many or fewer, only what they touched is read again; where it leaves more, everything is.",
+    )
+
     # --- contracts and key ----------------------------------------------------------------------------------
     executor: Address | None = variable(
         parse.address,

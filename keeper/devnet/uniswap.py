@@ -127,6 +127,11 @@ def router_interface() -> Interface:
     return _artifact(_ROUTERS, "SwapRouter02").interface
 
 
+def factory_interface() -> Interface:
+    """Return the factory's functions."""
+    return _artifact(_CORE, "UniswapV3Factory").interface
+
+
 def pool_interface() -> Interface:
     """Return a pool's functions."""
     return _artifact(_CORE, "UniswapV3Pool").interface

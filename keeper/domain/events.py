@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.head import Head
-from keeper.domain.observation import Skipped
+from keeper.domain.observation import Rejoined, Skipped
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 
@@ -44,6 +44,14 @@ class Observed:
     skipped: tuple[Skipped, ...]
     milliseconds: float
     """From the head's arrival to the book's being at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relinked:
+    """A head that is not the child of the last one was taken in by a source."""
+
+    head: Head
+    how: Rejoined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +124,7 @@ Event: TypeAlias = (
     Started
     | Recovered
     | Observed
+    | Relinked
     | Left
     | Planned
     | Sent

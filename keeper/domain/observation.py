@@ -21,6 +21,19 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rejoined:
+    """A source took in a head that is not the child of its last one: its branch was left, or heads missed."""
+
+    source: str
+    abandoned_blocks: int
+    """Of ours that are not on the head's branch."""
+    missed_blocks: int
+    """Of the head's branch that were not heads here: filled now."""
+    whole: bool
+    """The branches part deeper than is remembered, or too long ago: everything was read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The state after `head`, and the block that a transaction decided upon it is meant for."""
 
@@ -35,3 +48,4 @@ class Observation:
     borrowers: int
     """How many positions with debt were looked at."""
     skipped: tuple[Skipped, ...]
+    rejoined: tuple[Rejoined, ...] = ()

@@ -16,7 +16,7 @@ from keeper.live.bloom import Bloom
 from keeper.live.part import Absorbed, result
 from keeper.node import wire
 from keeper.node.endpoint import Reply, Request
-from keeper.query import Account, AccountState, Answer, Ask, Log, Logs
+from keeper.query import Account, AccountState, Ancestors, Answer, Ask, Log, Logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +27,20 @@ class BlockLogs:
     at: Hash32
 
     def requests(self) -> Sequence[Request]:
-        """Return the two requests: the logs, and the header."""
-        emitters = dict.fromkeys(emitter for ask in self.asks for emitter in ask.emitters)
-        topics = dict.fromkeys(topic for ask in self.asks for topic in ask.topics)
-        wanted = log_filter(tuple(emitters), tuple(topics) if all(ask.topics for ask in self.asks) else ())
+        """Return the header's request, and one for the logs of given topics, one for those of any."""
         at = wire.hex_data(self.at)
+        groups = ([ask for ask in self.asks if ask.topics], [ask for ask in self.asks if not ask.topics])
         return [
-            Request("eth_getLogs", ({**wanted, "blockHash": at},)),
             Request("eth_getBlockByHash", (at, False)),
+            *(Request("eth_getLogs", ({**_of_all(group), "blockHash": at},)) for group in groups if group),
         ]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
         """Return the logs; or a part that asks for all of the block's, where some seem to be missing."""
-        found, header = wire.logs(result(replies[0]), block_hash=self.at), wire.bloom(result(replies[1]))
+        block, *lists = map(result, replies)
+        header = wire.bloom(block)
+        told = [log for one in lists for log in wire.logs(one, block_hash=self.at)]
+        found = sorted(set(told), key=lambda log: log.log_index)
         if header is None:
             raise Inconsistent(f"the node does not know block 0x{self.at.hex()}")
         bloom = Bloom(header)
@@ -74,6 +75,28 @@ class AllLogs:
 
 
 @dataclass(frozen=True, slots=True)
+class HashesBelow:
+    """The hashes of blocks below the one asked about, as long as that one is on the node's chain."""
+
+    ask: Ancestors
+    at: Hash32
+
+    def requests(self) -> Sequence[Request]:
+        """Return a request for each block, and one for the block asked about: by the same node, last."""
+        numbers = (*self.ask.numbers, self.ask.head_number)
+        return [Request("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
+
+    def absorb(self, replies: Sequence[Reply]) -> Absorbed:
+        """Return the hashes. Raises Inconsistent where the chain has left the block asked about."""
+        *below, head = (wire.head(result(reply)) for reply in replies)
+        if head is None or head.hash != self.at:
+            raise Inconsistent(f"block {self.ask.head_number} is not 0x{self.at.hex()} any more")
+        if None in below:
+            raise Unavailable(f"the node has no block at one of {self.ask.numbers}")
+        return Absorbed({self.ask: tuple(block.hash for block in below if block is not None)})
+
+
+@dataclass(frozen=True, slots=True)
 class OneAccount:
     """Nonce, balance and code of an account."""
 
@@ -102,6 +125,13 @@ def log_filter(emitters: Sequence[bytes], topics: Sequence[Hash32]) -> dict[str,
     if topics:
         wanted["topics"] = [[wire.hex_data(topic) for topic in topics]]
     return wanted
+
+
+def _of_all(asks: Sequence[Logs]) -> dict[str, object]:
+    return log_filter(
+        tuple(dict.fromkeys(emitter for ask in asks for emitter in ask.emitters)),
+        tuple(dict.fromkeys(topic for ask in asks for topic in ask.topics)),
+    )
 
 
 def _told_apart(asks: Sequence[Logs], found: Sequence[Log]) -> Mapping[Ask, Answer]:

@@ -20,11 +20,12 @@ from keeper.domain.events import (
     Overtaken,
     Planned,
     Recovered,
+    Relinked,
     Sent,
     Started,
     Stopped,
 )
-from keeper.domain.observation import Skipped
+from keeper.domain.observation import Rejoined, Skipped
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded
 from keeper.render.as_json import as_json
@@ -78,6 +79,8 @@ class EventLog:
                 return Severity.WARNING
             case Observed(skipped=skipped) if skipped:
                 return Severity.WARNING
+            case Relinked(how=how) if how.whole:
+                return Severity.WARNING
             case Decided() | Overtaken():
                 return Severity.DEBUG
             case Left(market=market, borrower=borrower, why=why):
@@ -126,6 +129,8 @@ def _told(event: Event) -> tuple[str, str]:
                 f"{head.number:,}: {borrowers:,} borrowers, {unhealthy:,} unhealthy, "
                 f"{event.milliseconds:,.0f} ms{_skipped(skipped)}"
             )
+        case Relinked(head=head, how=how):
+            return "relinked", f"{head.number:,}: {how.source}: {_rejoined(how)}"
         case Left(borrower=borrower, health_factor_wad=factor, why=why):
             return "declined", f"{short(borrower)} at {health(factor)}: {why}"
         case Planned(plan=plan):
@@ -160,6 +165,15 @@ def _started(event: Started) -> str:
         f"at block {event.head.number:,}: {event.borrowers:,} borrowers of {markets}, "
         f"{event.pools:,} pools; {sends}"
     )
+
+
+def _rejoined(how: Rejoined) -> str:
+    told = []
+    if how.abandoned_blocks:
+        told.append(f"{how.abandoned_blocks:,} blocks taken back")
+    if how.missed_blocks:
+        told.append(f"{how.missed_blocks:,} missed and filled")
+    return ", ".join(told) + ("; deeper than is remembered: everything was read again" if how.whole else "")
 
 
 def _skipped(skipped: tuple[Skipped, ...]) -> str:

@@ -1,22 +1,26 @@
 """The book: every position of one protocol's market, as the chain stores them at one head.
 
 Events say who changed; the chain says to what. What a head's logs name is read again at that head and never
-derived from the events' amounts. A query returns a `Change`; `apply` puts it into the book whole, so a round
+derived from the events' amounts. Where a head is not the child of the last one, so is what was touched since
+the branches parted, on either. A query returns a `Change`; `apply` puts it into the book whole, so a round
 that fails leaves nothing half written: the book stays at its old head, and the next head finds the gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias
 
 from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
+from keeper.domain.observation import Rejoined
 from keeper.domain.position import Health, Opportunity, PositionId
-from keeper.ports import LendingProtocol, Market, Row
-from keeper.query import Log, Query, both, log_range, logs
+from keeper.ports import NOTHING_TOUCHED, LendingProtocol, Market, Row, Touched
+from keeper.query import Query, both, log_range
+from keeper.watcher.chain import Chain, rejoined
 from keeper.watcher.columns import Columns
+from keeper.watcher.told import told
 
 _PAGE = 2_000
 """Positions read in one round when the whole book is: bounds what one batch holds in memory."""
@@ -31,6 +35,8 @@ class Change(Generic[Market, Row]):
     head: Head
     market: Market
     rows: Mapping[PositionId, Row]
+    chain: Chain[Touched]
+    rejoined: Rejoined | None = None
 
 
 class Book(Generic[Market, Row]):
@@ -64,14 +70,16 @@ class Book(Generic[Market, Row]):
         return self._rows
 
     def advance(self, head: Head) -> Query[Change[Market, Row]]:
-        """Return what changed up to `head`: by its own logs where it is the child, else by all between."""
-        if self._state is None:
+        """Return what changed up to `head`: what was touched since the last block that both are built on."""
+        last = self._state
+        if last is None:
             return (yield from self._open(head))
-        if head.hash == self._state.head.hash:
-            return Change(head=head, market=self._state.market, rows={})
-        if head.parent == self._state.head.hash:
-            return (yield from self._follow(head, self._state.market))
-        return (yield from self._resync(head, self._state))
+        if head.hash == last.head.hash:
+            return replace(last, head=head, rows={}, rejoined=None)
+        kept = yield from last.chain.shared(head)
+        if kept == 0:
+            return (yield from self._reopen(head, last))
+        return (yield from self._follow(head, last, kept))
 
     def apply(self, change: Change[Market, Row]) -> None:
         """Make the change the book's state."""
@@ -107,7 +115,7 @@ class Book(Generic[Market, Row]):
         for position, row, _ in self.below(_LIQUIDATABLE_BELOW_WAD, at_s=block.timestamp_s):
             yield self.protocol.opportunity(self.market, position, row, block=block, deadline_s=deadline_s)
 
-    # --- the three ways to a new state ----------------------------------------------------------------------
+    # --- the ways to a new state ----------------------------------------------------------------------------
 
     def _open(self, head: Head) -> Query[Change[Market, Row]]:
         market = yield from self.protocol.open()
@@ -117,35 +125,53 @@ class Book(Generic[Market, Row]):
         )
         touched = self.protocol.touched(market, found)
         if touched.configuration:
-            market = yield from self._configured(head, market, found)
+            market = yield from self.protocol.refresh(
+                market, configuration=True, logs=found, at_s=head.timestamp_s
+            )
         rows = yield from self._read(market, touched.positions)
-        return Change(head=head, market=market, rows=rows)
+        chain: Chain[Touched] = Chain(depth=self._reorg_depth)
+        return Change(head=head, market=market, rows=rows, chain=chain.grown(head, NOTHING_TOUCHED))
 
-    def _follow(self, head: Head, market: Market) -> Query[Change[Market, Row]]:
-        wanted = self.protocol.concerns(market)
-        found, refreshed = yield from both(
-            logs(wanted.emitters, wanted.topics),
-            self.protocol.refresh(market, configuration=False, at_s=head.timestamp_s),
+    def _reopen(self, head: Head, last: Change[Market, Row]) -> Query[Change[Market, Row]]:
+        """Read everything again, and whoever was known: the branches part deeper than is remembered."""
+        opened = yield from self._open(head)
+        gone = yield from self._read(opened.market, frozenset(self._rows.keys() - opened.rows.keys()))
+        why = rejoined(self.protocol.name, head, last.head, last.chain, kept=0)
+        return replace(opened, rows={**gone, **opened.rows}, rejoined=why)
+
+    def _follow(self, head: Head, last: Change[Market, Row], kept: int) -> Query[Change[Market, Row]]:
+        """Read again what was touched above the first `kept` links, by what we followed and by what we join.
+
+        What the market's own configuration adds to it is told by more emitters: their logs count too.
+        """
+        protocol, market, chain = self.protocol, last.market, last.chain.cut(kept)
+        first = chain.links[-1].number + 1
+        left = NOTHING_TOUCHED
+        for link in last.chain.links[kept:]:
+            left |= link.touched
+        wanted = protocol.concerns(market)
+        if left.configuration:
+            found = yield from told(wanted, first=first, head=head)
+        else:
+            found, market = yield from both(
+                told(wanted, first=first, head=head),
+                protocol.refresh(market, configuration=False, at_s=head.timestamp_s),
+            )
+        joined = protocol.touched(last.market, found)
+        if left.configuration or joined.configuration:
+            market = yield from protocol.refresh(
+                last.market, configuration=True, logs=found, at_s=head.timestamp_s
+            )
+            if (grown := protocol.concerns(market)) != wanted:
+                joined |= protocol.touched(market, (yield from told(grown, first=first, head=head)))
+        rows = yield from self._read(market, left.positions | joined.positions)
+        return Change(
+            head=head,
+            market=market,
+            rows=rows,
+            chain=chain if first > head.number else chain.grown(head, joined),
+            rejoined=rejoined(protocol.name, head, last.head, last.chain, kept=kept),
         )
-        touched = self.protocol.touched(market, found)
-        if touched.configuration:
-            refreshed = yield from self._configured(head, market, found)
-        rows = yield from self._read(refreshed, touched.positions)
-        return Change(head=head, market=refreshed, rows=rows)
-
-    def _resync(self, head: Head, last: Change[Market, Row]) -> Query[Change[Market, Row]]:
-        """After a gap or a reorg: whoever is known, and whoever the blocks since (and some before) name."""
-        wanted = self.protocol.concerns(last.market)
-        first = max(self._first_block, min(last.head.number, head.number) - self._reorg_depth)
-        found = yield from log_range(wanted.emitters, wanted.topics, first=first, last=head.number)
-        touched = self.protocol.touched(last.market, found)
-        market = yield from self._configured(head, last.market, found)
-        rows = yield from self._read(market, touched.positions | self._rows.keys())
-        return Change(head=head, market=market, rows=rows)
-
-    def _configured(self, head: Head, market: Market, found: Sequence[Log]) -> Query[Market]:
-        """Return the market read whole, with what these logs may have added to it."""
-        return self.protocol.refresh(market, configuration=True, logs=found, at_s=head.timestamp_s)
 
     def _read(self, market: Market, positions: frozenset[PositionId]) -> Query[dict[PositionId, Row]]:
         wanted = sorted(positions)

@@ -15,7 +15,7 @@ from keeper.domain.depth import Pool
 from keeper.domain.errors import Broken
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
-from keeper.domain.observation import Observation, Skipped
+from keeper.domain.observation import Observation, Rejoined, Skipped
 from keeper.ports import FlashSource
 from keeper.query import Query, both, settle
 from keeper.watcher.book import AnyBook, AnyChange
@@ -34,6 +34,12 @@ class Advance:
     offers: Mapping[str, tuple[Offer, ...]]
     """By the lender's name."""
     skipped: tuple[Skipped, ...]
+
+    @property
+    def rejoined(self) -> tuple[Rejoined, ...]:
+        """Return which sources did not go on from their last head's child, and how."""
+        sources = (*self.books.values(), *self.depths.values())
+        return tuple(source.rejoined for source in sources if source.rejoined is not None)
 
 
 class Watcher:
@@ -116,6 +122,7 @@ class Watcher:
             offers=self._last.offers,
             borrowers=sum(len(book.rows) for book in current),
             skipped=self._last.skipped,
+            rejoined=self._last.rejoined,
         )
 
     def _pairs(

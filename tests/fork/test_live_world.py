@@ -482,7 +482,7 @@ async def test_answer__logs_for_several__one_request_told_apart(devnet: Devnet, 
     ]
     async with Proxy(anvil.url) as proxy, world_of(proxy.url) as world:
         one, same, none, others = await world.answer(asks, at(anvil))
-        assert sum(methods.count("eth_getLogs") for methods in proxy.seen) == 1
+        assert len([methods for methods in proxy.seen if "eth_getLogs" in methods]) == 1
     assert one == same != ()
     assert none == others == ()
 
@@ -516,7 +516,8 @@ async def test_signals__endpoint_down__ticks_go_on(anvil: Anvil) -> None:
         world_of(proxy.url, poll_s=0.02, tick_s=0.05) as world,
         aclosing(world.signals()) as signals,
     ):
-        assert isinstance(await anext(signals), NewHead)
+        while not isinstance(await anext(signals), NewHead):
+            pass
         await proxy.stop()
         assert [type(await anext(signals)) for _ in range(3)] == [Tick] * 3
 

@@ -20,6 +20,8 @@ from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets,
 from keeper.protocols.morpho_blue.terms import MorphoTerms, terms_of
 from keeper.query import Log, Query
 
+_NOTHING = Position(borrow_shares=0, collateral=0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MorphoBlue:
@@ -59,21 +61,28 @@ class MorphoBlue:
     def refresh(
         self, market: Markets, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
     ) -> Query[Markets]:
-        """Return the figures of the markets in use; if `configuration`, of those too that `logs` name."""
+        """Return the figures of the markets in use; if `configuration`, of those too that `logs` name.
+
+        Then markets that were never created on this branch are dropped.
+        """
         markets = tuple(market.by_name.values())
         if configuration:
             markets += yield from self._created(market, logs)
-            fresh = yield from queries.read_whole(self.morpho, markets, at_s=at_s)
-        else:
-            live = [one for one in markets if one.is_live]
-            fresh = yield from queries.read_figures(self.morpho, live, at_s=at_s)
-        return Markets(by_name={**market.by_name, **{self.market_name(one.listing.id): one for one in fresh}})
+            whole = yield from queries.read_whole(self.morpho, markets, at_s=at_s)
+            return Markets(by_name=self._by_name(one for one in whole if one.is_created))
+        live = [one for one in markets if one.is_live]
+        fresh = yield from queries.read_figures(self.morpho, live, at_s=at_s)
+        return Markets(by_name={**market.by_name, **self._by_name(fresh)})
+
+    def _by_name(self, markets: Iterable[IsolatedMarket]) -> dict[str, IsolatedMarket]:
+        return {self.market_name(one.listing.id): one for one in markets}
 
     def rows(self, market: Markets, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
-        """Return each position's row, in one round. Raises Broken where one is in no market."""
-        asked = [(self._market(market, one).listing.id, one.borrower) for one in positions]
-        found = yield from queries.read_positions(self.morpho, asked)
-        return tuple(Row(id_.market, each) for id_, each in zip(positions, found, strict=True))
+        """Return each position's row, in one round. Nobody has or owes anything in a market that is not."""
+        listed = [one for one in positions if one.market in market.by_name]
+        asked = [(self._market(market, one).listing.id, one.borrower) for one in listed]
+        found = dict(zip(listed, (yield from queries.read_positions(self.morpho, asked)), strict=True))
+        return tuple(Row(one.market, found.get(one, _NOTHING)) for one in positions)
 
     def _created(self, market: Markets, logs: Sequence[Log]) -> Query[tuple[IsolatedMarket, ...]]:
         """Return the markets that these logs name and that were not known."""

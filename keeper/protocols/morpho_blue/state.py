@@ -72,6 +72,11 @@ class IsolatedMarket:
         return cls(listing=listing, totals=_NOTHING, rate_wad=None, price=None, priced_at_s=None)
 
     @property
+    def is_created(self) -> bool:
+        """Return whether the market exists at this state."""
+        return self.totals.updated_at_s > 0
+
+    @property
     def is_live(self) -> bool:
         """Return whether anybody owes anything."""
         return self.totals.borrow_shares > 0

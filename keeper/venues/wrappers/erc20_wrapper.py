@@ -42,6 +42,10 @@ class Erc20Wrappers:
         return 50_000
 
     @property
+    def factory(self) -> None:
+        return None
+
+    @property
     def told_by_logs(self) -> bool:
         """Return that it is not: what is in it moves by the underlying's transfers."""
         return False

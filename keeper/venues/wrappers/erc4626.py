@@ -53,6 +53,10 @@ class Erc4626:
         return 60_000
 
     @property
+    def factory(self) -> None:
+        return None
+
+    @property
     def told_by_logs(self) -> bool:
         """Return that it is not: what a share is worth grows with time."""
         return False

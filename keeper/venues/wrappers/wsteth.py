@@ -59,6 +59,10 @@ class WstEth:
         return 60_000
 
     @property
+    def factory(self) -> None:
+        return None
+
+    @property
     def told_by_logs(self) -> bool:
         """Return that it is not: the rate changes in stETH."""
         return False

@@ -24,7 +24,7 @@ from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, terms_o
 from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position
-from keeper.query import Call, Log, Query, both, read, read_one
+from keeper.query import Call, Log, Query, attempt, both, read, read_one
 
 _PRE = load("morpho_pre_liquidation")
 _MORPHO = _PRE.function("MORPHO")
@@ -69,7 +69,14 @@ class MorphoPreLiquidation:
         """Return figures and prices now; if `configuration`, with the contracts that `logs` name."""
         contracts, markets = dict(market.contracts), dict(market.markets)
         if configuration:
-            created, listed = yield from self._created(market, logs)
+            answers, (created, listed) = yield from both(
+                attempt([Call(one.address, _ID.encode()) for one in contracts.values()], bytes),
+                self._created(market, logs),
+            )
+            # a contract that a branch made which the chain has left has no code, and answers nothing
+            contracts = {
+                name: one for (name, one), id_ in zip(contracts.items(), answers, strict=True) if id_
+            }
             contracts |= created
             markets |= listed
         blue = MorphoBlue(morpho=market.morpho)

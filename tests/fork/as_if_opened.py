@@ -1,0 +1,49 @@
+"""What was followed, held against what is read from nothing at the same head."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from keeper.domain.state import Mined
+from keeper.protocols.morpho_blue.state import IsolatedMarket, Markets
+from keeper.query import run
+from keeper.watcher import Book, Depths, Watcher
+from tests.fork.keeper_stage import Stage
+
+
+async def opened_afresh(on: Stage) -> Watcher:
+    """Return a watcher of the same sources that was opened at the newest head."""
+    fresh = Watcher(
+        books=[Book(book.protocol, first_block=book._first_block) for book in on.watcher.books],
+        depths=[Depths(one.venue, intermediates=sorted(one.intermediates)) for one in on.watcher.depths],
+        lenders=on.watcher._lenders,
+    )
+    head = await on.head()
+    fresh.apply(await run(fresh.advance(head), Mined(hash=head.hash), on.engine._world))
+    return fresh
+
+
+async def assert_as_if_opened_here(on: Stage) -> None:
+    """Assert that every book and pool is what it would be had it been opened at this head."""
+    fresh = await opened_afresh(on)
+    for followed, new in zip(on.watcher.books, fresh.books, strict=True):
+        assert followed.head == new.head
+        assert told(followed.market) == told(new.market)
+        assert dict(followed.rows) == dict(new.rows)
+    for one, other in zip(on.watcher.depths, fresh.depths, strict=True):
+        assert dict(one.pools) == dict(other.pools)
+
+
+def told(market: Any) -> Any:
+    """Return a market's parts, without what only whoever followed can know: when a price was first seen."""
+    if isinstance(market, Markets):
+        return {name: _timeless(one) for name, one in market.by_name.items()}
+    assert is_dataclass(market)
+    return {field.name: getattr(market, field.name) for field in fields(market)}
+
+
+def _timeless(market: IsolatedMarket) -> IsolatedMarket:
+    if not market.is_live:  # who is not in use is not priced again
+        return replace(market, price=None, rate_wad=None, priced_at_s=None)
+    return replace(market, priced_at_s=None)
