@@ -38,8 +38,9 @@ class Advance:
     @property
     def rejoined(self) -> tuple[Rejoined, ...]:
         """Return which sources did not go on from their last head's child, and how."""
-        sources = (*self.books.values(), *self.depths.values())
-        return tuple(source.rejoined for source in sources if source.rejoined is not None)
+        found = [change.rejoined for change in self.books.values()]
+        found += [change.rejoined for change in self.depths.values()]
+        return tuple(one for one in found if one is not None)
 
 
 class Watcher:
