@@ -2,6 +2,11 @@
 
 It joins the rooms and decides nothing. A state is always taken in; a decision that a newer state overtakes
 is dropped. What it cannot read it says, and goes on at the next head: the books find the gap themselves.
+
+From the state to the signature there is one round trip as a rule: what the chain says of transactions in
+flight is asked for while the state is read, the operator's balance comes with it, and each draft is simulated
+alone and in the order that is expected, at once. Only where the gas turns out to change that order, or a
+draft fails, is there another.
 """
 
 from __future__ import annotations
@@ -12,10 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
+from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Broken, Inconsistent, Rejected, Unavailable
 from keeper.domain.events import (
+    Concluded,
     Decided,
     Degraded,
     Left,
@@ -32,9 +40,9 @@ from keeper.domain.observation import Observation
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.state import Mined
-from keeper.planner.planner import Drafted, Planner, Proposal
+from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
 from keeper.ports import Doubted, Journal, Landing, NewHead, Tick, World
-from keeper.query import Simulated, SimulatedCall, accounts, run, settle, simulate
+from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
 
@@ -60,6 +68,23 @@ class Considered:
     gas_used: Mapping[Draft, int | Declined]
     """What each proposed draft used in its simulation, or why that failed."""
     decision: Decision
+
+
+_Kind: TypeAlias = tuple[str, Address, Address, int]
+"""A draft's market, its two tokens, and how many pools it passes through: what its gas depends on most."""
+
+_USUAL_GAS = 700_000
+"""What a draft of a kind that was never simulated is expected to use."""
+_EXPECTED_WITHIN = 50
+"""Gas that is within a fiftieth of what was expected came out as expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Simulations:
+    """What became of each draft by itself, and of some after one another."""
+
+    alone: Mapping[Draft, Simulated]
+    in_order: Mapping[tuple[Draft, ...], tuple[Simulated, ...]]
 
 
 class Engine:
@@ -88,6 +113,8 @@ class Engine:
         self._clock = clock
         self._pace = pace
         self._preamble = tuple(preamble)
+        self._purse_wei: int | None = None
+        self._usual_gas: dict[_Kind, int] = {}
 
     # --- following the chain --------------------------------------------------------------------------------
 
@@ -139,10 +166,14 @@ class Engine:
     async def step(self, seen: NewHead, *, overtaken: Callable[[], bool] = lambda: False) -> None:
         """Take in one head, settle what is in flight, decide, and send."""
         head = seen.head
-        try:
-            observation = await self.observe(head)
-        except (Unavailable, Inconsistent) as error:
-            self._listen(Degraded(what=f"head {head.number} could not be read", why=str(error)))
+        observation, concluded = await asyncio.gather(
+            self.observe(head), self._settle(head), return_exceptions=True
+        )
+        if isinstance(concluded, tuple):
+            for one in concluded:
+                self._listen(one)
+        if isinstance(observation, BaseException):
+            self._degraded(f"head {head.number} could not be read", observation)
             return
         for how in observation.rejoined:
             self._listen(Relinked(head=head, how=how))
@@ -155,31 +186,42 @@ class Engine:
                 milliseconds=self._since(seen),
             )
         )
+        if isinstance(concluded, BaseException):
+            self._degraded(f"head {head.number} was not dealt with to its end", concluded)
+            return
+        if overtaken():
+            self._listen(Overtaken(head=head))
+            return
+        if (age_s := seen.seen_at_s - head.timestamp_s) > self._pace.max_head_age_s:
+            self._listen(
+                Degraded(what=f"head {head.number} is not decided upon", why=f"it is {age_s:.0f} s old")
+            )
+            return
         try:
-            if self._landing is not None:
-                for concluded in await self._landing.settle(head):
-                    self._listen(concluded)
-            if overtaken():
-                self._listen(Overtaken(head=head))
-                return
-            if (age_s := seen.seen_at_s - head.timestamp_s) > self._pace.max_head_age_s:
-                self._listen(
-                    Degraded(what=f"head {head.number} is not decided upon", why=f"it is {age_s:.0f} s old")
-                )
-                return
             considered = await self.decide(observation)
             if overtaken():
                 self._listen(Overtaken(head=head))
                 return
             sent = await self._send(head, considered, overtaken)
         except (Unavailable, Inconsistent, Broken) as error:
-            self._listen(Degraded(what=f"head {head.number} was not dealt with to its end", why=str(error)))
+            self._degraded(f"head {head.number} was not dealt with to its end", error)
             return
         self._listen(Decided(head=head, sent=sent, milliseconds=self._since(seen)))
 
+    async def _settle(self, head: Head) -> tuple[Concluded, ...]:
+        return () if self._landing is None else await self._landing.settle(head)
+
+    def _degraded(self, what: str, why: BaseException) -> None:
+        """Tell what the world kept from being done. Raises what is nobody's fault but ours."""
+        if not isinstance(why, (Unavailable, Inconsistent, Broken)):
+            raise why
+        self._listen(Degraded(what=what, why=str(why)))
+
     async def observe(self, head: Head) -> Observation:
         """Return the state after `head`. Raises Unavailable or Inconsistent; nothing is half taken in."""
-        advance = await run(self._watcher.advance(head), Mined(hash=head.hash), self._world)
+        advance, self._purse_wei = await run(
+            both(self._watcher.advance(head), self._purse()), Mined(hash=head.hash), self._world
+        )
         self._watcher.apply(advance)
         block = head.next_block(block_time_s=self._pace.block_time_s)
         return self._watcher.observe(block=block, deadline_s=block.timestamp_s + self._pace.deadline_s)
@@ -205,12 +247,18 @@ class Engine:
             for opportunity in waiting
         ]
         proposals = self._planner.propose(seen, free)
-        alone = await self._simulate_alone(seen, proposals)
-        gas_used = {draft: _gas(simulated) for draft, simulated in alone.items()}
+        proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
+        expected = {draft: self._usual_gas.get(_kind(draft), _USUAL_GAS) for draft in proposed}
+        expected_order = _in_order(self._planner.choose(seen, proposals, expected, busy_pools=busy_pools))
+        simulations = await self._simulate(seen, proposed, [one.draft for one in expected_order])
+        gas_used = {draft: _gas(simulated) for draft, simulated in simulations.alone.items()}
+        self._learn(gas_used)
         while True:
-            chosen = self._planner.choose(seen, proposals, gas_used, busy_pools=busy_pools)
-            run_in_order = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
-            simulated = await self._simulate_in_order(seen, run_in_order, alone)
+            # sized for the expected gas where that came true, so that what was simulated is what is sent
+            sized_for = {draft: _as_expected(gas, expected[draft]) for draft, gas in gas_used.items()}
+            chosen = self._planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
+            run_in_order = _in_order(chosen)
+            simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations)
             decided = iter(
                 [
                     self._planner.conclude(seen, drafted, result)
@@ -243,30 +291,41 @@ class Engine:
                 one for one in proposals if one.opportunity.position != failed.opportunity.position
             )
 
-    async def _simulate_alone(
-        self, seen: Observation, proposals: Sequence[Proposal]
-    ) -> Mapping[Draft, Simulated]:
-        """Return what became of each proposed draft, each by itself in the next block."""
-        drafts = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
-        self._predict(seen, drafts)
-        queries = [simulate(self._calls([draft]), seen.block) for draft in drafts]
+    async def _simulate(
+        self, seen: Observation, proposed: Sequence[Draft], in_order: Sequence[Draft]
+    ) -> _Simulations:
+        """Return what becomes of each proposed draft by itself in the next block, and of some in order."""
+        self._predict(seen, list(dict.fromkeys((*proposed, *in_order))))
+        queries = [simulate(self._calls([draft]), seen.block) for draft in proposed]
+        if len(in_order) > 1 or not set(in_order) <= set(proposed):
+            queries.append(simulate(self._calls(in_order), seen.block))
         results = await run(settle(queries), Mined(hash=seen.head.hash), self._world)
-        return {
-            draft: result[-1]
-            for draft, result in zip(drafts, results, strict=True)
-            if isinstance(result, tuple)
+        own = [result[len(self._preamble) :] if isinstance(result, tuple) else None for result in results]
+        alone = {draft: result[0] for draft, result in zip(proposed, own, strict=False) if result}
+        ordered: dict[tuple[Draft, ...], tuple[Simulated, ...]] = {
+            (draft,): (result,) for draft, result in alone.items()
         }
+        if len(own) > len(proposed) and own[-1] is not None:
+            ordered[tuple(in_order)] = own[-1]
+        return _Simulations(alone=alone, in_order=ordered)
 
-    async def _simulate_in_order(
-        self, seen: Observation, chosen: Sequence[Drafted], alone: Mapping[Draft, Simulated]
+    async def _simulated(
+        self, seen: Observation, drafts: Sequence[Draft], known: _Simulations
     ) -> tuple[Simulated, ...]:
         """Return what became of each chosen draft, after those before it in the same block."""
-        drafts = [drafted.draft for drafted in chosen]
-        if len(drafts) <= 1 and all(draft in alone for draft in drafts):
-            return tuple(alone[draft] for draft in drafts)
-        self._predict(seen, [draft for draft in drafts if draft not in alone])
+        if not drafts:
+            return ()
+        if (found := known.in_order.get(tuple(drafts))) is not None:
+            return found
+        self._predict(seen, [draft for draft in drafts if draft not in known.alone])
         result = await run(simulate(self._calls(drafts), seen.block), Mined(hash=seen.head.hash), self._world)
         return result[len(self._preamble) :]
+
+    def _learn(self, gas_used: Mapping[Draft, int | Declined]) -> None:
+        """Remember what each kind of draft used: the next one's size and place are expected by it."""
+        self._usual_gas |= {
+            _kind(draft): gas for draft, gas in gas_used.items() if not isinstance(gas, Declined)
+        }
 
     def _predict(self, seen: Observation, drafts: Sequence[Draft]) -> None:
         """Journal what is predicted, before a simulation has spoken."""
@@ -286,7 +345,7 @@ class Engine:
         reasons = Counter(one.decision.reason for one in considered if isinstance(one.decision, Declined))
         if self._journal is not None and reasons:
             self._journal.declined(head, reasons)
-        purse_wei = await self._purse_wei(head, considered)
+        purse_wei = self._purse_wei
         sent = 0
         for one in considered:
             match one.decision:
@@ -305,13 +364,11 @@ class Engine:
                         sent += 1
         return sent
 
-    async def _purse_wei(self, head: Head, considered: Sequence[Considered]) -> int | None:
+    def _purse(self) -> Query[int | None]:
         """Return what the operator can pay for gas; None where nothing is to be sent."""
-        if self._landing is None or not any(isinstance(one.decision, Plan) for one in considered):
+        if self._landing is None:
             return None
-        query = accounts((self._planner.desk.operator,))
-        (operator,) = await run(query, Mined(hash=head.hash), self._world)
-        return operator.balance_wei
+        return (yield from balance(self._planner.desk.operator))
 
     async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> bool:
         """Return whether it is on its way, or may be."""
@@ -345,6 +402,22 @@ def _too_poor(purse_wei: int, most_wei: int) -> Declined:
         reason=Reason.NO_GAS,
         detail=f"the operator has {purse_wei / 1e18:.6f} left, and this may take {most_wei / 1e18:.6f}",
     )
+
+
+def _in_order(chosen: Sequence[Chosen]) -> list[Drafted]:
+    return [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
+
+
+def _kind(draft: Draft) -> _Kind:
+    tokens = draft.close.repaid.token.address, draft.close.seized.token.address
+    return draft.market, *tokens, len(draft.pools)
+
+
+def _as_expected(gas_used: int | Declined, expected: int) -> int | Declined:
+    """Return the expected gas where the gas used is about that."""
+    if isinstance(gas_used, Declined) or abs(gas_used - expected) * _EXPECTED_WITHIN > expected:
+        return gas_used
+    return expected
 
 
 def _gas(simulated: Simulated) -> int | Declined:

@@ -7,7 +7,7 @@ World, at one state, and asks each thing once. So however many sources there are
 batch a round; a test needs no node; and what was answered can be recorded and replayed.
 
 Sources write their questions with the typed leaves `read`, `attempt`, `logs`, `log_range`, `block_hashes`,
-`accounts` and `simulate`, and never see a raw answer. A source whose assumption fails raises
+`accounts`, `balance` and `simulate`, and never see a raw answer. A source whose assumption fails raises
 :class:`Broken`: it is skipped at this state, with its reason, and the others go on.
 """
 
@@ -65,6 +65,12 @@ class Account(NamedTuple):
     address: Address
 
 
+class Balance(NamedTuple):
+    """The native coins of an account, in wei."""
+
+    address: Address
+
+
 class SimulatedCall(NamedTuple):
     """One transaction of a simulation."""
 
@@ -80,7 +86,7 @@ class Simulate(NamedTuple):
     block: NextBlock
 
 
-Ask: TypeAlias = Call | Logs | LogRange | Ancestors | Account | Simulate
+Ask: TypeAlias = Call | Logs | LogRange | Ancestors | Account | Balance | Simulate
 
 
 class Reverted(NamedTuple):
@@ -124,6 +130,7 @@ class Unanswered(NamedTuple):
 
 Answer: TypeAlias = (
     bytes
+    | int
     | Reverted
     | tuple[Log, ...]
     | tuple[Hash32, ...]
@@ -188,6 +195,7 @@ def log_range(
 def block_hashes(numbers: Sequence[int], *, head: Head) -> Query[tuple[Hash32, ...]]:
     """Return the hashes of these blocks, ancestors of `head`, which is the block asked about."""
     (answer,) = yield (Ancestors(tuple(numbers), head.number),)
+    _must_be_known(answer)
     if not isinstance(answer, tuple) or not all(isinstance(one, bytes) for one in answer):
         raise Invariant("a question for hashes was not answered by hashes")
     return tuple(Hash32(one) for one in answer if isinstance(one, bytes))
@@ -201,6 +209,15 @@ def accounts(addresses: Sequence[Address]) -> Query[tuple[AccountState, ...]]:
     if not all(isinstance(answer, AccountState) for answer in answers):
         raise Invariant("an Account was not answered by an AccountState")
     return tuple(answer for answer in answers if isinstance(answer, AccountState))
+
+
+def balance(address: Address) -> Query[int]:
+    """Return an account's native coins, in wei."""
+    (answer,) = yield (Balance(address),)
+    _must_be_known(answer)
+    if not isinstance(answer, int):
+        raise Invariant("a Balance was not answered by a number")
+    return answer
 
 
 def simulate(calls: Sequence[SimulatedCall], block: NextBlock) -> Query[tuple[Simulated, ...]]:

@@ -6,12 +6,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from keeper.domain.address import Hash32
 from keeper.domain.head import Head
 from keeper.query import (
     Account,
     AccountState,
+    Ancestors,
     Answer,
     Ask,
+    Balance,
     Call,
     Log,
     LogRange,
@@ -31,6 +34,12 @@ class _AccountState(NamedTuple):
     code: bytes
 
 
+class _Number(NamedTuple):
+    """A number as MessagePack can hold it."""
+
+    digits: bytes
+
+
 _Kinds: TypeAlias = tuple[tuple[Any, msgspec.msgpack.Decoder[Any]], ...]
 
 
@@ -39,9 +48,11 @@ def _kinds(*types: Any) -> _Kinds:
 
 
 # A value's kind is the place of its type: kinds are only ever added, at the end.
-_ASKS = _kinds(Call, Logs, LogRange, Account, Simulate)
-_ANSWERS = _kinds(bytes, Reverted, tuple[Log, ...], _AccountState, tuple[Simulated, ...])
-_LOGS, _SIMULATED = 2, 4
+_ASKS = _kinds(Call, Logs, LogRange, Account, Simulate, Ancestors, Balance)
+_ANSWERS = _kinds(
+    *(bytes, Reverted, tuple[Log, ...], _AccountState, tuple[Simulated, ...], tuple[Hash32, ...], _Number)
+)
+_LOGS, _SIMULATED, _HASHES = 2, 4, 5
 
 _HEAD = msgspec.msgpack.Decoder(Head)
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -59,8 +70,11 @@ def encode_answer(answer: Answer) -> bytes:
     if isinstance(answer, AccountState):
         kept = _AccountState(answer.nonce, answer.balance_wei.to_bytes(32, "big"), answer.code)
         return _encoded(_place(_ANSWERS, _AccountState), kept)
+    if isinstance(answer, int):
+        return _encoded(_place(_ANSWERS, _Number), _Number(answer.to_bytes(32, "big")))
     if isinstance(answer, tuple) and not isinstance(answer, Reverted):
-        place = _SIMULATED if answer and isinstance(answer[0], Simulated) else _LOGS
+        first = answer[0] if answer else None
+        place = _SIMULATED if isinstance(first, Simulated) else _HASHES if isinstance(first, bytes) else _LOGS
     else:
         place = _place(_ANSWERS, type(answer))
     return _encoded(place, answer)
@@ -74,7 +88,9 @@ def decode_ask(raw: bytes) -> Ask:
 
 def decode_answer(raw: bytes) -> Answer:
     """Return the answer. Raises ValueError where the bytes are none."""
-    answer: Answer | _AccountState = _decoded(_ANSWERS, raw)
+    answer: Answer | _AccountState | _Number = _decoded(_ANSWERS, raw)
+    if isinstance(answer, _Number):
+        return int.from_bytes(answer.digits, "big")
     if isinstance(answer, _AccountState):
         return AccountState(answer.nonce, int.from_bytes(answer.balance, "big"), answer.code)
     return answer

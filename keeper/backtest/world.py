@@ -11,7 +11,7 @@ from keeper.domain.address import Address, word
 from keeper.domain.head import Head
 from keeper.domain.state import Mined, StateRef
 from keeper.ports import NewHead, Signal, World
-from keeper.query import Account, AccountState, Answer, Ask, Call, Log, Logs
+from keeper.query import Account, AccountState, Answer, Ask, Balance, Call, Log, Logs
 
 _PURSE_WEI = 10**21
 
@@ -80,5 +80,7 @@ class PastWorld:
                 )
             case Account(address=address) if address == self._purse_of and isinstance(answer, AccountState):
                 return answer._replace(balance_wei=max(answer.balance_wei, _PURSE_WEI))
+            case Balance(address=address) if address == self._purse_of and isinstance(answer, int):
+                return max(answer, _PURSE_WEI)
             case _:
                 return answer

@@ -23,7 +23,7 @@ from keeper.query import Answer, Ask, Call, Reverted
 
 _USUAL_CALLS = 250
 _MOST_CALLS = 1_000
-_PACKS = 3
+_PACKS = 2
 """As many requests of a batch are left to calls; more calls than fit in go into larger packs first."""
 _FEWEST_CALLS = 16
 _MOST_BYTES = 100_000

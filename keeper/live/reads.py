@@ -16,7 +16,7 @@ from keeper.live.bloom import Bloom
 from keeper.live.part import Absorbed, result
 from keeper.node import wire
 from keeper.node.endpoint import Reply, Request
-from keeper.query import Account, AccountState, Ancestors, Answer, Ask, Log, Logs
+from keeper.query import Account, AccountState, Ancestors, Answer, Ask, Balance, Log, Logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,22 @@ class OneAccount:
         nonce, balance, code = (result(reply) for reply in replies)
         state = AccountState(wire.quantity(nonce), wire.quantity(balance), wire.data(code))
         return Absorbed({self.ask: state})
+
+
+@dataclass(frozen=True, slots=True)
+class OneBalance:
+    """The coins of an account."""
+
+    ask: Balance
+    at: Hash32
+
+    def requests(self) -> Sequence[Request]:
+        """Return the one request."""
+        return [Request("eth_getBalance", (wire.hex_data(self.ask.address), wire.pinned(self.at)))]
+
+    def absorb(self, replies: Sequence[Reply]) -> Absorbed:
+        """Return the balance."""
+        return Absorbed({self.ask: wire.quantity(result(replies[0]))})
 
 
 def log_filter(emitters: Sequence[bytes], topics: Sequence[Hash32]) -> dict[str, object]:

@@ -15,14 +15,14 @@ from keeper.domain.state import StateRef
 from keeper.live.calls import Packing
 from keeper.live.log_ranges import Width, log_range
 from keeper.live.part import Part
-from keeper.live.reads import BlockLogs, HashesBelow, OneAccount
+from keeper.live.reads import BlockLogs, HashesBelow, OneAccount, OneBalance
 from keeper.live.simulation import Simulation
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.node.head_socket import HeadSocket
 from keeper.node.heads import Heads
 from keeper.ports import Doubted, NewHead, Signal, Tick
-from keeper.query import Account, Ancestors, Answer, Ask, Call, LogRange, Logs, Simulate
+from keeper.query import Account, Ancestors, Answer, Ask, Balance, Call, LogRange, Logs, Simulate
 
 _SURVEY_EVERY_S = 3.0
 """Where no head comes. An endpoint that stands still is left within two blocks."""
@@ -142,9 +142,11 @@ class LiveWorld:
                 case Logs():
                     logs.append(ask)
                 case Ancestors():
-                    parts.append(HashesBelow(ask, at))
+                    parts.append(HashesBelow(ask, at.hash))
                 case Account():
                     parts.append(OneAccount(ask, at.hash))
+                case Balance():
+                    parts.append(OneBalance(ask, at.hash))
                 case Simulate():
                     parts.append(Simulation(ask, at))
                 case LogRange():
