@@ -13,6 +13,7 @@ from keeper.domain.position import PositionId
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.aave_v3.state import Market, Row
 from keeper.watcher.book import Book, Change
+from keeper.watcher.chain import Chain
 from tests.unit.protocols.aave_v3.markets import DOLLAR, NOW_S, POOL, market, reserve, row
 
 HEAD = Head(
@@ -31,7 +32,7 @@ MARKET = market(reserve(0, price_base=3_000 * DOLLAR), reserve(1, decimals=6, th
 def book_of(rows: dict[PositionId, Row]) -> Book[Market, Row]:
     protocol = AaveV3(pool=POOL)
     book = Book(protocol, first_block=0)
-    book.apply(Change(head=HEAD, market=MARKET, rows=rows))
+    book.apply(Change(head=HEAD, market=MARKET, rows=rows, chain=Chain(depth=64)))
     return book
 
 
@@ -67,5 +68,6 @@ def test_apply__debt_repaid__no_longer_held() -> None:
     owing = {position for position, held in rows.items() if held.debts}
     assert set(book.rows) == owing
     gone = min(owing)
-    book.apply(Change(head=HEAD, market=MARKET, rows={gone: row(has={0: 1}, owes={})}))
+    repaid = {gone: row(has={0: 1}, owes={})}
+    book.apply(Change(head=HEAD, market=MARKET, rows=repaid, chain=Chain(depth=64)))
     assert set(book.rows) == owing - {gone}
