@@ -139,6 +139,30 @@ def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
     return DONE if isinstance(result, Included) else FAILED
 
 
+def _cancel(arguments: argparse.Namespace, settings: Settings) -> int:
+    nonce = _nonce(arguments.nonce)
+    _must_send(settings, "cancel")
+
+    from keeper import app
+    from keeper.domain.submission import Included
+    from keeper.render.cancel import cancel_view
+
+    def agreed(held: app.HeldNonce) -> bool:
+        view = cancel_view(
+            nonce=held.nonce,
+            next_nonce=held.next_nonce,
+            holders=held.holders,
+            is_private=held.is_private,
+        )
+        _print(view)
+        return arguments.yes or _answered_yes("Cancel it?")
+
+    outcome = asyncio.run(app.cancel(settings, nonce=nonce, agreed=agreed, listener=_listener(settings)))
+    if outcome is None:
+        _complain("nothing was sent")
+    return DONE if isinstance(outcome, Included) else FAILED
+
+
 def _deploy(arguments: argparse.Namespace, settings: Settings) -> int:
     owner = _address("--owner", arguments.owner)
     _must_send(settings, "deploy")
@@ -322,6 +346,14 @@ the executor should the operator's key leak, so it must be another address, best
 example: keeper deploy --owner 0x1234567890abcdef1234567890abcdef12345678
 needs:   KEEPER_RPC_URLS, and a key that has gas"""
 
+_CANCEL = """\
+Frees a nonce that a stuck transaction of the operator's holds: shows what is known of it, asks, and sends
+nothing to itself with the same nonce and higher fees, to those alone who were sent the original. Needs the
+keeper stopped, as one key has one keeper. Exit code 0 means that the cancellation was included.
+
+example: keeper cancel 17
+needs:   KEEPER_RPC_URLS, KEEPER_EXECUTOR, KEEPER_VAULT, and a key"""
+
 _CHECK = """\
 Looks at everything that `keeper run` relies on: chain id, age of the head, the pool's revision, executor and
 vault with their owner and operator, balances, and where to trade. One line each, and what to do about it.
@@ -399,6 +431,12 @@ def _parser() -> argparse.ArgumentParser:
         _LIQUIDATE,
     )
     deploy = add("deploy", configured(_deploy, needs=_CHAIN), "deploy your executor and your vault", _DEPLOY)
+    cancel = add(
+        "cancel",
+        configured(_cancel, needs=(*_CHAIN, *_CONTRACTS)),
+        "free a nonce that a stuck transaction holds",
+        _CANCEL,
+    )
     check = add("check", configured(_check, needs=_CHAIN), "tell whether everything is in place", _CHECK)
     backtest = add("backtest", _backtest, "tell what it would have earned on past blocks", _BACKTEST)
     markets = add("markets", _list_markets, "list the markets that are known by name", _MARKETS_LISTED)
@@ -410,7 +448,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     for about_a_borrower in (plan, liquidate):
         about_a_borrower.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
-    liquidate.add_argument("--yes", action="store_true", help="send without asking")
+    cancel.add_argument("nonce", metavar="NONCE", help="which one, a number")
+    for asks in (liquidate, cancel):
+        asks.add_argument("--yes", action="store_true", help="send without asking")
     deploy.add_argument("--owner", required=True, metavar="ADDRESS", help="who shall own executor and vault")
     markets.add_argument("--json", action="store_true", help="print JSON instead, one object a line")
     for for_machines in (scan, plan, check):
@@ -418,7 +458,7 @@ def _parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
         )
     demo.add_argument("--json", action="store_true", help="print its figures as one JSON line instead")
-    for reads_settings in (run, scan, plan, liquidate, deploy, check, backtest):
+    for reads_settings in (run, scan, plan, liquidate, cancel, deploy, check, backtest):
         reads_settings.add_argument(
             "--env-file", type=Path, metavar="PATH", help="read this file instead of ./.env"
         )
@@ -501,6 +541,15 @@ def _address(name: str, text: str) -> Address:
         return address(text)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None
+
+
+def _nonce(text: str) -> int:
+    from keeper.config.parse import whole
+
+    try:
+        return whole()(text)
+    except ValueError as error:
+        raise ConfigError(f"NONCE: {error}") from None
 
 
 def _health_factor(text: str) -> int:

@@ -203,6 +203,7 @@ class Engine:
                 self._listen(Overtaken(head=head))
                 return
             sent = await self._send(head, considered, overtaken)
+            await self._cancel_useless(head)
         except (Unavailable, Inconsistent, Broken) as error:
             self._degraded(f"head {head.number} was not dealt with to its end", error)
             return
@@ -381,6 +382,16 @@ class Engine:
             return False
         self._listen(Sent(submission=submission))
         return True
+
+    async def _cancel_useless(self, head: Head) -> None:
+        """Free the nonces that nothing worth sending has taken over."""
+        if self._landing is None:
+            return
+        try:
+            for submission in await self._landing.cancel_useless(head):
+                self._listen(Sent(submission=submission))
+        except Rejected as error:
+            self._listen(Degraded(what="a nonce that could not be freed", why=str(error)))
 
     def _leave(self, head: Head, opportunity: Opportunity, why: Declined) -> None:
         self._listen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
@@ -320,12 +321,45 @@ class Signer(Protocol):
         ...
 
 
+class BidForm(StrEnum):
+    """How a channel is paid for a place in a block."""
+
+    NONE = "none"
+    """First come, first served."""
+    PRIORITY_FEE = "priority fee"
+    """For each unit of gas."""
+    COINBASE = "coinbase"
+    """A share of what was earned, to the block's builder, within the transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """A pending transaction that another is to come right behind, in the same block."""
+
+    hash: Hash32
+    raw: bytes | None
+    """None where only its hash is known: then it takes a relay that knows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A submission, and what must stand before it in the same block."""
+
+    submission: Submission
+    before: tuple[bytes, ...] = ()
+    """Raw transactions: the keeper's own of lower nonces, or one that is waited for, such as an oracle's."""
+    behind: Hash32 | None = None
+    """The hash of a transaction, not known otherwise, that it must come right behind."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRequest:
     """One JSON-RPC request, as a channel wants it."""
 
     method: str
     params: tuple[object, ...]
+    relay: str | None = None
+    """Whom it is for, by name; None for the endpoints: those marked private where the channel is private."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,16 +371,38 @@ class ChannelError:
 
 
 class Channel(Protocol):
-    """One way into a block: pure requests, parsed replies. Who calls it does the I/O, once."""
+    """One way into a block: pure requests, parsed replies, and facts. Who calls it does the I/O, once."""
 
     @property
     def name(self) -> str: ...
 
-    def request(self, transaction: SignedTransaction) -> ChannelRequest:
-        """Return the request that submits a transaction."""
+    @property
+    def is_private(self) -> bool:
+        """Return whether what is sent through it is shown to nobody before it is in a block."""
         ...
 
-    def parse(self, transaction: SignedTransaction, reply: object | ChannelError) -> Acceptance:
+    @property
+    def reverts_can_land(self) -> bool:
+        """Return whether a transaction that reverts may be in a block, and cost gas."""
+        ...
+
+    @property
+    def is_for_one_block(self) -> bool:
+        """Return whether it offers a transaction for the next block, and for no other."""
+        ...
+
+    @property
+    def bid_form(self) -> BidForm: ...
+
+    def requests(self, offer: Sending) -> tuple[ChannelRequest, ...]:
+        """Return the requests that submit a transaction: one for each who is to have it."""
+        ...
+
+    def withdrawals(self, submission: Submission) -> tuple[ChannelRequest, ...]:
+        """Return the requests that ask to forget a submission; none where nobody would."""
+        ...
+
+    def parse(self, submission: Submission, reply: object | ChannelError) -> Acceptance:
         """Return what a reply means: a result decoded from JSON, or an error."""
         ...
 
@@ -389,6 +445,13 @@ class Landing(Protocol):
         """Journal the intent, sign, send. Raises Rejected where it is certain that nothing is on its way.
 
         Raises Unavailable where the intent can't be written: then nothing was sent.
+        """
+        ...
+
+    async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
+        """Send a cancellation for each nonce that only a useless transaction holds; return what was sent.
+
+        Comes after what is worth sending upon this head: that may take such a nonce over.
         """
         ...
 

@@ -30,7 +30,7 @@ from keeper.flash.vault import VaultFlash
 from keeper.keys import SigningKey
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
-from keeper.node.endpoints import Endpoints
+from keeper.node.endpoints import Endpoints, everyone, trusted
 from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
@@ -101,7 +101,12 @@ async def reach(settings: Settings) -> AsyncIterator[Reached]:
         if len(endpoints.standings) > 1:
             await endpoints.survey()
         chain = settings.chain(await endpoints.chain_id())
-        world = LiveWorld(endpoints, socket=sockets[0] if sockets else None, poll_s=settings.poll_interval_s)
+        world = LiveWorld(
+            endpoints,
+            socket=sockets[0] if sockets else None,
+            poll_s=settings.poll_interval_s,
+            simulates=trusted if settings.is_private else everyone,
+        )
         yield Reached(chain=chain, endpoints=endpoints, world=world)
     finally:
         await endpoints.close()

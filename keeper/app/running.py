@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
 from keeper.app.build import Assembled, assemble, signing_key
+from keeper.app.channels import channels, relays
 from keeper.app.checking import WORLDLY, check
 from keeper.app.inspecting import observe
-from keeper.channels.public import PublicChannel
 from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
@@ -24,7 +24,7 @@ from keeper.live.landing import Lander
 from keeper.store.journal import SqliteJournal
 from keeper.store.lock import Lock
 
-_LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 2.0
 """Between two looks for the outcome of a liquidation that a person waits for."""
 
 
@@ -86,23 +86,16 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
 
 
 async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> Outcome:
-    """Return what became of one submission.
-
-    Raises Unavailable where its deadline has passed and it is still in no block: the journal holds it, and
-    the next start looks again.
-    """
+    """Return what became of one submission; where it is of no use any more, cancel it, and wait for that."""
     while True:
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S)
         head = await armed.keeper.endpoints.block("latest")
         for concluded in await armed.lander.settle(head):
             listener(concluded)
             if concluded.submission.hash == submission.hash:
                 return concluded.outcome
-        if head.timestamp_s > submission.deadline_s:
-            raise Unavailable(
-                f"0x{submission.hash.hex()} is past its deadline and in no block; it can only cost gas now, "
-                f"and holds nonce {submission.nonce} until it is replaced"
-            )
+        for cancelling in await armed.lander.cancel_useless(head):
+            listener(Sent(submission=cancelling))
 
 
 async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, stop: asyncio.Event) -> None:
@@ -137,34 +130,41 @@ async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, s
 async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
     """Yield the keeper with lock, journal and key. Raises ConfigError where it may not send here."""
     settings, chain_id = keeper.settings, keeper.chain.chain_id
-    if not settings.public_allowed_on(chain_id):
+    if not settings.is_private and not settings.public_allowed_on(chain_id):
         raise ConfigError(
             "KEEPER_ALLOW_PUBLIC: is needed to send through Ethereum's public mempool, where others copy a "
-            "profitable call; set it to true to accept that, or KEEPER_DRY_RUN=true to watch only"
+            "profitable call; set it to true to accept that, or name private channels in KEEPER_CHANNELS, or "
+            "set KEEPER_DRY_RUN=true to watch only"
         )
     key = _operator_key(keeper)
     path = settings.state_dir / f"journal-{chain_id}.sqlite"
-    with (
-        Lock.of(journal=path, operator=key.address),
-        closing(SqliteJournal.open(path, chain_id=chain_id)) as journal,
-    ):
-        yield Armed(
-            keeper=keeper,
-            journal=journal,
-            lander=Lander(
-                endpoints=keeper.endpoints,
-                channel=PublicChannel(),
-                signer=ExecutorSigner(
-                    key,
-                    limits=SigningLimits(chain_id=chain_id, max_fee_per_gas_wei=settings.max_fee_per_gas_wei),
-                    executor=keeper.planner.desk.executor,
-                ),
+    async with relays(settings) as by_name:
+        with (
+            Lock.of(journal=path, operator=key.address),
+            closing(SqliteJournal.open(path, chain_id=chain_id)) as journal,
+        ):
+            yield Armed(
+                keeper=keeper,
                 journal=journal,
-                executor=keeper.planner.desk.executor,
-                chain_id=chain_id,
-                confirmations=settings.confirmations,
-            ),
-        )
+                lander=Lander(
+                    endpoints=keeper.endpoints,
+                    channels=channels(settings),
+                    relays=by_name,
+                    signer=ExecutorSigner(
+                        key,
+                        limits=SigningLimits(
+                            chain_id=chain_id, max_fee_per_gas_wei=settings.max_fee_per_gas_wei
+                        ),
+                        executor=keeper.planner.desk.executor,
+                    ),
+                    journal=journal,
+                    executor=keeper.planner.desk.executor,
+                    chain_id=chain_id,
+                    max_fee_per_gas_wei=settings.max_fee_per_gas_wei,
+                    confirmations=settings.confirmations,
+                    patience_blocks=settings.stuck_after_blocks,
+                ),
+            )
 
 
 def _operator_key(keeper: Assembled) -> SigningKey:

@@ -21,6 +21,7 @@ from keeper.config.market import MarketSetting
 from keeper.config.settings import Settings
 from keeper.config.variable import PREFIX, variables
 from keeper.domain.errors import ConfigError
+from keeper.domain.role import Role
 
 DEFAULT_ENV_FILE = Path(".env")
 
@@ -161,6 +162,19 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
             "is more than KEEPER_MAX_FEE_PER_GAS_WEI; expected at most as much",
             "KEEPER_MAX_FEE_PER_GAS_WEI",
         )
+    if len(settings.channels) > 1 and not settings.is_private:
+        yield wrong(
+            "KEEPER_CHANNELS", "names public besides others; expected either: what is private stays private"
+        )
+    if settings.is_private and not any(Role.TRUSTED in one.roles for one in settings.rpc_urls):
+        yield wrong(
+            "KEEPER_CHANNELS",
+            "keeps plans private, and they are simulated before they are sent: mark an endpoint of "
+            "KEEPER_RPC_URLS #trusted that keeps to itself what it is asked, best your own node",
+            "KEEPER_RPC_URLS",
+        )
+    if settings.relay_key is not None and settings.relay_key == settings.private_key:
+        yield wrong("KEEPER_RELAY_KEY", "is the operator's key; expected another", "KEEPER_PRIVATE_KEY")
     if settings.tip_bps and not settings.max_tip_wei:
         yield wrong("KEEPER_MAX_TIP_WEI", "is 0; expected more where KEEPER_TIP_BPS is set", "KEEPER_TIP_BPS")
     chains = list(dict.fromkeys(market.known.chain_id for market in settings.markets if market.known))

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from keeper.builders import BUILDERS, Builder
 from keeper.chains import PROTOCOLS
+from keeper.config.channel import BuilderSetting, Skill
 from keeper.config.endpoint import EndpointSetting
 from keeper.config.market import MarketSetting
 from keeper.domain.address import Address, Hash32, parse_address
@@ -141,6 +143,34 @@ def endpoint(text: str) -> EndpointSetting:
     if setting.is_socket and roles:
         raise ValueError("expected no mark on a WebSocket: nothing is sent to one")
     return setting
+
+
+def builder(text: str) -> BuilderSetting:
+    """Return a builder by its name, or by its URL with marks or without: ``https://host#single+cancels``."""
+    if "://" not in text:
+        names = [one.name for one in BUILDERS]
+        known = next((one for one in BUILDERS if one.name == text.lower()), None)
+        if known is None:
+            raise ValueError(
+                f"expected {_either(names)} or a URL, got {_quoted(text)}{_nearest(text, names)}"
+            )
+        return BuilderSetting(builder=known, url=Secret(known.url, shown=known.url))
+    address, mark, marks = text.partition("#")
+    url = _url(address)
+    try:
+        skills = {Skill(one.strip().lower()) for one in marks.split("+")} if mark else set[Skill]()
+    except ValueError:
+        raise ValueError(
+            f"expected {_either([one.value for one in Skill])} after the #, joined by +"
+        ) from None
+    if not address.startswith("http"):
+        raise ValueError("expected a builder's URL that begins with http:// or https://")
+    given = Builder(
+        name=_host(urlsplit(address)),
+        takes_private_transactions=Skill.SINGLE in skills,
+        cancels=Skill.CANCELS in skills,
+    )
+    return BuilderSetting(builder=given, url=url)
 
 
 def _url(text: str) -> Secret:

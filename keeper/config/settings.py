@@ -8,8 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from keeper.builders import BUILDERS
 from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, TRADING, Chain, Trading, chain_name
 from keeper.config import parse
+from keeper.config.channel import BuilderSetting, ChannelName
 from keeper.config.endpoint import EndpointSetting
 from keeper.config.market import MarketSetting
 from keeper.config.variable import variable
@@ -164,6 +166,32 @@ class Settings:
         unit="true or false",
         effect="With true, everything is planned and simulated and nothing is ever sent.",
     )
+    channels: tuple[ChannelName, ...] = variable(
+        parse.listed(parse.choice(ChannelName)),
+        default="public",
+        unit="public; or private, bundle or both, comma separated",
+        effect="How transactions reach a block; each goes through all of these at once. public: every "
+        "endpoint, for everybody to see. private: the endpoints marked private or sequencer, and builders "
+        "that take single transactions. bundle: the builders, for the next block alone, where it is included "
+        "whole or not at all. What is sent privately, and what replaces or cancels it, is shown to nobody "
+        "else.",
+    )
+    builders: tuple[BuilderSetting, ...] = variable(
+        parse.listed(parse.builder),
+        default="flashbots,titan,quasar",
+        unit=f"{', '.join(one.name for one in BUILDERS)}, or URLs with marks or without, comma separated",
+        effect="Who is sent bundles and private transactions, where KEEPER_CHANNELS names those; each sees "
+        "what it is sent before anybody else does. Marks of a URL say what it takes besides bundles, as in "
+        "https://builder.example.com#single+cancels. single: eth_sendPrivateTransaction. cancels: "
+        "eth_cancelBundle.",
+    )
+    relay_key: Secret | None = variable(
+        parse.private_key,
+        unit="0x and 64 hex digits",
+        without="a new key at each start, of which no builder knows anything good",
+        effect="Signs what builders are sent, so that they know you again. It holds nothing and signs no "
+        "transaction: never give the operator's key.",
+    )
     allow_public: bool = variable(
         parse.boolean,
         default="false",
@@ -262,6 +290,13 @@ class Settings:
         unit="blocks",
         effect="How many blocks must follow the one that a transaction is in before its outcome is written "
         "down: a reorg may take the first one back.",
+    )
+    stuck_after_blocks: int = variable(
+        parse.whole(least=1),
+        default="3",
+        unit="blocks",
+        effect="A transaction that is in no block after so many is stuck: what is planned anew replaces it, "
+        "at fees a tenth higher, while that still pays. Past its deadline a cancellation replaces it.",
     )
     deny_borrowers: frozenset[Address] = variable(
         lambda text: frozenset(parse.listed(parse.address)(text)),
@@ -403,13 +438,19 @@ class Settings:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Return everything that must not be shown."""
-        own = (self.private_key, self.keystore_password)
-        return (*(one.url for one in self.rpc_urls), *(secret for secret in own if secret is not None))
+        own = (self.private_key, self.keystore_password, self.relay_key)
+        urls = (*(one.url for one in self.rpc_urls), *(one.url for one in self.builders))
+        return (*urls, *(secret for secret in own if secret is not None))
 
     @property
     def heartbeat(self) -> Path:
         """Return the heartbeat's path."""
         return self.heartbeat_file or self.state_dir / "heartbeat"
+
+    @property
+    def is_private(self) -> bool:
+        """Return whether what is sent is shown to nobody before it is in a block."""
+        return ChannelName.PUBLIC not in self.channels
 
     def public_allowed_on(self, chain_id: int) -> bool:
         """Return whether a transaction may go through the public mempool of that chain."""

@@ -32,6 +32,8 @@ class Head:
     gas_used: int
     gas_limit: int
     coinbase: Address
+    extra_data: bytes = b""
+    """What its builder wrote into it, often a name."""
 
     def next_base_fee_wei(self) -> int:
         """Return the base fee of the child block. Mirrors EIP-1559's ``calc_base_fee_per_gas``."""

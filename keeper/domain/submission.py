@@ -31,12 +31,25 @@ class SignedTransaction:
     hash: Hash32
 
 
+class Purpose(StrEnum):
+    """What a transaction is for."""
+
+    LIQUIDATION = "liquidation"
+    CANCELLATION = "cancellation"
+    """To use up a nonce, so that nothing else that was signed for it can be included."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """One signed transaction and what is counted on with it. The journal can rebuild it whole."""
+    """One signed transaction and what is counted on with it. The journal can rebuild it whole.
+
+    Those of one nonce are alternatives: at most one of them can ever be included.
+    """
 
     market: str
+    """Empty where it is a cancellation."""
     borrower: Address
+    """The operator itself where it is a cancellation."""
     pools: frozenset[Address]
     """The pools whose depth it uses up."""
     operator: Address
@@ -49,6 +62,14 @@ class Submission:
     """The last block time at which it may still run."""
     predicted_profit_wei: int
     """What it was expected to bring, after gas."""
+    fees: Fees
+    purpose: Purpose = Purpose.LIQUIDATION
+    channels: tuple[str, ...] = ("public",)
+    """The names of the channels that it is sent through."""
+    is_private: bool = False
+    """It, and whatever shares its nonce, is shown to nobody before it is in a block."""
+    target_block: int | None = None
+    """The only block that it was offered for; None where it may be in any until its deadline."""
 
     @property
     def hash(self) -> Hash32:
@@ -65,6 +86,8 @@ class Refusal(StrEnum):
     ALREADY_KNOWN = "already known"
     NONCE_TOO_LOW = "nonce too low"
     UNDERPRICED = "underpriced"
+    REPLACEMENT_UNDERPRICED = "replacement underpriced"
+    """Another transaction waits with its nonce, and it does not pay enough more than that one."""
     INSUFFICIENT_FUNDS = "insufficient funds"
     UNREACHABLE = "unreachable"
     """No connection came about: certainly nothing was sent."""

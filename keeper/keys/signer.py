@@ -1,4 +1,4 @@
-"""What the operator's key may sign: a call of the executor, or, in another class, a deployment. No more.
+"""What the operator's key may sign: a call of the executor, or nothing to itself; elsewhere a deployment.
 
 Whatever is refused here should not have come so far: it is a bug, it raises Invariant, and the keeper stops.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Invariant
 from keeper.domain.submission import SignedTransaction, UnsignedTransaction
-from keeper.keys.eip1559 import signed, signing_hash
+from keeper.eip1559 import signed, signing_hash
 from keeper.keys.signing_key import SigningKey
 
 
@@ -23,7 +23,10 @@ class SigningLimits:
 
 
 class ExecutorSigner:
-    """Signs calls of one executor, without value, on one chain, under a cap on the fee."""
+    """Signs calls of one executor, without value, on one chain, under a cap on the fee.
+
+    And nothing at all sent to itself: that uses up a nonce, so that what was signed for it can't be included.
+    """
 
     def __init__(self, key: SigningKey, *, limits: SigningLimits, executor: Address) -> None:
         self._key = key
@@ -37,7 +40,8 @@ class ExecutorSigner:
 
     def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
         """Return the signed transaction. Raises Invariant where it is anything but a call of the executor."""
-        if transaction.to != self._executor:
+        cancels = transaction.to == self.address and not transaction.data
+        if transaction.to != self._executor and not cancels:
             target = "a new contract" if transaction.to is None else checksum(transaction.to)
             raise Invariant(f"refused to sign for {target}: only for the executor {checksum(self._executor)}")
         return _sign(self._key, transaction, self._limits)

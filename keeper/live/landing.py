@@ -6,30 +6,45 @@ it told back as an event.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import assert_never
 
 import msgspec
 
 from keeper import abi, contracts
+from keeper.builders import built_by
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant, Rejected, Unavailable
 from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
-from keeper.domain.plan import Plan
-from keeper.domain.submission import Acceptance, Refusal, Refused, Submission, Unclear, UnsignedTransaction
+from keeper.domain.plan import Fees, Plan, Transaction
+from keeper.domain.submission import (
+    Acceptance,
+    Purpose,
+    Refusal,
+    Refused,
+    SignedTransaction,
+    Submission,
+    Unclear,
+    UnsignedTransaction,
+)
 from keeper.live.part import result
 from keeper.node import wire
 from keeper.node.blocking_rpc import RpcError
-from keeper.node.endpoint import Endpoint, Request, Unreachable
-from keeper.node.endpoints import Endpoints
+from keeper.node.endpoint import Endpoint, Reply, Request, Unreachable
+from keeper.node.endpoints import Endpoints, everyone, private
 from keeper.node.wire import MinedReceipt
-from keeper.ports import Channel, ChannelError, Journal, Signer
+from keeper.ports import Behind, Channel, ChannelError, ChannelRequest, Journal, Sending, Signer
 from keeper.submitter import machine
+from keeper.submitter.answers import together
 from keeper.submitter.earnings import earnings_wei
 from keeper.submitter.machine import Looked
-from keeper.submitter.submitter import Submitter
+from keeper.submitter.replacing import extra_wei, outbidding
+from keeper.submitter.submitter import Held, Now, Submitter
 
 
 class Lander:
@@ -39,24 +54,37 @@ class Lander:
         self,
         *,
         endpoints: Endpoints,
-        channel: Channel,
+        channels: Sequence[Channel],
         signer: Signer,
         journal: Journal,
         executor: Address,
         chain_id: int,
+        max_fee_per_gas_wei: int,
+        relays: Mapping[str, Endpoint] = MappingProxyType({}),
         confirmations: int = 0,
+        patience_blocks: int = 3,
+        cancel_patience_s: int = 60,
     ) -> None:
-        """`confirmations` is how many blocks must be built on a block before what is in it counts."""
+        """`channels` are all private, or all public: a submission is sent through all of them at once.
+
+        `relays` is who is behind the names that their requests are for. `confirmations` is how many blocks
+        must be built on a block before what is in it counts. After `patience_blocks` heads a transaction is
+        stuck. A cancellation that no node knows is given up after `cancel_patience_s`.
+        """
+        if not channels or len({channel.is_private for channel in channels}) != 1:
+            raise Invariant("the channels of a keeper are all private or all public, and there is one")
         self._endpoints = endpoints
-        self._channel = channel
+        self._channels = tuple(channels)
+        self._relays = relays
         self._signer = signer
         self._journal = journal
         self._executor = executor
         self._chain_id = chain_id
+        self._max_fee_per_gas_wei = max_fee_per_gas_wei
         self._confirmations = confirmations
-        self._submitter = Submitter()
-        self._chain_nonce: int | None = None
-        self._now_s = 0
+        self._cancel_patience_s = cancel_patience_s
+        self._submitter = Submitter(patience_blocks=patience_blocks)
+        self._now: Now | None = None
         self._settled_at: Hash32 | None = None
         self._executed = abi.interface(contracts.executor().abi).event("Executed")
 
@@ -67,7 +95,6 @@ class Lander:
 
         What has come to an outcome is journalled; what has not stays in flight.
         """
-        self._now_s = head.timestamp_s
         intents = self._journal.unconcluded(self._signer.address)
         looks = await self._look(intents, head)
         self._submitter.recover(intents)
@@ -75,19 +102,15 @@ class Lander:
         self._settled_at = head.hash
         return tuple(Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in intents)
 
-    async def submit(self, plan: Plan, head: Head) -> Submission:
+    async def submit(self, plan: Plan, head: Head, *, behind: Behind | None = None) -> Submission:
         """Sign, journal the intent, send once, and return what is on its way, or may be.
 
-        Raises Rejected where it is certain that nothing is: the channel refused it, or a nonce before it is
-        in doubt; Unavailable where the intent can't be written.
+        `behind` is what it must come right behind, in the same block.
+
+        Raises Rejected where it is certain that nothing is: every channel refused it, no nonce is to be had,
+        or to replace what has it costs too much; Unavailable where the intent can't be written.
         """
-        submission = self._signed(plan, head)
-        happened = await self._carry_out(submission, self._submitter.sign(submission))
-        if self._submitter.holds(submission):
-            return submission
-        raise Rejected(
-            f"{self._channel.name}: " + "; ".join(str(e) for e in happened if isinstance(e, Refused))
-        )
+        return await self._launch(self._signed(plan, head), behind)
 
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return those in flight that have come to their outcome by `head`, journalled.
@@ -95,84 +118,205 @@ class Lander:
         Asks nothing where nothing is in flight and `head` is the next one: only a branch that was left takes
         back what was concluded, and its nonces. Raises Unavailable or Inconsistent: then ask again.
         """
-        self._now_s = head.timestamp_s
         waiting = self._submitter.waiting()
         follows, self._settled_at = self._settled_at in (head.parent, head.hash), None
-        concluded = () if follows and not waiting else await self._told(await self._look(waiting, head))
+        if follows and not waiting and self._now is not None:
+            self._now = replace(self._now, head_number=head.number, timestamp_s=head.timestamp_s)
+            concluded: tuple[Concluded, ...] = ()
+        else:
+            concluded = await self._told(await self._look(waiting, head))
         self._settled_at = head.hash
         return concluded
 
     def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
         """Return each (market, borrower) with a transaction on its way, and the pools that it counts on.
 
-        One past its deadline can change neither any more: the executor refuses it.
+        Those whose nonce yields are not among them: what is planned anew takes their place.
         """
-        harmless = {one.hash for one in self._submitter.stuck(at_s=self._now_s)}
-        return {
-            (one.market, one.borrower): one.pools
-            for one in self._submitter.in_flight()
-            if one.hash not in harmless
-        }
+        if self._now is None:
+            return {}
+        return {(one.market, one.borrower): one.pools for one in self._submitter.in_flight(self._now)}
 
-    # --- signing --------------------------------------------------------------------------------------------
+    async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
+        """Send a cancellation for each nonce that only a useless transaction holds; return what was sent.
 
-    def _signed(self, plan: Plan, head: Head) -> Submission:
-        if self._chain_nonce is None:
-            raise Invariant("nothing is sent before recovery")
-        for stuck in self._submitter.stuck(at_s=self._now_s):
+        Raises Rejected where one could not be sent, after the others were.
+        """
+        sent: list[Submission] = []
+        failed: list[str] = []
+        for useless in self._submitter.to_cancel(self._known_now()):
+            try:
+                sent.append(await self.cancel(useless.nonce, head, is_private=useless.is_private))
+            except Rejected as error:
+                failed.append(str(error))
+        if failed:
+            raise Rejected("; ".join(failed))
+        return tuple(sent)
+
+    async def cancel(
+        self, nonce: int, head: Head, *, is_private: bool, priority_fee_wei: int = 0
+    ) -> Submission:
+        """Send nothing to oneself with this nonce, for more than what is known to have it; return it.
+
+        It is shown to whom the original was: the private ones alone where that was private.
+        `priority_fee_wei` is the least to pay. Raises Rejected where it can't be sent.
+        """
+        if is_private != self._is_private:
+            was, now = ("private", "public") if is_private else ("public", "private")
             raise Rejected(
-                f"nonce {stuck.nonce} is stuck: 0x{stuck.hash.hex()} is past its deadline and in no block. "
-                "Whatever is sent waits behind it; replace it from the operator's wallet, at higher fees"
+                f"nonce {nonce} was given to a {was} transaction, and KEEPER_CHANNELS names {now} channels: "
+                "start with the former ones to cancel it"
             )
-        nonce = self._submitter.plan(chain_nonce=self._chain_nonce)
-        if nonce is None:
-            (doubtful, *_) = self._submitter.in_doubt()
-            raise Rejected(
-                f"nonce {doubtful.nonce} is in doubt until the chain tells, or its deadline passes"
-            )
-        draft = plan.draft
-        try:
-            transaction = self._signer.sign(
-                UnsignedTransaction(
-                    chain_id=self._chain_id,
-                    nonce=nonce,
-                    to=draft.transaction.to,
-                    value_wei=0,
-                    data=draft.transaction.data,
-                    fees=plan.fees,
-                )
-            )
-        except BaseException:
+        gas_limit = await self._gas_of_cancelling()
+        place = self._submitter.take(nonce)
+        base_fee_wei = head.next_base_fee_wei()
+        fees = outbidding(
+            Fees(
+                gas_limit=gas_limit,
+                max_fee_per_gas_wei=2 * base_fee_wei + priority_fee_wei,
+                max_priority_fee_per_gas_wei=priority_fee_wei,
+            ),
+            place.over,
+        )
+        if fees.max_fee_per_gas_wei > self._max_fee_per_gas_wei:
             self._submitter.discard(nonce)
-            raise
-        return Submission(
-            market=draft.market,
-            borrower=draft.borrower,
-            pools=draft.pools,
+            raise Rejected(
+                f"to cancel nonce {nonce} takes {fees.max_fee_per_gas_wei / 1e9:.2f} gwei, which is over "
+                "KEEPER_MAX_FEE_PER_GAS_WEI: raise it, or wait"
+            )
+        transaction = self._sign(nonce, Transaction(to=self._signer.address, data=b""), fees)
+        submission = Submission(
+            market="",
+            borrower=self._signer.address,
+            pools=frozenset(),
             operator=self._signer.address,
             nonce=nonce,
             transaction=transaction,
             head_number=head.number,
             head_hash=head.hash,
-            deadline_s=draft.deadline_s,
-            predicted_profit_wei=plan.waterfall.net_wei,
+            deadline_s=head.timestamp_s + self._cancel_patience_s,
+            predicted_profit_wei=-gas_limit * (base_fee_wei + fees.max_priority_fee_per_gas_wei),
+            fees=fees,
+            purpose=Purpose.CANCELLATION,
+            channels=tuple(channel.name for channel in self._channels),
+            is_private=self._is_private,
+            target_block=self._target_block(head),
         )
+        return await self._launch(submission)
+
+    async def withdraw(self, submission: Submission) -> int:
+        """Ask the relays to forget a submission; return how many were asked. None of them must obey."""
+        requests = [
+            request
+            for channel in self._channels
+            if channel.name in submission.channels
+            for request in channel.withdrawals(submission)
+        ]
+        await asyncio.gather(*(self._delivered(request) for request in requests))
+        return len(requests)
+
+    def holders(self, nonce: int) -> tuple[Submission, ...]:
+        """Return what was sent with a nonce and has not come to its outcome."""
+        return tuple(one for one in self._submitter.waiting() if one.nonce == nonce)
+
+    @property
+    def next_nonce(self) -> int:
+        """Return the next nonce of the key to be included, as of the last look."""
+        return self._known_now().chain_nonce
+
+    @property
+    def _is_private(self) -> bool:
+        return self._channels[0].is_private
+
+    def _target_block(self, head: Head) -> int | None:
+        """Return the only block that a submission is for, None where some channel keeps it for longer."""
+        return head.number + 1 if all(channel.is_for_one_block for channel in self._channels) else None
+
+    # --- signing --------------------------------------------------------------------------------------------
+
+    def _signed(self, plan: Plan, head: Head) -> Submission:
+        draft = plan.draft
+        place = self._submitter.plan(self._known_now(), market=draft.market, borrower=draft.borrower)
+        if isinstance(place, Held):
+            raise Rejected(str(place))
+        fees = outbidding(plan.fees, place.over)
+        net_wei = plan.waterfall.net_wei - extra_wei(plan, fees)
+        if net_wei < 0 or fees.max_fee_per_gas_wei > self._max_fee_per_gas_wei:
+            self._submitter.discard(place.nonce)
+            raise Rejected(
+                f"to replace what holds nonce {place.nonce} takes {fees.max_fee_per_gas_wei / 1e9:.2f} gwei, "
+                + ("more than it earns" if net_wei < 0 else "which is over KEEPER_MAX_FEE_PER_GAS_WEI")
+            )
+        transaction = self._sign(place.nonce, draft.transaction, fees)
+        while self._submitter.knows(place.nonce, transaction.hash):
+            # The same plan once more, as after a reorg: what tells submissions apart is their hash.
+            fees = replace(
+                fees,
+                max_fee_per_gas_wei=fees.max_fee_per_gas_wei + 1,
+                max_priority_fee_per_gas_wei=fees.max_priority_fee_per_gas_wei + 1,
+            )
+            transaction = self._sign(place.nonce, draft.transaction, fees)
+        return Submission(
+            market=draft.market,
+            borrower=draft.borrower,
+            pools=draft.pools,
+            operator=self._signer.address,
+            nonce=place.nonce,
+            transaction=transaction,
+            head_number=head.number,
+            head_hash=head.hash,
+            deadline_s=draft.deadline_s,
+            predicted_profit_wei=net_wei,
+            fees=fees,
+            channels=tuple(channel.name for channel in self._channels),
+            is_private=self._is_private,
+            target_block=self._target_block(head),
+        )
+
+    def _sign(self, nonce: int, call: Transaction, fees: Fees) -> SignedTransaction:
+        try:
+            return self._signer.sign(
+                UnsignedTransaction(
+                    chain_id=self._chain_id, nonce=nonce, to=call.to, value_wei=0, data=call.data, fees=fees
+                )
+            )
+        except BaseException:
+            self._submitter.discard(nonce)
+            raise
+
+    def _known_now(self) -> Now:
+        if self._now is None:
+            raise Invariant("nothing is sent before recovery")
+        return self._now
 
     # --- carrying out commands ------------------------------------------------------------------------------
 
+    async def _launch(self, submission: Submission, behind: Behind | None = None) -> Submission:
+        sending = self._sending(submission, behind)
+        if not any(channel.requests(sending) for channel in self._channels):
+            self._submitter.discard(submission.nonce)
+            raise Rejected("no channel of KEEPER_CHANNELS takes it: give it builders, or private endpoints")
+        happened = await self._carry_out(submission, self._submitter.sign(submission), behind)
+        if self._submitter.holds(submission):
+            return submission
+        raise Rejected("; ".join(str(event) for event in happened if isinstance(event, Refused)))
+
     async def _carry_out(
-        self, submission: Submission, commands: tuple[machine.Command, ...]
+        self,
+        submission: Submission,
+        commands: tuple[machine.Command, ...],
+        behind: Behind | None = None,
     ) -> list[machine.Event]:
         """Do what is commanded, and what follows from that; return all that came of it."""
         happened: list[machine.Event] = []
         waiting = deque(commands)
         while waiting:
-            event = await self._do(waiting.popleft())
+            event = await self._do(waiting.popleft(), behind)
             happened.append(event)
             waiting.extend(self._submitter.tell(submission, event))
         return happened
 
-    async def _do(self, command: machine.Command) -> machine.Event:
+    async def _do(self, command: machine.Command, behind: Behind | None) -> machine.Event:
         match command:
             case machine.JournalIntent(submission=submission):
                 try:
@@ -182,26 +326,63 @@ class Lander:
                     raise
                 return machine.IntentWritten()
             case machine.Send(submission=submission):
-                return await self._send(submission)
+                return await self._send(self._sending(submission, behind))
             case machine.JournalOutcome(submission=submission, outcome=outcome):
                 self._journal.concluded(submission, outcome)
                 return machine.OutcomeWritten()
             case _:
                 assert_never(command)
 
-    async def _send(self, submission: Submission) -> Acceptance:
-        request = self._channel.request(submission.transaction)
+    def _sending(self, submission: Submission, behind: Behind | None) -> Sending:
+        own = self._submitter.before(submission)
+        if behind is None:
+            return Sending(submission=submission, before=own)
+        if behind.raw is None:
+            return Sending(submission=submission, before=own, behind=behind.hash)
+        return Sending(submission=submission, before=(behind.raw, *own))
+
+    async def _send(self, sending: Sending) -> Acceptance:
+        """Send to all whom the channels name, at the same time and each once; return what it comes to."""
+        requests = [(channel, request) for channel in self._channels for request in channel.requests(sending)]
+        said = await asyncio.gather(*(self._delivered(request) for _, request in requests))
+        return together(
+            [
+                _named(channel, request, self._understood(channel, sending.submission, reply))
+                for (channel, request), replies in zip(requests, said, strict=True)
+                for reply in replies
+            ]
+        )
+
+    async def _delivered(self, request: ChannelRequest) -> tuple[Reply | Unavailable, ...]:
+        """Return what each said to whom a request went."""
+        asked = Request(request.method, request.params)
+        if request.relay is None:
+            only = private if self._is_private else everyone
+            replies = await self._endpoints.send_all(asked, only=only)
+            return replies or (Unreachable("no endpoint of KEEPER_RPC_URLS is marked private"),)
         try:
-            reply = await self._endpoints.send(Request(request.method, request.params))
-        except Unreachable as error:
-            return Refused(kind=Refusal.UNREACHABLE, detail=str(error))
+            return (await self._relays[request.relay].send(asked),)
         except Unavailable as error:
-            return Unclear(detail=str(error))
-        if isinstance(reply, RpcError):
-            said: object = ChannelError(code=reply.code, message=reply.message)
-        else:
-            said = msgspec.json.decode(reply)
-        return self._channel.parse(submission.transaction, said)
+            return (error,)
+
+    def _understood(self, channel: Channel, submission: Submission, reply: Reply | Unavailable) -> Acceptance:
+        match reply:
+            case Unreachable():
+                return Refused(kind=Refusal.UNREACHABLE, detail=str(reply))
+            case Unavailable():
+                return Unclear(detail=str(reply))
+            case RpcError():
+                return channel.parse(submission, ChannelError(code=reply.code, message=reply.message))
+            case _:
+                return channel.parse(submission, msgspec.json.decode(reply))
+
+    async def _gas_of_cancelling(self) -> int:
+        """Return the gas of sending nothing to oneself, as the chain counts it."""
+        own = wire.hex_data(self._signer.address)
+        (reply,) = await self._endpoints.ask(
+            Request("eth_estimateGas", ({"from": own, "to": own, "value": "0x0"},))
+        )
+        return wire.quantity(result(reply))
 
     # --- looking at the chain -------------------------------------------------------------------------------
 
@@ -225,7 +406,7 @@ class Lander:
             return wire.quantity(nonce), found
 
         chain_nonce, found = await self._endpoints.read(job)
-        self._chain_nonce = chain_nonce
+        self._now = Now(head_number=head.number, timestamp_s=head.timestamp_s, chain_nonce=chain_nonce)
         return [
             (
                 submission,
@@ -236,6 +417,7 @@ class Lander:
                     receipt=None if receipt is None else self._receipt(receipt),
                     known=known,
                     confirmations=self._confirmations,
+                    built_by=built_by(head),
                 ),
             )
             for submission, (receipt, known) in zip(submissions, found, strict=True)
@@ -270,3 +452,10 @@ class Lander:
             vault_profit_wei=vault_profit_wei,
             tip_wei=tip_wei,
         )
+
+
+def _named(channel: Channel, request: ChannelRequest, answer: Acceptance) -> Acceptance:
+    """Return the answer, with who gave it where it is told to a person."""
+    if isinstance(answer, Refused):
+        return replace(answer, detail=f"{answer.detail} [{request.relay or channel.name}]")
+    return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import assert_never
 
@@ -18,7 +18,7 @@ from keeper.live.part import Part
 from keeper.live.reads import BlockLogs, HashesBelow, OneAccount, OneBalance
 from keeper.live.simulation import Simulation
 from keeper.node.endpoint import Endpoint
-from keeper.node.endpoints import Endpoints
+from keeper.node.endpoints import Endpoints, everyone
 from keeper.node.head_socket import HeadSocket
 from keeper.node.heads import Heads
 from keeper.ports import Doubted, NewHead, Signal, Tick
@@ -38,10 +38,12 @@ class LiveWorld:
         socket: Secret | None = None,
         poll_s: float = 0.5,
         tick_s: float = 5.0,
+        simulates: Callable[[Endpoint], bool] = everyone,
     ) -> None:
         """`socket` is a WebSocket URL that tells of new heads; without one they are asked for each `poll_s`.
 
-        After each `tick_s` without a head there is a Tick.
+        After each `tick_s` without a head there is a Tick. `simulates` says which endpoints may see what is
+        simulated: what is to be sent privately, trusted ones alone.
         """
         self._endpoints = endpoints
         self._socket = None if socket is None else HeadSocket(socket)
@@ -51,6 +53,7 @@ class LiveWorld:
         self._width = Width()
         self._newest: Head | None = None
         self._came = asyncio.Event()
+        self._simulates = simulates
 
     # --- what happens ---------------------------------------------------------------------------------------
 
@@ -109,7 +112,12 @@ class LiveWorld:
         pinned = [ask for ask in asks if not isinstance(ask, LogRange)] if ranges else asks
         answers: dict[Ask, Answer] = {}
         if pinned:
-            answers.update(await self._endpoints.read(lambda endpoint: self._at_one(endpoint, pinned, at)))
+            answers.update(
+                await self._endpoints.read(
+                    lambda endpoint: self._at_one(endpoint, pinned, at),
+                    only=self._simulates if any(isinstance(ask, Simulate) for ask in pinned) else everyone,
+                )
+            )
         for ask in ranges:
             answers[ask] = await log_range(self._endpoints, self._width, ask, at.hash)
         return tuple([answers[ask] for ask in asks])

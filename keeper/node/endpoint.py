@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
@@ -46,6 +46,10 @@ Reply: TypeAlias = "msgspec.Raw | RpcError"
 """A result still in JSON, for whoever knows its type; or the node's refusal."""
 
 
+def _none(_: bytes) -> Mapping[str, str]:
+    return {}
+
+
 class Unreachable(Unavailable):
     """No connection came about: certainly nothing was received."""
 
@@ -78,11 +82,20 @@ _MANY = msgspec.json.Decoder(list[_Envelope])
 class Endpoint:
     """One endpoint. Opens its connections when first asked, within a running event loop."""
 
-    def __init__(self, url: Secret, *, timeout_s: float = 10.0, roles: Collection[Role] = ()) -> None:
+    def __init__(
+        self,
+        url: Secret,
+        *,
+        timeout_s: float = 10.0,
+        roles: Collection[Role] = (),
+        headers: Callable[[bytes], Mapping[str, str]] = _none,
+    ) -> None:
         """`timeout_s` bounds each HTTP request, from connecting to the reply's last byte.
 
-        `roles` is what the operator says that it may be shown.
+        `roles` is what the operator says that it may be shown. `headers` are those that go with a body, such
+        as a signature of it.
         """
+        self._headers = headers
         self._url = url
         self._roles = frozenset(roles)
         self._address = URL(url.reveal(), encoded=True)
@@ -220,7 +233,9 @@ class Endpoint:
         """
         session = self._opened()
         try:
-            async with session.post(self._address, data=body, allow_redirects=False) as response:
+            async with session.post(
+                self._address, data=body, headers=self._headers(body), allow_redirects=False
+            ) as response:
                 answer = bytearray()
                 async for piece in response.content.iter_any():
                     answer += piece

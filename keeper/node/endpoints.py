@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _UNKNOWN_STATE_ROUNDS = 4
 # Behind one address there are often several nodes, and the news of a block outruns the block.
+_GRACE_S = 0.25
+"""How much longer than the first one's the other answers to a sending are waited for."""
 _SURVEY_S = 1.0
 """Whoever does not tell its head within that time does not answer."""
 
@@ -36,6 +38,16 @@ _SURVEY_S = 1.0
 def everyone(_: Endpoint) -> bool:
     """Return that an endpoint may be asked, whichever it is."""
     return True
+
+
+def trusted(endpoint: Endpoint) -> bool:
+    """Return whether what is not public yet may be simulated there."""
+    return endpoint.is_trusted
+
+
+def private(endpoint: Endpoint) -> bool:
+    """Return whether what is not public yet may be sent there."""
+    return endpoint.is_private
 
 
 class Endpoints:
@@ -60,6 +72,8 @@ class Endpoints:
                 "KEEPER_RPC_URLS: expected at least one http:// or https:// endpoint that is no sequencer"
             )
         self._standings = [Standing(endpoint) for endpoint in endpoints]
+        self._underway: set[asyncio.Task[Reply | Unavailable]] = set()
+        """Sendings that go on although nobody waits for their answer."""
         self._chain_id = chain_id
         self._patience_s = patience_s
         self._hedge_s = hedge_s
@@ -80,6 +94,9 @@ class Endpoints:
 
     async def close(self) -> None:
         """Close every connection."""
+        for task in self._underway:
+            task.cancel()
+        await asyncio.gather(*self._underway, return_exceptions=True)
         for one in self._standings:
             await one.endpoint.close()
 
@@ -276,6 +293,44 @@ class Endpoints:
                 self._answered(one)
                 return reply
         raise problem
+
+    async def send_all(
+        self, request: Request, *, only: Callable[[Endpoint], bool] = everyone
+    ) -> tuple[Reply | Unavailable, ...]:
+        """Return the reply of each endpoint that `only` allows, or why it has none: one sending to each.
+
+        Once one has answered, the others are not waited for long. An Unreachable among them certainly did not
+        receive it.
+        """
+
+        async def to(one: Standing) -> Reply | Unavailable:
+            try:
+                await self._verify(one)
+            except ConfigError as error:
+                return Unreachable(str(error))
+            except Unavailable as error:  # nothing was sent yet
+                self._failed(one, error)
+                return Unreachable(str(error))
+            try:
+                reply = await one.endpoint.send(request)
+            except Unavailable as error:
+                self._failed(one, error)
+                return error
+            self._answered(one)
+            return reply
+
+        sending = [asyncio.create_task(to(one)) for one in self._in_order(only)]
+        self._underway.update(sending)
+        for task in sending:
+            task.add_done_callback(self._underway.discard)
+        for first in asyncio.as_completed(sending):
+            if not isinstance(await first, Unavailable):
+                await asyncio.wait(sending, timeout=_GRACE_S)
+                break
+        return tuple(
+            task.result() if task.done() else Unavailable("not answered by the time that others had")
+            for task in sending
+        )
 
     # --- which to ask ---------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class _Block(msgspec.Struct, rename="camel"):
     gas_limit: str
     miner: _AddressText
     base_fee_per_gas: str = "0x0"
+    extra_data: str = "0x"
 
 
 class _Bloomed(msgspec.Struct, rename="camel"):
@@ -172,6 +173,7 @@ def _head(block: _Block) -> Head:
         gas_used=_int(block.gas_used),
         gas_limit=_int(block.gas_limit),
         coinbase=Address(_bytes(block.miner)),
+        extra_data=_bytes(block.extra_data),
     )
 
 

@@ -27,7 +27,15 @@ from keeper.domain.events import (
 )
 from keeper.domain.observation import Rejoined, Skipped
 from keeper.domain.plan import Plan
-from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded
+from keeper.domain.submission import (
+    Expired,
+    Included,
+    Outcome,
+    Purpose,
+    Reverted,
+    Submission,
+    Superseded,
+)
 from keeper.render.as_json import as_json
 from keeper.render.figures import (
     amount,
@@ -135,6 +143,8 @@ def _told(event: Event) -> tuple[str, str]:
             return "declined", f"{short(borrower)} at {health(factor)}: {why}"
         case Planned(plan=plan):
             return "plan", _plan(plan)
+        case Sent(submission=submission) if submission.purpose is Purpose.CANCELLATION:
+            return "sent", f"{_submission(submission)} for at most {native(-submission.predicted_profit_wei)}"
         case Sent(submission=submission):
             return "sent", (
                 f"{_submission(submission)} with nonce {submission.nonce}, "
@@ -194,6 +204,8 @@ def _unverified(caveat: str) -> str:
 
 
 def _submission(submission: Submission) -> str:
+    if submission.purpose is Purpose.CANCELLATION:
+        return f"{short_hash(submission.hash)}, a cancellation of nonce {submission.nonce},"
     return f"{short_hash(submission.hash)} for {short(submission.borrower)}"
 
 

@@ -13,15 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from keeper import eip1559
 from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
-from keeper.domain.plan import Draft
+from keeper.domain.plan import Draft, Fees
 from keeper.domain.submission import (
     Expired,
     Included,
     Outcome,
+    Purpose,
     Reverted,
     SignedTransaction,
     Submission,
@@ -30,6 +32,12 @@ from keeper.domain.submission import (
 from keeper.store.schema import MIGRATIONS
 
 _ADDRESS_BYTES = 20
+_INTENT = (
+    "operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, deadline_s, "
+    "predicted_profit_wei, purpose, channels, is_private, target_block, "
+    "gas_limit, max_fee_per_gas_wei, max_priority_fee_per_gas_wei"
+)
+_INTENT_WIDTH = _INTENT.count(",") + 1
 
 
 class SqliteJournal:
@@ -126,11 +134,7 @@ class SqliteJournal:
             if _open_intent(connection, submission) is not None:
                 raise Invariant(f"0x{submission.hash.hex()} is intended already")
             connection.execute(
-                _insert(
-                    "intents",
-                    "operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, "
-                    "deadline_s, predicted_profit_wei",
-                ),
+                _insert("intents", _INTENT),
                 (
                     submission.operator,
                     submission.nonce,
@@ -143,6 +147,13 @@ class SqliteJournal:
                     submission.head_hash,
                     submission.deadline_s,
                     str(submission.predicted_profit_wei),
+                    submission.purpose.value,
+                    ",".join(submission.channels),
+                    submission.is_private,
+                    submission.target_block,
+                    submission.fees.gas_limit,
+                    str(submission.fees.max_fee_per_gas_wei),
+                    str(submission.fees.max_priority_fee_per_gas_wei),
                 ),
             )
 
@@ -173,14 +184,16 @@ class SqliteJournal:
         """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
         try:
             rows = self._connection.execute(
-                "SELECT operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, "
-                "deadline_s, predicted_profit_wei, kind, block_number, block_hash, gas_used, "
+                f"SELECT {_INTENT}, kind, block_number, block_hash, gas_used, "
                 "effective_gas_price_wei, vault_profit_wei, tip_wei, why "
                 "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
             ).fetchall()
         except sqlite3.Error as error:
             raise Unavailable(f"the journal {self.path} can't be read: {error}") from error
-        return tuple((_submission(row[:11]), None if row[11] is None else _outcome(row[11:])) for row in rows)
+        return tuple(
+            (_submission(row[:_INTENT_WIDTH]), _outcome(row[_INTENT_WIDTH:]) if row[_INTENT_WIDTH] else None)
+            for row in rows
+        )
 
     # --- the file -------------------------------------------------------------------------------------------
 
@@ -298,7 +311,10 @@ def _outcome(row: Sequence[Any]) -> Outcome:
 
 
 def _submission(row: Sequence[Any]) -> Submission:
-    operator, nonce, hash_, raw, market, borrower, pools, head_number, head_hash, deadline_s, profit = row
+    operator, nonce, hash_, raw, market, borrower, pools, head_number, head_hash, deadline_s, profit = row[
+        :11
+    ]
+    purpose, channels, is_private, target_block, gas_limit, max_fee, priority_fee = row[11:]
     return Submission(
         operator=Address(operator),
         nonce=nonce,
@@ -312,4 +328,15 @@ def _submission(row: Sequence[Any]) -> Submission:
         head_hash=Hash32(head_hash),
         deadline_s=deadline_s,
         predicted_profit_wei=int(profit),
+        fees=eip1559.unsigned(raw).fees
+        if gas_limit is None  # written before fees were
+        else Fees(
+            gas_limit=gas_limit,
+            max_fee_per_gas_wei=int(max_fee),
+            max_priority_fee_per_gas_wei=int(priority_fee),
+        ),
+        purpose=Purpose(purpose),
+        channels=tuple(channels.split(",")),
+        is_private=bool(is_private),
+        target_block=target_block,
     )

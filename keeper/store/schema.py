@@ -84,4 +84,16 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """
     + _append_only("journal", "predictions", "declined", "intents", "outcomes"),
+    # Several intents may share a nonce from here on. What was sent before were liquidations, for the public;
+    # their fees are read from their bytes.
+    """
+    ALTER TABLE intents ADD COLUMN purpose TEXT NOT NULL DEFAULT 'liquidation'
+        CHECK (purpose IN ('liquidation', 'cancellation'));
+    ALTER TABLE intents ADD COLUMN channels TEXT NOT NULL DEFAULT 'public';
+    ALTER TABLE intents ADD COLUMN is_private INTEGER NOT NULL DEFAULT 0 CHECK (is_private IN (0, 1));
+    ALTER TABLE intents ADD COLUMN target_block INTEGER;
+    ALTER TABLE intents ADD COLUMN gas_limit INTEGER;
+    ALTER TABLE intents ADD COLUMN max_fee_per_gas_wei TEXT;
+    ALTER TABLE intents ADD COLUMN max_priority_fee_per_gas_wei TEXT;
+    """,
 )

@@ -10,19 +10,30 @@
 | sent      | Refused (for any other reason)                 | concluded | JournalOutcome |
 | sent      | Looked: in a block, deep enough                | concluded | JournalOutcome |
 | sent      | Looked: in a block up to the head              | mined     |                |
-| sent      | Looked: its nonce used without it, twice       | concluded | JournalOutcome |
+| sent      | Looked: its nonce used without it, deep enough | concluded | JournalOutcome |
+| sent      | Looked: not in its target block, deep enough   | concluded | JournalOutcome |
 | sent      | Looked: past its deadline, not in the pool     | concluded | JournalOutcome |
 | sent      | Looked: anything else                          | sent      |                |
 | mined     | Looked: as in *sent*; in no block any more     | sent      |                |
 | concluded | Looked (its outcome is not written yet)        | concluded | JournalOutcome |
 | concluded | OutcomeWritten                                 | done      |                |
 
+The outcomes: *included* or *reverted* by a block; *superseded* by another transaction with its nonce, ours or
+not; *expired* where no block took it and none can any more. *Deep enough* is the confirmations asked for; a
+nonce that is used without it must be seen so at two heads at least, for a node may count a transaction a
+moment before it can show it. A reorg that takes the block away brings the submission back to *sent*.
+
 A channel's answer that comes late (in *mined* or *concluded*) changes nothing: the chain has spoken.
 Whatever is not in the table is a bug, and raises Invariant.
 
-What follows from it, and is tested: nothing is sent before its intent is written; nothing is sent twice;
-every intent comes to exactly one outcome. A process that is killed is no special case: an intent that was
-read back from the journal is in *sent*, in doubt (see :mod:`keeper.submitter.recovery`).
+Submissions that exclude each other share a nonce: bids, sizes, replacements, cancellations, the same plan
+anew for the next block. Each has a machine of its own, and :mod:`keeper.submitter.submitter` says when a
+nonce *yields*, which is when another may be sent for it.
+
+What follows from it, and is tested: nothing is sent before its intent is written; nothing is sent twice; of
+one nonce at most one is included; every intent comes to exactly one outcome. A process that is killed is no
+special case: an intent that was read back from the journal is in *sent*, in doubt (see
+:mod:`keeper.submitter.recovery`).
 """
 
 from __future__ import annotations
@@ -69,7 +80,9 @@ class Standing(Enum):
     TAKEN = auto()
     """The channel said that it has it, or the node knew it at the last look."""
     IN_DOUBT = auto()
-    """It may be anywhere or nowhere: an answer was lost, or the node does not know it."""
+    """Its answer was lost, and nobody has looked since: it may be anywhere or nowhere."""
+    MISSING = auto()
+    """The node did not know it at the last look: it may still be somewhere else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +93,8 @@ class Sent:
     standing: Standing
     passed_at: int | None = None
     """The head at which its nonce was first seen used although it was in no block."""
+    built_by: str = ""
+    """Who built the target block that it was not in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +176,8 @@ class Looked:
     """The node has it, in a block or waiting for one."""
     confirmations: int
     """How many blocks must be built on a block before it is counted on."""
+    built_by: str = ""
+    """Who built the head, as it says of itself."""
 
 
 Event: TypeAlias = (
@@ -247,17 +264,38 @@ def _looked(state: Sent | Mined, look: Looked) -> Step:
 
     was = state if isinstance(state, Sent) else Sent(submission=submission, standing=Standing.TAKEN)
     if look.chain_nonce > submission.nonce and not look.known:
-        # Twice, for a node may count a transaction a moment before it can show it.
-        if was.passed_at is not None and look.head_number > was.passed_at:
+        passed_at = look.head_number if was.passed_at is None else was.passed_at
+        if look.head_number >= passed_at + max(look.confirmations, 1):
             return _conclude(submission, Superseded(head_number=look.head_number))
-        return replace(was, passed_at=look.head_number if was.passed_at is None else was.passed_at), ()
-
+        return replace(was, passed_at=passed_at), ()
     if look.known:
         return Sent(submission=submission, standing=Standing.TAKEN), ()
+    if submission.target_block is not None:
+        return _missed(was, submission.target_block, look)
     if look.head_timestamp_s > submission.deadline_s:  # and so is every block to come
         return _conclude(submission, Expired(head_number=look.head_number, why="its deadline passed"))
-    unknown = Standing.AWAITED if was.standing is Standing.AWAITED else Standing.IN_DOUBT
-    return Sent(submission=submission, standing=unknown), ()
+    return Sent(submission=submission, standing=_unknown(was)), ()
+
+
+def _missed(was: Sent, target_block: int, look: Looked) -> Step:
+    """Return what follows where a submission for one block alone is in no block up to the head."""
+    built_by = look.built_by if look.head_number == target_block else was.built_by
+    if look.head_number >= target_block + look.confirmations:
+        builder = f", which {built_by} built" if built_by else ""
+        return _conclude(
+            was.submission,
+            Expired(head_number=look.head_number, why=f"not in block {target_block}{builder}"),
+        )
+    return replace(was, passed_at=None, built_by=built_by), ()
+
+
+def _unknown(was: Sent) -> Standing:
+    """Return the standing of what a node does not know: private ones, no node knows before their block."""
+    if was.standing is Standing.AWAITED:
+        return Standing.AWAITED
+    if was.standing is Standing.TAKEN and was.submission.is_private:
+        return Standing.TAKEN
+    return Standing.MISSING
 
 
 def _conclude(submission: Submission, outcome: Outcome) -> Step:

@@ -1,12 +1,29 @@
-"""All submissions in flight of one key, at most one for each nonce. Pure: its owner does what it commands."""
+"""All submissions in flight of one key, by nonce. Pure: its owner does what it commands.
+
+A nonce is held by its alternatives, of which at most one can be included. It *yields* where each of them is
+
+- bound to a block that has gone by without it, or
+- missing: it was looked for, and the node does not know it, or
+- stuck: known, in no block for long, or past its deadline, when it can do nothing but cost gas.
+
+A new submission is given the lowest nonce that is free or yields: so nonces are used in order, a gap is
+filled first, and nothing waits behind what may be nowhere. What shares a nonce with something that may still
+be in a pool pays enough more to replace it. Nothing is known of a transaction whose answer was lost until it
+has been looked for: until then its nonce is held, and so is every higher one.
+
+Whoever has a transaction that may still be included gets no other nonce than that one's: no borrower is
+closed twice by mistake.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant
-from keeper.domain.submission import Submission
+from keeper.domain.plan import Fees
+from keeper.domain.submission import Purpose, Refusal, Refused, Submission
 from keeper.submitter.machine import (
     Command,
     Concluded,
@@ -23,103 +40,257 @@ from keeper.submitter.machine import (
     State,
     step,
 )
-from keeper.submitter.nonces import next_nonce
 from keeper.submitter.recovery import recovered
+from keeper.submitter.replacing import most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What of the chain decides whether a nonce yields."""
+
+    head_number: int
+    timestamp_s: int
+    chain_nonce: int
+    """How many transactions of the key are in the chain up to that head."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A nonce that is set aside."""
+
+    nonce: int
+    over: Fees | None
+    """The highest fees among those that it may have to replace; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """No nonce can be had now."""
+
+    by: Submission
+    why: str
+
+    def __str__(self) -> str:
+        return f"nonce {self.by.nonce} is held by 0x{self.by.hash.hex()}: {self.why}"
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One nonce."""
+
+    planned: Planned | None = None
+    alternatives: dict[Hash32, State] = field(default_factory=dict)
 
 
 class Submitter:
-    """The machines of all submissions that have not come to their end, by nonce."""
+    """The machines of all submissions that have not come to their end."""
 
-    def __init__(self) -> None:
-        self._states: dict[int, State] = {}
+    def __init__(self, *, patience_blocks: int = 3) -> None:
+        """A transaction that is in no block after `patience_blocks` heads is stuck."""
+        self._patience_blocks = patience_blocks
+        self._slots: dict[int, _Slot] = {}
+        self._underbid: dict[int, Fees] = {}
+        """By nonce: the fees that were too low to replace what waits there."""
 
     def recover(self, intents: Iterable[Submission]) -> None:
         """Take up what an earlier run left open. Raises Invariant where something is in flight already."""
-        if self._states:
+        if self._slots:
             raise Invariant("recovery comes before anything is planned")
-        self._states.update(recovered(intents))
+        for nonce, states in recovered(intents).items():
+            self._slots[nonce] = _Slot(alternatives=states)
 
-    def plan(self, *, chain_nonce: int) -> int | None:
-        """Return the nonce now set aside for a new submission; None while a lower one is in doubt.
+    # --- giving nonces --------------------------------------------------------------------------------------
 
-        Behind a transaction that may be nowhere another one would wait without end.
+    def plan(self, now: Now, *, market: str = "", borrower: Address | None = None) -> Place | Held:
+        """Return the nonce now set aside for a new submission, or what holds the one that it would need."""
+        self._forget_used(now.chain_nonce)
+        own = next((one for one in self._live(now) if (one.market, one.borrower) == (market, borrower)), None)
+        nonce = now.chain_nonce if own is None else own.nonce
+        while (slot := self._slots.get(nonce)) is not None and (holder := self._holder(slot, now)):
+            if own is not None:
+                return Held(by=own, why="it may still close this borrower")
+            if isinstance(holder, Sent) and holder.standing in (Standing.AWAITED, Standing.IN_DOUBT):
+                return Held(by=holder.submission, why="it is in doubt until the chain tells")
+            nonce += 1
+        slot = self._slots.setdefault(nonce, _Slot())
+        slot.planned = Planned()
+        return Place(nonce=nonce, over=self._to_outbid(nonce, slot, now))
+
+    def take(self, nonce: int) -> Place:
+        """Set aside this very nonce, whatever holds it: for a cancellation.
+
+        Raises Invariant where it is set aside already.
         """
-        if self.in_doubt():
-            return None
-        nonce = next_nonce(chain_nonce=chain_nonce, held=self._states.keys())
-        self._states[nonce] = Planned()
-        return nonce
-
-    def sign(self, submission: Submission) -> tuple[Command, ...]:
-        """Give the nonce that was set aside to what was signed with it; return what is to be done now."""
-        return self._move(submission.nonce, SignatureMade(submission=submission))
+        slot = self._slots.setdefault(nonce, _Slot())
+        if slot.planned is not None:
+            raise Invariant(f"nonce {nonce} is set aside already")
+        slot.planned = Planned()
+        known = [state.submission.fees for state in slot.alternatives.values() if isinstance(state, Sent)]
+        known += [self._underbid[nonce]] if nonce in self._underbid else []
+        return Place(nonce=nonce, over=most(known))
 
     def discard(self, nonce: int) -> None:
         """Give back a nonce that was set aside and not signed with."""
-        self._move(nonce, Dropped())
+        slot = self._slots[nonce]
+        if slot.planned is None:
+            raise Invariant(f"nonce {nonce} is not set aside")
+        step(slot.planned, Dropped())
+        slot.planned = None
+        self._close(nonce)
+
+    def sign(self, submission: Submission) -> tuple[Command, ...]:
+        """Give the nonce that was set aside to what was signed with it; return what is to be done now."""
+        slot = self._slots.get(submission.nonce)
+        if slot is None or slot.planned is None:
+            raise Invariant(f"nonce {submission.nonce} is not set aside")
+        if submission.hash in slot.alternatives:
+            raise Invariant(f"0x{submission.hash.hex()} is in flight already")
+        state, commands = step(slot.planned, SignatureMade(submission=submission))
+        slot.planned = None
+        slot.alternatives[submission.hash] = state
+        return commands
 
     def tell(self, submission: Submission, event: Event) -> tuple[Command, ...]:
         """Move this submission, and return what is to be done now.
 
         An answer that comes after it ended is passed over, whoever holds its nonce by then.
         """
-        return self._move(submission.nonce, event) if self.holds(submission) else ()
+        if not self.holds(submission):
+            return ()
+        slot = self._slots[submission.nonce]
+        state, commands = step(slot.alternatives[submission.hash], event)
+        if isinstance(event, Refused) and event.kind is Refusal.REPLACEMENT_UNDERPRICED:
+            self._underbid[submission.nonce] = submission.fees
+        if isinstance(state, Done | Discarded):
+            del slot.alternatives[submission.hash]
+            self._close(submission.nonce)
+        else:
+            slot.alternatives[submission.hash] = state
+        return commands
+
+    def before(self, submission: Submission) -> tuple[bytes, ...]:
+        """Return what must be included before a submission for one block: raw, of the lower nonces.
+
+        None where it may be in any block: then each waits for the one before it in the pool.
+        """
+        if submission.target_block is None:
+            return ()
+        found: list[bytes] = []
+        for nonce, slot in sorted(self._slots.items()):
+            offered = [
+                state.submission.transaction.raw
+                for state in slot.alternatives.values()
+                if isinstance(state, Sent) and state.submission.target_block == submission.target_block
+            ]
+            if nonce < submission.nonce and offered:
+                found.append(offered[-1])
+        return tuple(found)
+
+    # --- what is in flight ----------------------------------------------------------------------------------
 
     def holds(self, submission: Submission) -> bool:
         """Return whether this very submission has not come to its end."""
-        state = self._states.get(submission.nonce)
-        return (
-            isinstance(state, Signed | Sent | Mined | Concluded) and state.submission.hash == submission.hash
-        )
+        return self.knows(submission.nonce, submission.hash)
+
+    def knows(self, nonce: int, hash_: Hash32) -> bool:
+        """Return whether a transaction of that nonce and hash is in flight."""
+        slot = self._slots.get(nonce)
+        return slot is not None and hash_ in slot.alternatives
 
     @property
-    def states(self) -> Mapping[int, State]:
-        """Return the state of each nonce that is held."""
-        return self._states
+    def states(self) -> Mapping[int, tuple[State, ...]]:
+        """Return the states of each nonce that is held."""
+        return {
+            nonce: (*((slot.planned,) if slot.planned else ()), *slot.alternatives.values())
+            for nonce, slot in sorted(self._slots.items())
+        }
 
     def waiting(self) -> tuple[Submission, ...]:
         """Return the submissions to look at on the chain, by nonce."""
         return tuple(
-            state.submission
-            for _, state in sorted(self._states.items())
-            if isinstance(state, Sent | Mined | Concluded)
+            state.submission for state in self._states() if isinstance(state, Sent | Mined | Concluded)
         )
 
-    def in_flight(self) -> tuple[Submission, ...]:
-        """Return the submissions that may still change the state that a decision reads."""
-        return tuple(state.submission for state in self._states.values() if isinstance(state, Signed | Sent))
-
-    def in_doubt(self) -> tuple[Submission, ...]:
-        """Return the submissions of which nobody knows whether they are on their way."""
+    def in_flight(self, now: Now) -> tuple[Submission, ...]:
+        """Return the liquidations that hold their nonce and may still change the state that is read."""
         return tuple(
             state.submission
-            for state in self._states.values()
-            if isinstance(state, Sent) and state.standing is Standing.IN_DOUBT
+            for state in self._states()
+            if (isinstance(state, Signed) or (isinstance(state, Sent) and not self._yields(state, now)))
+            and state.submission.purpose is Purpose.LIQUIDATION
         )
 
-    def stuck(self, *, at_s: int) -> tuple[Submission, ...]:
-        """Return the submissions that are known, in no block, and past their deadline at the time `at_s`.
+    def to_cancel(self, now: Now) -> tuple[Submission, ...]:
+        """Return, of each nonce that nothing useful can come of any more, what holds it.
 
-        They can do nothing any more but cost gas; their nonces are held until each is in a block or replaced.
+        That is in a pool past its deadline: the executor would refuse it, and that costs gas. A
+        cancellation that is stuck itself is to be replaced once it is the next one to be included.
         """
-        return tuple(
-            state.submission
-            for state in self._states.values()
-            if isinstance(state, Sent)
-            and state.standing is not Standing.IN_DOUBT
-            and state.submission.deadline_s < at_s
-        )
+        found: list[Submission] = []
+        for nonce, slot in sorted(self._slots.items()):
+            waiting = [state for state in slot.alternatives.values() if isinstance(state, Sent)]
+            if slot.planned is not None or len(waiting) < len(slot.alternatives) or nonce < now.chain_nonce:
+                continue
+            known = [
+                one for one in waiting if one.standing is Standing.TAKEN and not one.submission.is_private
+            ]
+            cancelling = [one for one in known if one.submission.purpose is Purpose.CANCELLATION]
+            useless = all(one.submission.deadline_s < now.timestamp_s for one in waiting)
+            if cancelling:
+                stuck = nonce == now.chain_nonce and all(self._yields(one, now) for one in waiting)
+                found += [cancelling[-1].submission] if stuck else []
+            elif known and useless:
+                found.append(known[-1].submission)
+        return tuple(found)
 
-    def pools(self) -> frozenset[Address]:
-        """Return the pools whose depth is spoken for."""
-        return frozenset(pool for submission in self.in_flight() for pool in submission.pools)
+    # --- how it is found out --------------------------------------------------------------------------------
 
-    def _move(self, nonce: int, event: Event) -> tuple[Command, ...]:
-        if nonce not in self._states:
-            raise Invariant(f"nonce {nonce} is not held")
-        state, commands = step(self._states[nonce], event)
-        if isinstance(state, Done | Discarded):
-            del self._states[nonce]
-        else:
-            self._states[nonce] = state
-        return commands
+    def _states(self) -> Iterator[State]:
+        for _, slot in sorted(self._slots.items()):
+            yield from slot.alternatives.values()
+
+    def _holder(self, slot: _Slot, now: Now) -> State | None:
+        """Return what keeps this nonce from being given, None where nothing does."""
+        holding = [state for state in slot.alternatives.values() if not self._yields(state, now)]
+        doubtful = (s for s in holding if isinstance(s, Sent) and s.standing is not Standing.TAKEN)
+        return slot.planned or next(doubtful, None) or next(iter(holding), None)
+
+    def _yields(self, state: State, now: Now) -> bool:
+        """Return whether another may be sent with the nonce of a submission in this state."""
+        if not isinstance(state, Sent):
+            return False
+        one = state.submission
+        if now.chain_nonce > one.nonce:  # it is in the chain by now, or nevermore
+            return True
+        if one.target_block is not None:
+            return now.head_number >= one.target_block
+        if state.standing is Standing.TAKEN:
+            waited = now.head_number - one.head_number
+            return waited >= self._patience_blocks or one.deadline_s < now.timestamp_s
+        return state.standing is Standing.MISSING
+
+    def _live(self, now: Now) -> Iterator[Submission]:
+        """Return the liquidations that may be included in a block after the head."""
+        for state in self._states():
+            if isinstance(state, Sent | Signed) and state.submission.purpose is Purpose.LIQUIDATION:
+                one = state.submission
+                gone_by = one.target_block is not None and one.target_block <= now.head_number
+                if one.nonce >= now.chain_nonce and one.deadline_s >= now.timestamp_s and not gone_by:
+                    yield one
+
+    def _to_outbid(self, nonce: int, slot: _Slot, now: Now) -> Fees | None:
+        pooled = [
+            state.submission.fees
+            for state in slot.alternatives.values()
+            if isinstance(state, Sent) and state.submission.target_block is None
+        ]
+        return most([*pooled, *([self._underbid[nonce]] if nonce in self._underbid else [])])
+
+    def _close(self, nonce: int) -> None:
+        slot = self._slots[nonce]
+        if slot.planned is None and not slot.alternatives:
+            del self._slots[nonce]
+
+    def _forget_used(self, chain_nonce: int) -> None:
+        for nonce in [one for one in self._underbid if one < chain_nonce]:
+            del self._underbid[nonce]

@@ -13,9 +13,9 @@ from keeper.channels.public import PublicChannel
 from keeper.devnet import Devnet
 from keeper.devnet.scenario import crash
 from keeper.domain.declined import Reason
-from keeper.domain.events import Concluded, Degraded, Left, Planned, Sent
+from keeper.domain.events import Concluded, Left, Planned, Sent
 from keeper.domain.head import Head
-from keeper.domain.submission import Included, Reverted, Submission
+from keeper.domain.submission import Included, Submission
 from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
@@ -73,11 +73,12 @@ async def sending(devnet: Devnet, folder: Path) -> AsyncIterator[Sending]:
         with SqliteJournal.open(folder / "journal.sqlite", chain_id=CHAIN_ID) as journal:
             lander = Lander(
                 endpoints=on.endpoints,
-                channel=PublicChannel(),
+                channels=(PublicChannel(),),
                 signer=ExecutorSigner(key, limits=limits, executor=executor),
                 journal=journal,
                 executor=executor,
                 chain_id=CHAIN_ID,
+                max_fee_per_gas_wei=options.max_fee_per_gas_wei,
             )
             await lander.recover(await on.head())
             engine = Engine(
@@ -134,7 +135,7 @@ async def test_step__a_reorg_takes_back_what_was_included__sent_again_with_the_s
         assert keeper.included == (*sent, *again)
 
 
-async def test_step__a_transaction_stuck_past_its_deadline__told_and_nothing_sent_behind_it(
+async def test_step__transactions_stuck_past_their_deadline__replaced_by_new_plans_that_land(
     manual_devnet: Devnet, tmp_path: Path
 ) -> None:
     rpc = manual_devnet.anvil.rpc
@@ -147,14 +148,15 @@ async def test_step__a_transaction_stuck_past_its_deadline__told_and_nothing_sen
         for one in sent:  # the node has them again, in no block, and too late to do anything
             rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
         await keeper.step()
-        assert keeper.sent == sent
-        told = [event.why for event in keeper.on.heard if isinstance(event, Degraded)]
-        assert told and all(f"nonce {sent[0].nonce} is stuck" in why for why in told)
+        again = keeper.sent[len(sent) :]
+        assert [one.nonce for one in again] == [one.nonce for one in sent]
+        assert all(
+            new.fees.max_priority_fee_per_gas_wei >= old.fees.max_priority_fee_per_gas_wei * 11 // 10
+            for new, old in zip(again, sent, strict=True)
+        )
         manual_devnet.mine()
         await keeper.step()
-        outcomes = [event.outcome for event in keeper.on.heard if isinstance(event, Concluded)]
-        assert [type(outcome) for outcome in outcomes] == [Reverted] * len(sent)
-        assert len(keeper.sent) > len(sent), "it goes on when the nonces are free"
+        assert keeper.included == again
 
 
 async def test_step__the_operator_can_pay_for_one__sends_one_and_says_why_not_more(

@@ -318,7 +318,7 @@ def audit(stage: DaemonStage) -> list[Outcome | None]:
 
 
 def assert_nonces(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, Landed]) -> None:
-    """Whatever is on the chain was intended; no nonce is skipped, and none has two that may still live."""
+    """Whatever is on the chain was intended; no nonce is skipped, and of none two are said to have landed."""
     intended = {submission.hash: submission for submission, _ in journal}
     assert chain.keys() <= intended.keys()
     assert all(one.nonce == intended[hash_].nonce for hash_, one in chain.items())
@@ -329,10 +329,10 @@ def assert_nonces(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, Lan
     )
     assert sorted(one.nonce for one in chain.values()) == list(range(int(before, 16), int(count, 16)))
 
-    living = Counter(
-        submission.nonce for submission, outcome in journal if not isinstance(outcome, Expired | Superseded)
+    said = Counter(
+        submission.nonce for submission, outcome in journal if isinstance(outcome, Included | Reverted)
     )
-    assert all(times == 1 for times in living.values()), living
+    assert all(times == 1 for times in said.values()), said
 
 
 def assert_outcomes(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, Landed]) -> None:
@@ -356,13 +356,17 @@ def assert_outcomes(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, L
 
 
 def assert_nobody_planned_for_twice(journal: Lines, chain: Mapping[Hash32, Landed]) -> None:
-    """By the journal: nobody is planned for while an earlier plan for them may still land."""
-    ended_at: dict[Address, int | None] = {}
+    """By the journal: nobody is planned for while an earlier plan for them may still land beside the new one.
+
+    One with the same nonce can't: at most one of them is ever included.
+    """
+    earlier: dict[Address, list[tuple[Submission, int | None]]] = {}
     for submission, outcome in journal:
-        ended = ended_at.get(submission.borrower, 0)
-        assert ended is not None, "planned for, with a transaction on its way"
-        assert ended <= submission.head_number, "decided upon a state from before the last one's end"
-        ended_at[submission.borrower] = end(submission, outcome, chain)
+        for before, ended in earlier.get(submission.borrower, ()):
+            if before.nonce != submission.nonce:
+                assert ended is not None, "planned for, with a transaction on its way"
+                assert ended <= submission.head_number, "decided upon a state from before the last one's end"
+        earlier.setdefault(submission.borrower, []).append((submission, end(submission, outcome, chain)))
         there = chain.get(submission.hash)
         if there is not None and there.succeeded:
             ((borrower, _, _),) = there.liquidated

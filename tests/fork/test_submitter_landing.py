@@ -4,156 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from keeper import abi, contracts
-from keeper.channels.public import PublicChannel
-from keeper.domain.address import Address
 from keeper.domain.errors import Invariant, Rejected, Unavailable
-from keeper.domain.head import Head
-from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
-from keeper.domain.secret import Secret
-from keeper.domain.submission import Expired, Included, Outcome, Reverted, Superseded
-from keeper.domain.token import Token, TokenAmount
-from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
-from keeper.live import Lander
+from keeper.domain.plan import Transaction
+from keeper.domain.submission import (
+    Expired,
+    Included,
+    Outcome,
+    Purpose,
+    Reverted,
+    Superseded,
+)
 from keeper.node.anvil import Anvil
-from keeper.node.endpoint import Endpoint
-from keeper.node.endpoints import Endpoints
-from keeper.store import SqliteJournal
-from tests.proxy import DropAnswer, DropRequest, Proxy, Say
-
-CHAIN = 31_337
-BLOCK_S = 12
-DEADLINE_S = 36
-EXECUTOR = Address(b"\xe0" * 20)
-KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")  # Anvil's first
-TOKEN = Token(address=Address(b"\x01" * 20), symbol="T", decimals=18)
-POOL = Address(b"\x02" * 20)
-
-# Says Executed with what it is called with, and reverts where that is nothing.
-_EXECUTED = abi.interface(contracts.executor().abi).event("Executed").topic
-EXECUTOR_CODE = "361560305760405f5f377f" + _EXECUTED.hex() + "60405fa1005b5f5ffd"
-
-
-def words(*numbers: int) -> bytes:
-    return b"".join(number.to_bytes(32, "big") for number in numbers)
-
-
-@dataclass
-class Keeper:
-    """One run of the landing side of a keeper; another run on the same path is a restart."""
-
-    anvil: Anvil
-    proxy: Proxy
-    path: Path
-    endpoints: Endpoints
-    journal: SqliteJournal
-    lander: Lander
-
-    async def head(self) -> Head:
-        """Return the head, as a node beyond the proxy has it."""
-        endpoints = Endpoints([Endpoint(Secret(self.anvil.url))])
-        try:
-            return await endpoints.block("latest")
-        finally:
-            await endpoints.close()
-
-    async def mine(self, blocks: int = 1) -> Head:
-        for _ in range(blocks):
-            await asyncio.to_thread(self.anvil.rpc, "evm_mine")
-        return await self.head()
-
-    async def plan(self, *, borrower: int = 1, data: bytes | None = None, **fees: int) -> Plan:
-        head = await self.head()
-        data = words(9 * 10**15, 10**14) if data is None else data
-        return plan(borrower=borrower, data=data, deadline_s=head.timestamp_s + DEADLINE_S, **fees)
-
-    async def outcomes(self) -> list[Outcome]:
-        """Settle at the newest head; return the outcomes that came of it."""
-        return [one.outcome for one in await self.lander.settle(await self.head())]
-
-    @property
-    def sends(self) -> int:
-        return self.proxy.count("eth_sendRawTransaction")
-
-    def journalled(self) -> list[Outcome | None]:
-        return [outcome for _, outcome in self.journal.submissions()]
-
-
-def plan(*, borrower: int, data: bytes, deadline_s: int, **fees: int) -> Plan:
-    amount = TokenAmount(token=TOKEN, raw=1)
-    waterfall = Waterfall(bonus_wei=10**16, price_impact_wei=0, flash_fee_wei=0, gas_wei=10**14)
-    return Plan(
-        draft=Draft(
-            market="aave-v3:test",
-            borrower=Address(borrower.to_bytes(20, "big")),
-            health_factor_wad=9 * 10**17,
-            objective=Objective.MAX_PROFIT,
-            close=Close(
-                repaid=amount,
-                seized=amount,
-                owed=amount,
-                buys=(),
-                sells=(),
-                flash_fee=amount,
-                waterfall=waterfall,
-                health_factor_after_wad=10**18,
-            ),
-            funding="aave-v3",
-            pools=frozenset({POOL}),
-            floor_wei=0,
-            deadline_s=deadline_s,
-            transaction=Transaction(to=EXECUTOR, data=data),
-        ),
-        gas_used=50_000,
-        waterfall=waterfall,
-        fees=Fees(
-            gas_limit=fees.get("gas_limit", 100_000),
-            max_fee_per_gas_wei=fees.get("max_fee_per_gas_wei", 10**10),
-            max_priority_fee_per_gas_wei=fees.get("max_priority_fee_per_gas_wei", 10**9),
-        ),
-    )
+from tests.fork.landing_stage import POOL, Keeper, chain, running
+from tests.proxy import DropAnswer, DropRequest, Say
 
 
 @pytest.fixture
 def anvil() -> Iterator[Anvil]:
-    with Anvil(chain_id=CHAIN, no_mining=True, timestamp_s=2_000_000_000) as running:
-        running.rpc("anvil_setBlockTimestampInterval", BLOCK_S)
-        running.rpc("anvil_setCode", "0x" + EXECUTOR.hex(), "0x" + EXECUTOR_CODE)
-        running.rpc("evm_mine")
+    with chain() as running:
         yield running
-
-
-@asynccontextmanager
-async def running(
-    anvil: Anvil, path: Path, *, proxy: Proxy | None = None, key: bytes = KEY, confirmations: int = 0
-) -> AsyncIterator[Keeper]:
-    """Yield a keeper that has not recovered yet."""
-    async with Proxy(anvil.url) as own:
-        proxy = proxy or own
-        endpoints = Endpoints([Endpoint(Secret(proxy.url), timeout_s=2.0)], chain_id=CHAIN, patience_s=1.0)
-        with SqliteJournal.open(path, chain_id=CHAIN) as journal:
-            lander = Lander(
-                endpoints=endpoints,
-                channel=PublicChannel(),
-                signer=ExecutorSigner(
-                    SigningKey(key),
-                    limits=SigningLimits(chain_id=CHAIN, max_fee_per_gas_wei=10**11),
-                    executor=EXECUTOR,
-                ),
-                journal=journal,
-                executor=EXECUTOR,
-                chain_id=CHAIN,
-                confirmations=confirmations,
-            )
-            yield Keeper(anvil, proxy, path, endpoints, journal, lander)
-        await endpoints.close()
 
 
 @pytest.fixture
@@ -265,7 +140,7 @@ async def test_settle__reorg_drops_its_block__not_counted_and_expires(anvil: Anv
 async def test_submit__answer_lost__held_until_the_chain_tells(keeper: Keeper) -> None:
     keeper.proxy.add("eth_sendRawTransaction", DropAnswer())
     submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
-    with pytest.raises(Rejected, match="nonce 0 is in doubt"):
+    with pytest.raises(Rejected, match=r"nonce 0 is held by .* in doubt until the chain tells"):
         await keeper.lander.submit(await keeper.plan(borrower=2), await keeper.head())
     assert await keeper.outcomes() == []
     keeper.proxy.behave()
@@ -276,28 +151,115 @@ async def test_submit__answer_lost__held_until_the_chain_tells(keeper: Keeper) -
     assert keeper.sends == 2
 
 
-@pytest.mark.parametrize("fault", [DropRequest(), Say(503), Say(429), Say(200, b"{")])
+FAULTS = [DropRequest(), Say(503), Say(429), Say(200, b"{")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_submit__request_lost__expires_after_its_deadline_and_frees_the_nonce(
     keeper: Keeper, fault: Any
 ) -> None:
     keeper.proxy.add("eth_sendRawTransaction", fault)
     lost = await keeper.lander.submit(await keeper.plan(), await keeper.head())
     keeper.proxy.behave()
+    assert len(keeper.lander.in_flight()) == 1
     while (await keeper.mine()).timestamp_s <= lost.deadline_s:
         assert await keeper.outcomes() == []
-        assert len(keeper.lander.in_flight()) == 1
+        assert keeper.lander.in_flight() == {}, "it was looked for: whoever is planned anew takes its place"
     assert await keeper.outcomes() == [
         Expired(head_number=(await keeper.head()).number, why="its deadline passed")
     ]
     assert keeper.sends == 0, "it was not sent again"
     again = await keeper.lander.submit(await keeper.plan(), await keeper.head())
-    assert again.nonce == lost.nonce
+    assert (again.nonce, again.fees) == (lost.nonce, lost.fees)
     await keeper.mine()
     assert [type(one) for one in await keeper.outcomes()] == [Included]
 
 
+@pytest.mark.parametrize("arrives", [False, True], ids=["lost for good", "only late"])
+async def test_submit__planned_anew_after_a_loss__same_nonce_and_one_of_them_lands(
+    keeper: Keeper, arrives: bool
+) -> None:
+    keeper.proxy.add("eth_sendRawTransaction", DropRequest())
+    lost = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    keeper.proxy.behave()
+    await keeper.mine()
+    assert await keeper.outcomes() == []
+    again = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    assert again.nonce == lost.nonce
+    assert again.fees.max_fee_per_gas_wei == lost.fees.max_fee_per_gas_wei * 11 // 10
+    assert again.fees.max_priority_fee_per_gas_wei == lost.fees.max_priority_fee_per_gas_wei * 11 // 10
+    if arrives:
+        keeper.anvil.rpc("anvil_dropTransaction", "0x" + again.hash.hex())
+        keeper.anvil.rpc("eth_sendRawTransaction", "0x" + lost.transaction.raw.hex())
+    outcomes: list[Outcome] = []
+    for _ in range(3):
+        await keeper.mine()
+        outcomes += await keeper.outcomes()
+    first, second = keeper.journalled()
+    assert {type(first), type(second)} == {Included, Superseded} == {type(one) for one in outcomes}
+    assert isinstance(first if arrives else second, Included)
+
+
+async def test_submit__stuck__replaced_at_a_tenth_more_and_the_pool_has_the_new_one(keeper: Keeper) -> None:
+    stuck = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    for _ in range(3):
+        assert len(keeper.lander.in_flight()) == 1
+        await keeper.mine_without(stuck)
+        assert await keeper.outcomes() == []
+    assert keeper.lander.in_flight() == {}
+    again = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    assert again.nonce == stuck.nonce
+    pool = keeper.anvil.rpc("txpool_content")["pending"]
+    assert [one["hash"] for by_nonce in pool.values() for one in by_nonce.values()] == [
+        "0x" + again.hash.hex()
+    ]
+    await keeper.mine()
+    assert [type(one) for one in await keeper.outcomes()] == [Included]
+    await keeper.mine()
+    assert [type(one) for one in await keeper.outcomes()] == [Superseded]
+
+
+async def test_submit__to_replace_costs_more_than_it_earns__rejected_and_nothing_sent(keeper: Keeper) -> None:
+    dear = {"max_priority_fee_per_gas_wei": 8 * 10**9, "max_fee_per_gas_wei": 9 * 10**9}
+    keeper.proxy.add("eth_sendRawTransaction", DropRequest())
+    await keeper.lander.submit(await keeper.plan(**dear), await keeper.head())
+    keeper.proxy.behave()
+    await keeper.mine()
+    await keeper.outcomes()
+    poor = await keeper.plan()
+    poor = replace(poor, waterfall=replace(poor.waterfall, bonus_wei=poor.waterfall.gas_wei + 10**14))
+    with pytest.raises(Rejected, match=r"to replace what holds nonce 0 takes .* gwei, more than it earns"):
+        await keeper.lander.submit(poor, await keeper.head())
+    assert keeper.sends == 0
+    assert len(keeper.journalled()) == 1
+
+
+async def test_cancel_useless__past_its_deadline_in_the_pool__cancelled_and_the_nonce_is_free(
+    keeper: Keeper,
+) -> None:
+    stuck = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    while (await keeper.mine_without(stuck)).timestamp_s <= stuck.deadline_s:
+        await keeper.outcomes()
+        assert await keeper.lander.cancel_useless(await keeper.head()) == ()
+    await keeper.outcomes()
+    (cancelling,) = await keeper.lander.cancel_useless(await keeper.head())
+    assert (cancelling.nonce, cancelling.purpose) == (stuck.nonce, Purpose.CANCELLATION)
+    assert cancelling.fees.gas_limit == 21_000
+    assert await keeper.lander.cancel_useless(await keeper.head()) == ()
+    assert (await keeper.lander.submit(await keeper.plan(), await keeper.head())).nonce == stuck.nonce + 1
+    for _ in range(2):
+        await keeper.mine()
+        await keeper.outcomes()
+    ended = dict(keeper.journal.submissions())
+    assert isinstance(ended[stuck], Superseded)
+    spent = ended[cancelling]
+    assert isinstance(spent, Included)
+    assert spent.realised_profit_wei == -spent.gas_wei < 0
+    assert [type(one) for one in keeper.journalled()] == [Superseded, Included, Included]
+
+
 async def test_submit__refused__rejected_with_the_nodes_words_and_journalled(keeper: Keeper) -> None:
-    with pytest.raises(Rejected, match="public: underpriced: max fee per gas less than block base fee"):
+    with pytest.raises(Rejected, match=r"underpriced: max fee per gas less than block base fee.* \[public\]"):
         await keeper.lander.submit(
             await keeper.plan(max_fee_per_gas_wei=7, max_priority_fee_per_gas_wei=1), await keeper.head()
         )

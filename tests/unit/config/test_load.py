@@ -196,3 +196,37 @@ def test_load__named_markets_of_two_chains__those_of_one_expected() -> None:
 def test_load__market_by_name_and_by_address__named_twice() -> None:
     (found,) = mistakes({"KEEPER_MARKETS": f"aave-v3:ethereum-core,{AAVE_ETHEREUM}"})
     assert found == f"KEEPER_MARKETS: names {AAVE_ETHEREUM} twice"
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"KEEPER_CHANNELS": "bundle,public"}, "names public besides others"),
+        ({"KEEPER_CHANNELS": "bundle", "KEEPER_RPC_URLS": "http://localhost:8545"}, "mark an endpoint"),
+        ({"KEEPER_CHANNELS": "flashbot"}, "expected public, private or bundle"),
+        ({"KEEPER_BUILDERS": "titn"}, "did you mean titan?"),
+        ({"KEEPER_BUILDERS": "https://b.example.com#singel"}, "expected single or cancels after the #"),
+        ({"KEEPER_BUILDERS": "wss://b.example.com"}, "begins with http"),
+        ({"KEEPER_RELAY_KEY": KEY, "KEEPER_PRIVATE_KEY": KEY}, "KEEPER_RELAY_KEY: is the operator's key"),
+    ],
+)
+def test_load__channels_that_can_not_be__say_what_to_do(environ: dict[str, str], said: str) -> None:
+    (found,) = mistakes(environ)
+    assert said in found
+
+
+def test_load__private_channels__builders_by_name_or_url_and_their_secrets() -> None:
+    settings = load(
+        environ={
+            "KEEPER_CHANNELS": "private,bundle",
+            "KEEPER_RPC_URLS": "http://localhost:8545#trusted",
+            "KEEPER_BUILDERS": "titan,https://b.example.com/s3cr3t-t0ken-0123456789#single+cancels",
+            "KEEPER_RELAY_KEY": KEY,
+        }
+    )
+    assert settings.is_private
+    titan, given = settings.builders
+    assert str(titan) == "titan" and titan.url.reveal() == "https://rpc.titanbuilder.xyz"
+    assert (str(given), str(given.url)) == ("b.example.com", "https://b.example.com/…")
+    assert given.builder.takes_private_transactions and given.builder.cancels
+    assert given.url in settings.secrets and settings.relay_key in settings.secrets

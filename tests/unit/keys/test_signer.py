@@ -141,3 +141,13 @@ def test_signing_key__pickled_or_copied__raises(leak: object) -> None:
     assert callable(leak)
     with pytest.raises(TypeError, match="not pickled"):
         leak(SigningKey(KEY))
+
+
+def test_sign__nothing_to_itself__signed_for_it_uses_up_a_nonce() -> None:
+    signer = executor_signer()
+    cancelling = replace(CALL, to=signer.address, data=b"")
+    assert signer.sign(cancelling) == by_eth_account(KEY, cancelling)
+    with pytest.raises(Invariant, match="refused to sign for"):
+        signer.sign(replace(cancelling, data=b"\x01"))
+    with pytest.raises(Invariant, match="sign away"):
+        signer.sign(replace(cancelling, value_wei=1))

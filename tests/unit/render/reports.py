@@ -246,6 +246,9 @@ SUBMISSION = Submission(
     head_hash=HEAD.hash,
     deadline_s=1_700_000_036,
     predicted_profit_wei=9_553_375_000_000_000_000,
+    fees=Fees(
+        gas_limit=768_518, max_fee_per_gas_wei=25_000_000_000, max_priority_fee_per_gas_wei=1_000_000_000
+    ),
 )
 INCLUDED = Included(
     block_number=21_000_001,

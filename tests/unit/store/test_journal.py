@@ -16,18 +16,22 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
-from keeper.domain.plan import Close, Draft, Objective, Transaction, Waterfall
+from keeper.domain.plan import Close, Draft, Fees, Objective, Transaction, Waterfall
 from keeper.domain.submission import (
     Expired,
     Included,
     Outcome,
+    Purpose,
     Reverted,
     SignedTransaction,
     Submission,
     Superseded,
+    UnsignedTransaction,
 )
 from keeper.domain.token import Token, TokenAmount
+from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.store import SqliteJournal
+from keeper.store.schema import MIGRATIONS
 
 OPERATOR = Address(b"\x0f" * 20)
 POOLS = frozenset({Address(b"\x01" * 20), Address(b"\xff" * 20)})
@@ -66,6 +70,9 @@ DRAFT = Draft(
 )
 
 
+FEES = Fees(gas_limit=700_000, max_fee_per_gas_wei=2**66, max_priority_fee_per_gas_wei=2**65)
+
+
 def submission(serial: int = 0, *, operator: Address = OPERATOR) -> Submission:
     hash_ = Hash32(serial.to_bytes(32, "big"))
     return Submission(
@@ -79,6 +86,7 @@ def submission(serial: int = 0, *, operator: Address = OPERATOR) -> Submission:
         head_hash=HEAD.hash,
         deadline_s=1_700_000_036,
         predicted_profit_wei=-(2**80),
+        fees=FEES,
     )
 
 
@@ -114,7 +122,7 @@ def test_open__anew__writes_ahead_and_to_the_disk(path: Path) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         pragmas = ("journal_mode", "synchronous", "user_version")
         values = [journal._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
-    assert values == ["wal", 2, 1]  # 2 is FULL
+    assert values == ["wal", 2, len(MIGRATIONS)]  # 2 is FULL
 
 
 def test_unconcluded__opened_again__intents_as_they_were_oldest_first(path: Path) -> None:
@@ -248,7 +256,7 @@ def test_open__of_a_newer_keeper__says_so_and_leaves_it_alone(path: Path) -> Non
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(ConfigError, match=r"KEEPER_STATE_DIR: .*newer keeper .*version 7.*knows 1"):
+    with pytest.raises(ConfigError, match=r"KEEPER_STATE_DIR: .*newer keeper .*version 7.*knows"):
         SqliteJournal.open(path, chain_id=1)
     assert column(path, "PRAGMA user_version") == [7]
 
@@ -280,6 +288,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.unit.store.test_journal import submission
 from keeper.store import SqliteJournal
+from keeper.store.schema import MIGRATIONS
 with SqliteJournal.open(Path(sys.argv[1]), chain_id=1) as journal:
     for serial in range(10**6):
         journal.intended(submission(serial))
@@ -302,3 +311,60 @@ def test_intended__killed_while_writing__all_that_was_reported_is_there(path: Pa
         kept = [one.nonce for one in journal.unconcluded(OPERATOR)]
     assert kept[: len(reported)] == reported
     assert len(kept) - len(reported) <= 1  # one may have been written and not yet reported
+
+
+def test_submissions__each_kind_of_intent__as_it_was(path: Path) -> None:
+    kinds = (
+        submission(1),
+        replace(submission(2), nonce=1, is_private=True, channels=("bundle", "private"), target_block=2**40),
+        replace(submission(3), nonce=1, purpose=Purpose.CANCELLATION, market="", pools=frozenset()),
+    )
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for one in kinds:
+            journal.intended(one)
+        assert journal.submissions() == tuple((one, None) for one in kinds)
+
+
+def test_open__journal_of_version_1__its_lines_are_public_liquidations_with_the_fees_in_their_bytes(
+    path: Path,
+) -> None:
+    key = ExecutorSigner(
+        SigningKey(b"\x07" * 32),
+        limits=SigningLimits(chain_id=1, max_fee_per_gas_wei=2**67),
+        executor=Address(b"\xe0" * 20),
+    )
+    signed = key.sign(
+        UnsignedTransaction(
+            chain_id=1, nonce=7, to=Address(b"\xe0" * 20), value_wei=0, data=b"\x01" * 300, fees=FEES
+        )
+    )
+    path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        f"BEGIN; {MIGRATIONS[0]} INSERT INTO journal (chain_id) VALUES (1); PRAGMA user_version = 1; COMMIT;"
+    )
+    connection.execute(
+        "INSERT INTO intents (operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, "
+        "deadline_s, predicted_profit_wei) VALUES (?, 7, ?, ?, 'aave-v3:test', ?, ?, ?, ?, 1700000036, ?)",
+        (
+            OPERATOR,
+            signed.hash,
+            signed.raw,
+            b"\xb0" * 20,
+            b"".join(sorted(POOLS)),
+            HEAD.number,
+            HEAD.hash,
+            str(-(2**80)),
+        ),
+    )
+    connection.execute(
+        "INSERT INTO outcomes (intent, kind, block_number, realised_profit_wei) "
+        "VALUES (1, 'superseded', 9, '0')"
+    )
+    connection.commit()
+    connection.close()
+    was = replace(submission(7), transaction=signed)
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        assert journal.submissions() == ((was, Superseded(head_number=9)),)
+        journal.intended(replace(was, nonce=8, transaction=submission(8).transaction))
+    assert column(path, "PRAGMA user_version") == [len(MIGRATIONS)]

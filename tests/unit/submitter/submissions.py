@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from keeper.domain.address import Address, Hash32
-from keeper.domain.submission import SignedTransaction, Submission
+from keeper.domain.plan import Fees
+from keeper.domain.submission import Purpose, SignedTransaction, Submission
 from keeper.submitter.machine import Looked, Receipt
 
 OPERATOR = Address(b"\x0f" * 20)
 
 
 def submission(
-    *, nonce: int = 7, deadline_s: int = 1_000, serial: int = 0, pools: frozenset[Address] = frozenset()
+    *,
+    nonce: int = 7,
+    deadline_s: int = 1_000,
+    serial: int = 0,
+    pools: frozenset[Address] = frozenset(),
+    borrower: int | None = None,
+    head: int = 100,
+    target_block: int | None = None,
+    is_private: bool = False,
+    purpose: Purpose = Purpose.LIQUIDATION,
+    fee_wei: int = 10**9,
 ) -> Submission:
-    """Return a submission whose hash says its nonce and serial number."""
+    """Return a submission whose hash says its nonce and serial number, and whose fees are all `fee_wei`."""
     hash_ = Hash32(nonce.to_bytes(16, "big") + serial.to_bytes(16, "big"))
     return Submission(
         market="aave-v3:test",
-        borrower=Address((nonce * 1_000 + serial).to_bytes(20, "big")),
+        borrower=Address((nonce * 1_000 + serial if borrower is None else borrower).to_bytes(20, "big")),
         pools=pools,
         operator=OPERATOR,
         nonce=nonce,
         transaction=SignedTransaction(raw=b"\x02" + hash_, hash=hash_),
-        head_number=100,
+        head_number=head,
         head_hash=Hash32(b"\x64" * 32),
         deadline_s=deadline_s,
         predicted_profit_wei=5 * 10**15,
+        fees=Fees(gas_limit=700_000, max_fee_per_gas_wei=fee_wei, max_priority_fee_per_gas_wei=fee_wei),
+        purpose=purpose,
+        is_private=is_private,
+        target_block=target_block,
     )
 
 
@@ -49,6 +64,7 @@ def looked(
     found: Receipt | None = None,
     known: bool | None = None,
     confirmations: int = 0,
+    built_by: str = "",
 ) -> Looked:
     """Return a look; the node knows what is in a block."""
     return Looked(
@@ -58,4 +74,5 @@ def looked(
         receipt=found,
         known=found is not None if known is None else known,
         confirmations=confirmations,
+        built_by=built_by,
     )

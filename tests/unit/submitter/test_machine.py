@@ -43,6 +43,8 @@ ONE = submission()
 AWAITED = Sent(submission=ONE, standing=Standing.AWAITED)
 TAKEN = Sent(submission=ONE, standing=Standing.TAKEN)
 IN_DOUBT = Sent(submission=ONE, standing=Standing.IN_DOUBT)
+MISSING = Sent(submission=ONE, standing=Standing.MISSING)
+BUNDLED = Sent(submission=submission(target_block=101, is_private=True), standing=Standing.TAKEN)
 MINED = Mined(submission=ONE)
 INCLUDED = Included(
     block_number=101,
@@ -111,7 +113,7 @@ def test_step__refused_outright__expires_and_says_why(kind: Refusal) -> None:
     assert commands == (JournalOutcome(submission=ONE, outcome=state.outcome),)
 
 
-@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT, MINED])
+@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT, MISSING, MINED])
 def test_step__receipt__included_or_reverted(state: State) -> None:
     included, _ = step(state, looked(found=receipt(), chain_nonce=8))
     reverted, _ = step(state, looked(found=receipt(succeeded=False), chain_nonce=8))
@@ -128,7 +130,7 @@ def test_step__receipt_not_deep_enough__waits_for_the_blocks_on_it() -> None:
     assert state == CONCLUDED
 
 
-@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT, MINED])
+@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT, MISSING, MINED])
 def test_step__receipt_of_a_block_after_the_head__is_still_to_come(state: State) -> None:
     assert step(state, looked(head=100, found=receipt(block=101))) == (TAKEN, ())
 
@@ -167,7 +169,7 @@ def test_step__nonce_counted_on_a_branch_that_was_left__starts_over() -> None:
     assert commands == ()
 
 
-@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT])
+@pytest.mark.parametrize("state", [AWAITED, TAKEN, IN_DOUBT, MISSING])
 def test_step__deadline_passed_and_unknown__expires(state: State) -> None:
     state, _ = step(state, looked(at_s=1_001))
     assert isinstance(state, Concluded)
@@ -176,15 +178,61 @@ def test_step__deadline_passed_and_unknown__expires(state: State) -> None:
 
 def test_step__at_the_deadline__may_still_run() -> None:
     state, commands = step(TAKEN, looked(at_s=1_000))
-    assert (state, commands) == (IN_DOUBT, ())
+    assert (state, commands) == (MISSING, ())
 
 
 def test_step__deadline_passed_but_in_the_pool__holds_its_nonce() -> None:
     assert step(TAKEN, looked(at_s=9_999, known=True)) == (TAKEN, ())
 
 
-def test_step__known_again__no_longer_in_doubt() -> None:
-    assert step(IN_DOUBT, looked(known=True)) == (TAKEN, ())
+@pytest.mark.parametrize("state", [IN_DOUBT, MISSING])
+def test_step__known_again__taken(state: Sent) -> None:
+    assert step(state, looked(known=True)) == (TAKEN, ())
+
+
+def test_step__private_and_unknown_to_the_node__as_it_was_for_no_node_would_know_it() -> None:
+    private = submission(is_private=True)
+    for before, then in (
+        (Standing.AWAITED, Standing.AWAITED),
+        (Standing.TAKEN, Standing.TAKEN),
+        (Standing.IN_DOUBT, Standing.MISSING),
+        (Standing.MISSING, Standing.MISSING),
+    ):
+        state, commands = step(Sent(submission=private, standing=before), looked())
+        assert (state, commands) == (Sent(submission=private, standing=then), ())
+
+
+def test_step__target_block_without_it__expires_once_that_is_deep_enough_and_says_who_built_it() -> None:
+    state, commands = step(BUNDLED, looked(head=101, confirmations=2, built_by="Titan"))
+    assert commands == ()
+    state, commands = step(state, looked(head=102, confirmations=2, built_by="Quasar"))
+    assert commands == ()
+    state, _ = step(state, looked(head=103, confirmations=2, built_by="Quasar"))
+    assert isinstance(state, Concluded)
+    assert state.outcome == Expired(head_number=103, why="not in block 101, which Titan built")
+
+
+def test_step__target_block_to_come__stays_sent_also_past_its_deadline() -> None:
+    assert step(BUNDLED, looked(head=100, at_s=2_000)) == (BUNDLED, ())
+
+
+def test_step__target_block_given_up_in_a_reorg_for_one_with_it__included() -> None:
+    state, _ = step(BUNDLED, looked(head=101, confirmations=1))
+    state, _ = step(state, looked(head=101, confirmations=1, found=receipt(), chain_nonce=8))
+    assert isinstance(state, Mined)
+    state, _ = step(state, looked(head=102, confirmations=1, found=receipt(), chain_nonce=8))
+    assert isinstance(state, Concluded)
+    assert isinstance(state.outcome, Included)
+
+
+def test_step__nonce_used_by_another_in_a_block_not_deep_enough__waits() -> None:
+    state, _ = step(TAKEN, looked(head=101, chain_nonce=8, confirmations=3))
+    for head in (102, 103):
+        state, commands = step(state, looked(head=head, chain_nonce=8, confirmations=3))
+        assert commands == ()
+    state, _ = step(state, looked(head=104, chain_nonce=8, confirmations=3))
+    assert isinstance(state, Concluded)
+    assert state.outcome == Superseded(head_number=104)
 
 
 def test_step__looked_while_the_answer_is_awaited__goes_on_waiting() -> None:
