@@ -112,6 +112,7 @@ class PastLanding:
             head_hash=head.hash,
             deadline_s=draft.deadline_s,
             predicted_profit_wei=plan.waterfall.net_wei,
+            fees=plan.fees,
         )
         self._journal.intended(submission)
         latency_s = self._model.drawn_s(head.hash, draft.borrower)
@@ -129,6 +130,10 @@ class PastLanding:
             concluded.append(Concluded(submission=flight.submission, outcome=flight.outcome))
         self._landed = []
         return tuple(concluded)
+
+    async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
+        """Return nothing: what did not land is over, and holds no nonce."""
+        return ()
 
     # --- a block passes -------------------------------------------------------------------------------------
 
