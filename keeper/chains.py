@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from keeper.domain.address import Address, parse_address
@@ -28,6 +29,13 @@ class Chain:
     """Expected between a block's timestamp and its child's. At least 1, also where blocks come faster."""
 
 
+class SurchargeKind(StrEnum):
+    """How a rollup charges for publishing data."""
+
+    OP_STACK = "op-stack"
+    ARBITRUM = "arbitrum"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trading:
     """What a sale on one chain goes through, and who lends there."""
@@ -39,16 +47,23 @@ class Trading:
     venues: tuple[Place, ...]
     lenders: tuple[Place, ...] = ()
     """Beside the markets that are watched."""
+    surcharge: SurchargeKind | None = None
+    """What the chain takes for a transaction beside its gas."""
 
 
 def _trading(
-    wrapped_native: str, *others: str, venues: Sequence[str], lenders: Sequence[str] = ()
+    wrapped_native: str,
+    *others: str,
+    venues: Sequence[str],
+    lenders: Sequence[str],
+    surcharge: SurchargeKind | None = None,
 ) -> Trading:
     return Trading(
         wrapped_native=parse_address(wrapped_native),
         intermediates=(parse_address(wrapped_native), *map(parse_address, others)),
         venues=tuple(map(_place, venues)),
         lenders=tuple(map(_place, lenders)),
+        surcharge=surcharge,
     )
 
 
@@ -112,6 +127,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
                 "erc4626",
             ),
             lenders=(_BALANCER_V2, _UNISWAP_V3_LENDS),
+            surcharge=SurchargeKind.OP_STACK,
         ),
         137: _trading(
             "0x0d500B1d8E8eF31E21C99d1Db9A6444d3ADf1270",  # WPOL
@@ -140,6 +156,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
                 _BALANCER_V2,
                 "uniswap-v3:0x33128a8fC17869897dcE68Ed026d694621f6FDfD",
             ),
+            surcharge=SurchargeKind.OP_STACK,
         ),
         42161: _trading(
             "0x82aF49447D8a07e3bd95BD0d56f35241523fBab1",
@@ -153,6 +170,7 @@ TRADING: Mapping[int, Trading] = MappingProxyType(
                 "erc4626",
             ),
             lenders=(_BALANCER_V2, _UNISWAP_V3_LENDS),
+            surcharge=SurchargeKind.ARBITRUM,
         ),
     }
 )

@@ -18,6 +18,7 @@ from keeper.domain.plan import Draft, Plan
 from keeper.domain.position import Currency, Health, Holding, Opportunity, PositionId
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
+from keeper.domain.surcharge import Surcharge
 from keeper.domain.token import Token
 from keeper.query import Answer, Ask, Log, Query
 
@@ -304,6 +305,17 @@ class FlashSource(Protocol):
         Its data ends in the callback's bytes argument, empty: what runs inside is put there when the
         program is packed.
         """
+        ...
+
+
+class SurchargeSource(Protocol):
+    """What the chain takes for a transaction beside its gas."""
+
+    @property
+    def name(self) -> str: ...
+
+    def load(self) -> Query[Surcharge]:
+        """Return the surcharge at the state asked about, never too low."""
         ...
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from keeper.abi import interface
 from keeper.app.stand_in import StandIn, stand_in
-from keeper.chains import Chain, Trading
+from keeper.chains import Chain, SurchargeKind, Trading
 from keeper.config import Keystore, MarketSetting, RawKey, Settings
 from keeper.contracts import executor
 from keeper.domain.address import Address, checksum
@@ -34,11 +34,13 @@ from keeper.node.endpoints import Endpoints, everyone, trusted
 from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import AnyProtocol, FlashSource, Journal, Landing, Venue
+from keeper.ports import AnyProtocol, FlashSource, Journal, Landing, SurchargeSource, Venue
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
 from keeper.query import Answering, Call, SimulatedCall, read_one, run
+from keeper.surcharges.arbitrum import ArbitrumSurcharge
+from keeper.surcharges.op_stack import OpStackSurcharge
 from keeper.venues.uniswap_v2 import UniswapV2
 from keeper.venues.uniswap_v3 import PANCAKE, SLIPSTREAM, SUSHI, UNISWAP, UniswapV3
 from keeper.venues.wrappers import Erc20Wrappers, Erc4626, WstEth
@@ -168,6 +170,7 @@ async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head
                 for venue in venues
             ),
             lenders=lenders,
+            surcharge=_surcharge(trading),
         ),
         planner=Planner(
             desk=Desk(
@@ -241,6 +244,17 @@ def _lender(place: Place, settings: Settings, trading: Trading, acting: StandIn)
                 name=f"{kind}-flash",
                 callback=f"{prefix}FlashCallback",
             )
+
+
+def _surcharge(trading: Trading) -> SurchargeSource | None:
+    """Return what tells the chain's surcharge, None where there is none."""
+    match trading.surcharge:
+        case SurchargeKind.OP_STACK:
+            return OpStackSurcharge()
+        case SurchargeKind.ARBITRUM:
+            return ArbitrumSurcharge()
+        case None:
+            return None
 
 
 def signing_key(settings: Settings) -> SigningKey | None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from keeper.builders import BUILDERS
-from keeper.chains import CHAINS, DEFAULT_BLOCK_TIME_S, TRADING, Chain, Trading, chain_name
+from keeper.chains import (
+    CHAINS,
+    DEFAULT_BLOCK_TIME_S,
+    TRADING,
+    Chain,
+    SurchargeKind,
+    Trading,
+    chain_name,
+)
 from keeper.config import parse
 from keeper.config.channel import BuilderSetting, ChannelName
 from keeper.config.endpoint import EndpointSetting
@@ -373,6 +381,14 @@ class Settings:
         "vault alone, for your own, up to the caps you set there.",
     )
 
+    surcharge: SurchargeKind | None = variable(
+        parse.choice(SurchargeKind),
+        unit="op-stack or arbitrum",
+        without="known for Optimism, Base and Arbitrum; else none",
+        effect="What the chain takes for a transaction beside gas: the OP stack's data and operator fees, or "
+        "Arbitrum's data fee. It is counted as if the data did not compress.",
+    )
+
     # --- this machine ---------------------------------------------------------------------------------------
     state_dir: Path = variable(
         parse.path,
@@ -519,6 +535,7 @@ class Settings:
             intermediates=self.intermediates or (known.intermediates if known else (wrapped_native,)),
             venues=venues,
             lenders=self._lenders(known),
+            surcharge=self.surcharge or (known.surcharge if known else None),
         )
 
     def _lenders(self, known: Trading | None) -> tuple[Place, ...]:

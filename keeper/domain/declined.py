@@ -24,6 +24,7 @@ class Reason(StrEnum):
     DENIED = "denied"
     BASE_FEE = "base fee"
     NO_GAS = "no gas"
+    NO_COST = "no cost"
     DIVERGENCE = "divergence"
     STALE_ORACLE = "stale oracle"
     # what the market rules out

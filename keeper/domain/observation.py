@@ -10,6 +10,7 @@ from keeper.domain.depth import Pool
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.position import Opportunity
+from keeper.domain.surcharge import Surcharge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class Observation:
     pools: Mapping[Address, Pool]
     offers: Mapping[str, tuple[Offer, ...]]
     """By the flash source's name, what it lends. A source that could not be read is not in it."""
+    surcharge: Surcharge | None
+    """What a transaction costs beside its gas; None where that could not be read."""
     borrowers: int
     """How many positions with debt were looked at."""
     skipped: tuple[Skipped, ...]

@@ -6,6 +6,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.head import NextBlock
 from keeper.domain.plan import Fees
+from keeper.domain.surcharge import Surcharge
 from keeper.planner.options import PlannerOptions
 
 _GAS_LIMIT_OVER_USED_BPS = 15_000
@@ -19,6 +20,14 @@ _BASE_FEE_ROOM = 2
 def gas_price_wei(block: NextBlock, options: PlannerOptions) -> int:
     """Return what a unit of gas costs in that block: its base fee and the priority fee."""
     return block.base_fee_wei + options.priority_fee_wei
+
+
+def transaction_wei(
+    *, gas_used: int, calldata: bytes, block: NextBlock, surcharge: Surcharge, options: PlannerOptions
+) -> int:
+    """Return what a transaction costs that uses so much gas: its gas, and what the chain takes beside it."""
+    beside_wei = surcharge.wei(calldata_bytes=len(calldata), gas_used=gas_used)
+    return gas_used * gas_price_wei(block, options) + beside_wei
 
 
 def fees(*, gas_used: int, block: NextBlock, options: PlannerOptions) -> Fees | Declined:

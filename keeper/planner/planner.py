@@ -23,9 +23,10 @@ from keeper.domain.observation import Observation
 from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Rung, Transaction, Waterfall
 from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import PairReport
+from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
-from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, tip_wei
+from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, tip_wei, transaction_wei
 from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
@@ -96,9 +97,8 @@ class Planner:
     def _propose(
         self, seen: Observation, opportunity: Opportunity, pools: Mapping[Address, Pool]
     ) -> Proposal:
-        if opportunity.borrower in self.options.deny_borrowers:
-            denied = Declined(reason=Reason.DENIED, detail="the borrower is on the list of denied ones")
-            return Proposal(opportunity=opportunity, pairs=(denied,) * len(opportunity.terms), drafts=())
+        if declined := self._ruled_out(seen, opportunity):
+            return Proposal(opportunity=opportunity, pairs=(declined,) * len(opportunity.terms), drafts=())
         pairs = tuple(
             consider(
                 terms,
@@ -122,6 +122,24 @@ class Planner:
                 self._draft(seen, opportunity, pair, pair.best, Objective.MAX_PROFIT)
                 for pair in paying[:_SIMULATED_PAIRS]
             ),
+        )
+
+    def _ruled_out(self, seen: Observation, opportunity: Opportunity) -> Declined | None:
+        """Return why nothing of this borrower's is looked at, or None."""
+        if opportunity.borrower in self.options.deny_borrowers:
+            return Declined(reason=Reason.DENIED, detail="the borrower is on the list of denied ones")
+        if seen.surcharge is None:
+            return Declined(reason=Reason.NO_COST, detail="what the chain takes beside gas could not be read")
+        return None
+
+    def _cost_wei(self, seen: Observation, draft: Draft, gas_used: int) -> int:
+        """Return what a draft's transaction costs in all, where it uses so much gas."""
+        return transaction_wei(
+            gas_used=gas_used,
+            calldata=draft.transaction.data,
+            block=seen.block,
+            surcharge=seen.surcharge or NO_SURCHARGE,
+            options=self.options,
         )
 
     def _may_pay(self, pair: Pair) -> bool:
@@ -199,7 +217,7 @@ class Planner:
             if isinstance(sized, Declined):
                 why_not = sized
                 continue
-            gas_wei = gas * gas_price_wei(seen.block, self.options)
+            gas_wei = self._cost_wei(seen, sized.draft, gas)
             net_wei = sized.draft.close.waterfall.vault_wei - gas_wei
             if best is None or net_wei > best[0]:
                 best = net_wei, sized
@@ -216,7 +234,7 @@ class Planner:
     ) -> Drafted | Declined:
         """Return the draft that the objective asks for, given its gas; it clears every minimum."""
         objective = objective or self.options.objective
-        gas_wei = gas_used * gas_price_wei(seen.block, self.options)
+        gas_wei = self._cost_wei(seen, drafted.draft, gas_used)
         evaluation = drafted.pair.size(objective, gas_wei=gas_wei, options=self.options)
         if isinstance(evaluation, Declined):
             return evaluation
@@ -238,7 +256,7 @@ class Planner:
         """Return the plan, if its simulation agrees with the prediction and its own gas leaves enough."""
         if declined := disagreement(drafted.draft, simulated):
             return declined
-        gas_wei = simulated.gas_used * gas_price_wei(seen.block, self.options)
+        gas_wei = self._cost_wei(seen, drafted.draft, simulated.gas_used)
         if declined := self._too_little(drafted, gas_wei=gas_wei):
             return declined
         allowed = fees(gas_used=simulated.gas_used, block=seen.block, options=self.options)
@@ -295,7 +313,7 @@ class Planner:
             gas = gas_used.get(drafted.draft) if drafted else 0
             if isinstance(gas, Declined):
                 return gas
-            gas_wei = (gas or 0) * gas_price_wei(seen.block, self.options)
+            gas_wei = self._cost_wei(seen, drafted.draft, gas) if drafted and gas else 0
             evaluation = pair.size(objective, gas_wei=gas_wei, options=self.options)
             if isinstance(evaluation, Declined):
                 return evaluation

@@ -16,7 +16,8 @@ from keeper.domain.errors import Broken
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Observation, Rejoined, Skipped
-from keeper.ports import FlashSource
+from keeper.domain.surcharge import NO_SURCHARGE, Surcharge
+from keeper.ports import FlashSource, SurchargeSource
 from keeper.query import Query, both, settle
 from keeper.watcher.book import AnyBook, AnyChange
 from keeper.watcher.depths import DepthChange, Depths
@@ -33,6 +34,8 @@ class Advance:
     """By the depths' place."""
     offers: Mapping[str, tuple[Offer, ...]]
     """By the lender's name."""
+    surcharge: Surcharge | None
+    """None where it could not be read."""
     skipped: tuple[Skipped, ...]
 
     @property
@@ -47,12 +50,18 @@ class Watcher:
     """Every market, pool and lender that the keeper knows, at one head."""
 
     def __init__(
-        self, *, books: Sequence[AnyBook], depths: Sequence[Depths], lenders: Sequence[FlashSource]
+        self,
+        *,
+        books: Sequence[AnyBook],
+        depths: Sequence[Depths],
+        lenders: Sequence[FlashSource],
+        surcharge: SurchargeSource | None = None,
     ) -> None:
-        """`depths` are one a venue."""
+        """`depths` are one a venue. Without `surcharge` the chain takes nothing beside gas."""
         self.books = tuple(books)
         self.depths = tuple(depths)
         self._lenders = tuple(lenders)
+        self._surcharges = () if surcharge is None else (surcharge,)
         self._last: Advance | None = None
 
     @property
@@ -63,8 +72,9 @@ class Watcher:
     def advance(self, head: Head) -> Query[Advance]:
         """Return what changed up to `head`. The first time, everything is read."""
         pairs = self._pairs((), ())
-        changes, (depths, lent) = yield from both(
-            settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)
+        (changes, (depths, lent)), surcharges = yield from both(
+            both(settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)),
+            settle([source.load() for source in self._surcharges]),
         )
         # the first time, when a token or a market was listed, and what a wrapper was found to hold
         while (grown := self._pairs(changes, depths)) != pairs:
@@ -73,6 +83,7 @@ class Watcher:
         sources = [book.protocol.name for book in self.books]
         sources += [one.venue.name for one in self.depths]
         sources += [lender.name for lender in self._lenders]
+        sources += [source.name for source in self._surcharges]
         return Advance(
             head=head,
             books={n: change for n, change in enumerate(changes) if not isinstance(change, Broken)},
@@ -82,9 +93,10 @@ class Watcher:
                 for lender, offers in zip(self._lenders, lent, strict=True)
                 if not isinstance(offers, Broken)
             },
+            surcharge=_known(surcharges),
             skipped=tuple(
                 Skipped(source=source, why=str(result))
-                for source, result in zip(sources, (*changes, *depths, *lent), strict=True)
+                for source, result in zip(sources, (*changes, *depths, *lent, *surcharges), strict=True)
                 if isinstance(result, Broken)
             ),
         )
@@ -121,6 +133,7 @@ class Watcher:
                 for address, pool in self.depths[place].pools.items()
             },
             offers=self._last.offers,
+            surcharge=self._last.surcharge,
             borrowers=sum(len(book.rows) for book in current),
             skipped=self._last.skipped,
             rejoined=self._last.rejoined,
@@ -171,3 +184,10 @@ def _unwrapped(
 
     for pair in pairs:
         yield from product(*map(forms, pair))
+
+
+def _known(surcharges: Sequence[Surcharge | Broken]) -> Surcharge | None:
+    """Return the surcharge, nothing where there is no source of it, None where that broke."""
+    if not surcharges:
+        return NO_SURCHARGE
+    return None if isinstance(surcharges[0], Broken) else surcharges[0]

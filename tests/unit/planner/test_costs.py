@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,16 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.head import NextBlock
 from keeper.domain.plan import Fees
-from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, least_vault_wei, tip_wei
+from keeper.domain.surcharge import NO_SURCHARGE, Surcharge
+from keeper.planner.costs import (
+    below_minimum,
+    fees,
+    floor_wei,
+    gas_price_wei,
+    least_vault_wei,
+    tip_wei,
+    transaction_wei,
+)
 from keeper.planner.options import PlannerOptions
 
 GWEI = 10**9
@@ -88,3 +98,24 @@ def test_tip_wei__a_large_profit__capped() -> None:
 
 def test_gas_price_wei__next_block__base_and_priority() -> None:
     assert gas_price_wei(block(base_fee_wei=7), OPTIONS) == 7 + 2 * GWEI
+
+
+def test_transaction_wei__rollup__its_gas_and_what_the_chain_takes_beside() -> None:
+    surcharge = Surcharge(fixed_wei=Fraction(7), per_byte_wei=Fraction(3, 2), per_gas_wei=Fraction(1, 10))
+    options = PlannerOptions(priority_fee_wei=2)
+    cost = transaction_wei(
+        gas_used=1_000,
+        calldata=bytes(101),
+        block=block(base_fee_wei=GWEI),
+        surcharge=surcharge,
+        options=options,
+    )
+    assert cost == 1_000 * (GWEI + 2) + 7 + 152 + 100  # 151.5 rounds up
+    none = transaction_wei(
+        gas_used=1_000,
+        calldata=bytes(101),
+        block=block(base_fee_wei=GWEI),
+        surcharge=NO_SURCHARGE,
+        options=options,
+    )
+    assert none == 1_000 * (GWEI + 2)
