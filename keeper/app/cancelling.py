@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from keeper.app.build import assemble
 from keeper.app.running import LOOK_EVERY_S, Armed, arm
 from keeper.config import Settings
-from keeper.domain.errors import Rejected
+from keeper.domain.errors import Rejected, Underbid
 from keeper.domain.events import Listener, Sent
 from keeper.domain.submission import Expired, Outcome, Submission
 
-_MOST_TRIES = 25
-"""A bundle is for one block, and may miss it."""
+_MOST_TRIES = 40
+"""A bundle may miss its block; and what is not ours may pay much: each try pays a tenth more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +54,11 @@ async def cancel(
         for one in holders:
             await armed.lander.withdraw(one)
         for _ in range(_MOST_TRIES):
-            if not isinstance(outcome := await _tried(armed, held, listener), Expired):
-                return outcome
+            try:
+                if not isinstance(outcome := await _tried(armed, held, listener), Expired):
+                    return outcome
+            except Underbid:  # what holds it is not ours: each try pays a tenth more than the last one
+                continue
         raise Rejected(f"nonce {nonce} is still not used: no block took its cancellation; try again")
 
 

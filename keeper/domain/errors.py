@@ -34,5 +34,9 @@ class Rejected(KeeperError):
     """A channel refused a submission; the reason is the channel's own."""
 
 
+class Underbid(Rejected):
+    """Another transaction waits with the nonce, and more must be paid to replace it."""
+
+
 class Invariant(KeeperError):
     """The keeper contradicts itself: our bug. It stops rather than send."""

@@ -18,7 +18,7 @@ import msgspec
 from keeper import abi, contracts
 from keeper.builders import built_by
 from keeper.domain.address import Address, Hash32
-from keeper.domain.errors import Invariant, Rejected, Unavailable
+from keeper.domain.errors import Invariant, Rejected, Unavailable, Underbid
 from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
 from keeper.domain.plan import Fees, Plan, Transaction
@@ -299,7 +299,9 @@ class Lander:
         happened = await self._carry_out(submission, self._submitter.sign(submission), behind)
         if self._submitter.holds(submission):
             return submission
-        raise Rejected("; ".join(str(event) for event in happened if isinstance(event, Refused)))
+        refused = [event for event in happened if isinstance(event, Refused)]
+        too_low = any(one.kind is Refusal.REPLACEMENT_UNDERPRICED for one in refused)
+        raise (Underbid if too_low else Rejected)("; ".join(map(str, refused)))
 
     async def _carry_out(
         self,

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -272,6 +273,49 @@ def transactions(user: User) -> int:
     """Return how many transactions the operator has sent."""
     operator = "0x" + user.devnet.operator.address.hex()
     return int(user.devnet.anvil.rpc("eth_getTransactionCount", operator, "latest"), 16)
+
+
+# --- cancelling ---------------------------------------------------------------------------------------------
+
+
+def test_cancel__a_transaction_stuck_in_the_pool__its_nonce_used_for_nothing(user: User) -> None:
+    rpc, operator = user.devnet.anvil.rpc, "0x" + user.devnet.operator.address.hex()
+    deployed = user.has_deployed()
+    rpc("evm_setAutomine", False)
+    nonce = int(rpc("eth_getTransactionCount", operator, "latest"), 16)
+    stuck = {"from": operator, "to": operator, "value": "0x1", "nonce": hex(nonce), "gas": "0x5208"}
+    fees = {"maxFeePerGas": hex(2 * 10**10), "maxPriorityFeePerGas": hex(2 * 10**10)}
+    rpc("eth_sendTransaction", stuck | fees)
+    process = user.start("cancel", str(nonce), "--yes", **user.key, **deployed)
+    while process.poll() is None and pooled_values(user) != ["0x0"]:
+        time.sleep(0.05)
+    for _ in range(2):
+        user.devnet.mine()
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, err
+    assert f"a cancellation of nonce {nonce}, in block" in out
+    assert int(rpc("eth_getTransactionCount", operator, "latest"), 16) == nonce + 1
+
+
+def pooled_values(user: User) -> list[str]:
+    pool = user.devnet.anvil.rpc("txpool_content")["pending"]
+    return [one["value"] for by_nonce in pool.values() for one in by_nonce.values()]
+
+
+def test_cancel__used_already_or_no_number_or_nobody_asked__says_so_and_sends_nothing(user: User) -> None:
+    deployed = user.has_deployed()
+    rpc, operator = user.devnet.anvil.rpc, "0x" + user.devnet.operator.address.hex()
+    user.devnet.chain.post(user.devnet.operator.address, user.devnet.owner.address, b"")
+    used = user.types("cancel", "0", "--yes", **user.key, **deployed)
+    assert used.returncode == 1
+    assert "nonce 0 is used: the next one to be included is" in used.stderr
+    wrong = user.types("cancel", "seven", **user.key, **deployed)
+    assert (wrong.returncode, "NONCE: expected" in wrong.stderr) == (2, True)
+    before = rpc("eth_getTransactionCount", operator, "pending")
+    unasked = user.types("cancel", str(int(before, 16)), **user.key, **deployed)
+    assert unasked.returncode != 0
+    assert "shown to everybody" in unasked.stdout and "nothing of this keeper's journal" in unasked.stdout
+    assert rpc("eth_getTransactionCount", operator, "pending") == before
 
 
 def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
