@@ -192,7 +192,43 @@ def _backtest(arguments: argparse.Namespace) -> int:
     over = {"KEEPER_MARKETS": ",".join(arguments.market)} if arguments.market else {}
     needs = ("KEEPER_MARKETS",) if arguments.tape else _MARKETS
     settings = load(env_file=arguments.env_file, needs=needs, over=over)
+    if arguments.sweep:
+        return guarded(lambda: _swept(arguments, over, needs), settings.secrets)
     return guarded(lambda: _backtested(arguments, settings), settings.secrets)
+
+
+def _swept(arguments: argparse.Namespace, over: dict[str, str], needs: tuple[str, ...]) -> int:
+    from keeper.app.sweeping import Terms, sweep
+    from keeper.backtest.sweep import combinations, parts
+    from keeper.backtest.view import sweep_line, sweep_view, write_sweep
+
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    progress = _Progress("runs")
+    told = sweep(
+        combinations(arguments.sweep),
+        parts(arguments.first, arguments.last, count=arguments.parts),
+        Terms(
+            model=_model(arguments),
+            over=over,
+            env_file=arguments.env_file.absolute() if arguments.env_file else None,
+            tape=arguments.tape.absolute() if arguments.tape else None,
+            needs=needs,
+        ),
+        scheduler=arguments.scheduler,
+        workers=arguments.workers,
+        record=arguments.record,
+        notes=arguments.out / "sweep.jsonl" if arguments.out else None,
+        tell=lambda now: progress.at(now.done + now.failed, now.of),
+    )
+    progress.end()
+    if arguments.out is not None:
+        write_sweep(told, arguments.out)
+    if arguments.json:
+        print(json.dumps(sweep_line(told)))
+    else:
+        _print(sweep_view(told))
+    return FAILED if told.missing else DONE
 
 
 def _backtested(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -247,7 +283,8 @@ def _model(arguments: argparse.Namespace) -> Model:
 class _Progress:
     """How far a long job is, on stderr where a person looks at it."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "blocks") -> None:
+        self._what = what
         self._began_s = self._told_s = time.monotonic()
         self._shown = sys.stderr.isatty()
 
@@ -258,7 +295,9 @@ class _Progress:
         self._told_s = now_s
         rate = done / max(now_s - self._began_s, 1e-9)
         left_s = (of - done) / max(rate, 1e-9)
-        sys.stderr.write(f"\r{done:,} of {of:,} blocks, {rate:,.0f} a second, {left_s:,.0f} s left\x1b[K")
+        sys.stderr.write(
+            f"\r{done:,} of {of:,} {self._what}, {rate:,.3g} a second, {left_s:,.0f} s left\x1b[K"
+        )
         sys.stderr.flush()
 
     def end(self) -> None:
@@ -513,6 +552,10 @@ def _backtest_arguments(backtest: argparse.ArgumentParser) -> None:
         metavar="BPS",
         help="the most that is bid, of the profit after gas (default: 8000)",
     )
+    add("--sweep", action="append", metavar="VAR=A,B", help="try every combination; may be repeated")
+    add("--parts", type=int, default=4, metavar="N", help="of the range, in a sweep (default: 4)")
+    add("--scheduler", metavar="tcp://…", help="a Dask cluster to sweep on, instead of this machine")
+    add("--workers", type=int, metavar="N", help="of this machine's own (default: its cores)")
     add("--private", action="store_true", help="what would revert is dropped, and costs nothing")
     add("--builder", action="append", metavar="ADDRESS", help="a reachable builder; may be repeated")
 

@@ -24,6 +24,7 @@ from keeper.backtest.summary import (
     shares_by_latency,
     summary,
 )
+from keeper.backtest.sweep import Report, named, section
 from keeper.domain.address import Address, checksum
 from keeper.domain.submission import Included
 
@@ -97,7 +98,31 @@ def page(
             _suppositions(model, figures),
         )
     )
-    title = f"keeper backtest, blocks {figures.first:,} to {figures.last:,}"
+    return _html(f"keeper backtest, blocks {figures.first:,} to {figures.last:,}", body)
+
+
+def sweep_page(told: Report) -> str:
+    """Return a sweep as a page of its own."""
+    blocks = f"{told.parts[0].first:,} – {told.parts[-1].last:,}"
+    head = (
+        f'<header><p class="over">keeper backtest · sweep · blocks {blocks}</p>'
+        f"<h1>{_ether(told.chosen.reported_wei) if told.chosen else '–'}"
+        "<small>net, of what was chosen, on blocks that it was not chosen on</small></h1></header>"
+    )
+    rows = "".join(
+        f"<tr><td>{escape(named(row.combination))}</td>"
+        f'<td class="r">{_ether(row.chosen_on_wei)}</td><td class="r">{_ether(row.reported_wei)}</td></tr>'
+        for row in sorted(told.rows, key=lambda row: -row.chosen_on_wei)
+        if row.whole
+    )
+    table = (
+        '<table><tr><th>combination</th><th class="r">chosen on</th><th class="r">reported on</th></tr>'
+        f"{rows}</table>"
+    )
+    return _html("keeper backtest, sweep", head + section(told) + _card("Every combination", "", table))
+
+
+def _html(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -61,20 +61,18 @@ class Tape:
 
     @classmethod
     def load(cls, path: Path, *, last: int | None = None) -> Self:
-        """Return the tape, or as much of it as tells of blocks up to `last`.
+        """Return the tape. Where it is damaged, what comes before, as long as that reaches the block `last`.
 
-        Raises ConfigError where it is no tape, or damaged before that: then it says how far it is whole.
+        Raises ConfigError where it is no tape, or does not: then it says how far it is whole.
         """
         tape = cls(path=path, chain_id=0)
         try:
             for frame in read(path):
-                if last is not None and isinstance(frame, Heard) and frame.number > last:
-                    break
                 tape._take(frame)
         except (Damaged, IndexError, ValueError) as damage:
             # the last head that was heard of may lack its answers
             whole = [heard.head.number for heard in tape.heads[:-1]]
-            if last is None or not whole or whole[-1] < last:
+            if last is None or max(whole, default=-1) < last:
                 raise ConfigError(tape._damaged(str(damage), whole)) from None
         if not tape.heads:
             raise ConfigError(f"{path}: holds no head: its keeper was stopped before it had read one")
@@ -140,8 +138,8 @@ class Tape:
         if not whole:
             return f"{self.path}: {how}, before its first block is whole: record it anew"
         return (
-            f"{self.path}: {how}; it is whole for blocks {whole[0]} to {whole[-1]}: "
-            f"replay those with --to {whole[-1]}"
+            f"{self.path}: {how}; it is whole for blocks {min(whole)} to {max(whole)}: "
+            f"replay those with --to {max(whole)}"
         )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keeper.backtest.page import sweep_page
 from keeper.backtest.result import Backtest
 from keeper.backtest.score import Class
 from keeper.backtest.summary import summary
+from keeper.backtest.sweep import Report, Row, named
+from keeper.domain.errors import ConfigError
 from keeper.render.as_json import Json, as_json
 
 if TYPE_CHECKING:
@@ -67,6 +71,66 @@ def summary_view(done: Backtest) -> RenderableType:
     if figures.unanswered:
         lines.append(Text(f"{figures.unanswered} questions without an answer", style="bold"))
     return Group(*lines)
+
+
+# --- sweeps -------------------------------------------------------------------------------------------------
+
+
+def sweep_line(told: Report) -> dict[str, Json]:
+    """Return a sweep as what ``json.dumps`` takes; amounts are decimal strings."""
+    rows: list[Json] = [_row(row) for row in told.rows]
+    missing: list[Json] = [str(job) for job in told.missing]
+    return {"combinations": rows, "chosen": _row(told.chosen) if told.chosen else None, "missing": missing}
+
+
+def sweep_view(told: Report) -> RenderableType:
+    """Return a sweep for a person: the best first, by what the choice was made on."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    table.add_column("combination")
+    table.add_column("chosen on, ETH", justify="right")
+    table.add_column("reported, ETH", justify="right")
+    for row in sorted(told.rows, key=lambda row: -row.chosen_on_wei):
+        wei = (row.chosen_on_wei, row.reported_wei)
+        cells = [f"{one / 1e18:,.4f}" for one in wei] if row.whole else ["–", "–"]
+        table.add_row(named(row.combination), *cells, style="bold" if row == told.chosen else "")
+    lines: list[RenderableType] = [table]
+    if told.chosen is not None:
+        lines.append(
+            Text(
+                f"chosen: {named(told.chosen.combination)}; on blocks that it was not chosen on: "
+                f"{_ether(told.chosen.reported_wei)}"
+            )
+        )
+    lines += [Text(f"could not be had: {job}", style="bold") for job in told.missing]
+    return Group(*lines)
+
+
+def write_sweep(told: Report, folder: Path) -> None:
+    """Write a sweep's page and its table into a folder. Raises ConfigError where it can't be."""
+    rows = [
+        ",".join((*(text for _, text in row.combination), str(row.chosen_on_wei), str(row.reported_wei)))
+        for row in told.rows
+    ]
+    names = [name for name, _ in told.rows[0].combination]
+    try:
+        (folder / "sweep.html").write_text(sweep_page(told), "utf-8")
+        head = ",".join((*names, "chosen_on_wei", "reported_wei"))
+        (folder / "sweep.csv").write_text("\n".join((head, *rows, "")), "utf-8")
+    except OSError as error:
+        raise ConfigError(f"--out: {folder}: {error.strerror}") from None
+
+
+def _row(row: Row) -> dict[str, Json]:
+    return {
+        **dict(row.combination),
+        "chosen_on_wei": str(row.chosen_on_wei),
+        "reported_wei": str(row.reported_wei),
+        "whole": row.whole,
+    }
 
 
 def _style(count: int) -> str:

@@ -55,13 +55,14 @@ def listed(one: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
 
 
 def whole(*, least: int = 0, most: int | None = None) -> Callable[[str], int]:
-    """Return a parser of whole numbers between `least` and `most`, both allowed."""
+    """Return a parser of whole numbers between `least` and `most`, both allowed; ``1e15`` is one."""
     bounds = f"of at least {least:,}" if most is None else f"between {least:,} and {most:,}"
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]+(_[0-9]+)*", text):
+        found = re.fullmatch(r"([0-9]+(?:_[0-9]+)*)(?:e([0-9]{1,2}))?", text)
+        if found is None:
             raise ValueError(f"expected a whole number {bounds}, got {_quoted(text)}")
-        value = int(text)
+        value = int(found[1]) * int(10 ** int(found[2] or 0))
         if value < least or (most is not None and value > most):
             raise ValueError(f"expected a whole number {bounds}, got {_quoted(text)}")
         return value

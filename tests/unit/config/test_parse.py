@@ -34,8 +34,18 @@ def test_scaled__wad__as_written(text: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"), [("0", 0), ("1_000", 1_000), ("1e15", 10**15), ("25e3", 25_000), ("7e0", 7)]
+)
+def test_whole__digits_or_with_an_exponent__exactly(text: str, expected: int) -> None:
+    assert parse.whole()(text) == expected
+
+
+@pytest.mark.parametrize(
     ("parser", "text", "expected"),
     [
+        (parse.whole(), "1e", "expected a whole number"),
+        (parse.whole(), "1.5e3", "expected a whole number"),
+        (parse.whole(most=10_000), "1e5", "a whole number between 0 and 10,000, got '1e5'"),
         (parse.scaled(WAD), "1.0000000000000000001", "at most 18 decimals, got '1.0000000000000000001'"),
         (parse.scaled(WAD), "1e18", "expected a decimal number"),
         (parse.scaled(WAD), "-1", "expected a decimal number of at least 0"),
