@@ -660,12 +660,17 @@ def _event_log(settings: Settings, stream: TextIO, *, warnings_only: bool = Fals
             stream.flush()
 
     least = Severity[settings.log_level.name]
-    return EventLog(
+    log = EventLog(
         form=json_line if settings.log_format is LogFormat.JSON else text_line,
         least=max(least, Severity.WARNING) if warnings_only else least,
         write=write,
         now=time.time,
     )
+    if settings.log_format is LogFormat.JSON or not stream.isatty():
+        return log
+    from keeper.render.progress import ProgressBars
+
+    return ProgressBars(log, stream)
 
 
 def _complain(line: str) -> None:

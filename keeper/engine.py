@@ -45,6 +45,7 @@ from keeper.ports import Doubted, Journal, Landing, NewHead, Tick, World
 from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
+from keeper.watcher.watcher import Advance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,12 @@ class Engine:
         clock: Callable[[], float],
         pace: Pace,
         preamble: Sequence[SimulatedCall] = (),
+        remember: Callable[[Advance], None] | None = None,
     ) -> None:
-        """`preamble` comes before each simulation: it deploys an executor where there is none yet."""
+        """`preamble` comes before each simulation: it deploys an executor where there is none yet.
+
+        `remember` is told what changed at each head.
+        """
         self._world = world
         self._watcher = watcher
         self._planner = planner
@@ -113,6 +118,7 @@ class Engine:
         self._clock = clock
         self._pace = pace
         self._preamble = tuple(preamble)
+        self._remember = remember
         self._purse_wei: int | None = None
         self._usual_gas: dict[_Kind, int] = {}
 
@@ -224,6 +230,8 @@ class Engine:
             both(self._watcher.advance(head), self._purse()), Mined(hash=head.hash), self._world
         )
         self._watcher.apply(advance)
+        if self._remember is not None:
+            self._remember(advance)
         block = head.next_block(block_time_s=self._pace.block_time_s)
         return self._watcher.observe(block=block, deadline_s=block.timestamp_s + self._pace.deadline_s)
 

@@ -126,6 +126,78 @@ class Weights:
     slack: Sequence[float]
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link(Generic[T]):
+    """A block that was followed."""
+
+    number: int
+    hash: Hash32
+    touched: T
+    """By it, and by the blocks since the link before it where heads were missed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What an earlier run knew of a market and its positions."""
+
+    edition: str
+    """What the rows mean: of another edition they can't be read."""
+    remembered: tuple[bytes, ...]
+    """What the market is opened again with."""
+    scanned_to: int
+    """Everybody who was named up to this block is among the positions; -1 where no block was looked at."""
+    head: Head | None
+    """What the rows are as of; None where none was read."""
+    links: tuple[Link[Touched], ...]
+    """The last ones that were followed, oldest first, up to `head`."""
+    positions: Mapping[PositionId, bytes | None]
+    """Each one's row, encoded; None where it was named and is not read yet."""
+
+
+class Memory(Protocol):
+    """Where what is known of the markets outlives the keeper. It is never the truth: the chain is.
+
+    Its methods may be called from any thread; each is done whole or not at all. Those that return whether
+    they did do nothing once another keeper has begun to write there.
+    """
+
+    def kept(self, source: str) -> Kept | None:
+        """Return what is kept of a source, None where that is nothing, or can't be read."""
+        ...
+
+    def begin(self, source: str, *, edition: str) -> None:
+        """Forget what is kept of a source, and begin to keep it in this edition."""
+        ...
+
+    def resume(self, source: str) -> None:
+        """Go on with what is kept of a source."""
+        ...
+
+    def named(
+        self, source: str, positions: Iterable[PositionId], *, remembered: Iterable[bytes], scanned_to: int
+    ) -> bool:
+        """Keep who was found in the blocks up to `scanned_to`."""
+        ...
+
+    def read(
+        self,
+        source: str,
+        rows: Mapping[PositionId, bytes | None],
+        *,
+        head: Head,
+        links: Iterable[Link[Touched]],
+        remembered: Iterable[bytes],
+    ) -> bool:
+        """Keep rows as they are at `head`, and those of None no more.
+
+        Every other row that is kept must be as it is at `head` already, or not read yet.
+        """
+        ...
+
+
 Market = TypeVar("Market")
 Row = TypeVar("Row")
 AnyProtocol: TypeAlias = "LendingProtocol[Any, Any]"
@@ -146,8 +218,24 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return the market's name, such as ``aave-v3:0x8787…``."""
         ...
 
-    def open(self) -> Query[Market]:
-        """Return the market, read whole. Raises Broken where it is none, or of an unknown revision."""
+    @property
+    def row_type(self) -> type[Row]:
+        """Return what a row is: a value of numbers, texts and values of these, that can be written down."""
+        ...
+
+    def open(self, remembered: Sequence[bytes] = ()) -> Query[Market]:
+        """Return the market, read whole, with what is `remembered` of it where its logs are not read again.
+
+        Raises Broken where it is none, or of an unknown revision.
+        """
+        ...
+
+    def remembered(self, market: Market) -> tuple[bytes, ...]:
+        """Return what of the market only its logs tell."""
+        ...
+
+    def edition(self, market: Market) -> str:
+        """Return what a row of this market means; rows of another edition are not to be compared."""
         ...
 
     def summary(self, market: Market) -> str:

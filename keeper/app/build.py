@@ -45,6 +45,7 @@ from keeper.venues.uniswap_v2 import UniswapV2
 from keeper.venues.uniswap_v3 import PANCAKE, SLIPSTREAM, SUSHI, UNISWAP, UniswapV3
 from keeper.venues.wrappers import Erc20Wrappers, Erc4626, WstEth
 from keeper.watcher import Book, Depths, Watcher
+from keeper.watcher.watcher import Advance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,12 @@ class Assembled:
     """Deploys the executor within each simulation, where there is none yet."""
 
     def engine(
-        self, *, listen: Listener, journal: Journal | None = None, landing: Landing | None = None
+        self,
+        *,
+        listen: Listener,
+        journal: Journal | None = None,
+        landing: Landing | None = None,
+        remember: Callable[[Advance], None] | None = None,
     ) -> Engine:
         """Return an engine on this keeper. Without `landing` it sends nothing."""
         return Engine(
@@ -88,6 +94,7 @@ class Assembled:
                 max_head_age_s=self.settings.max_head_age_s,
             ),
             preamble=self.preamble,
+            remember=remember,
         )
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from keeper.app.build import Assembled, assemble
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
-from keeper.domain.errors import ConfigError
+from keeper.domain.errors import Broken, ConfigError
 from keeper.domain.events import Degraded, Listener
-from keeper.domain.head import NextBlock
+from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close
 from keeper.domain.position import Holding, Opportunity, Terms
 from keeper.domain.report import Closable, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered
+from keeper.live.opening import Opening
+from keeper.ports import Memory
 from keeper.watcher.book import AnyBook
 
 
@@ -47,8 +50,21 @@ async def plan(settings: Settings, *, borrower: Address, listener: Listener) -> 
         return await explain(keeper, seen, borrower, listener)
 
 
-async def observe(keeper: Assembled, listener: Listener) -> Observation:
+async def opened(keeper: Assembled, listener: Listener, memory: Memory | None = None) -> None:
+    """Read every market's book, from what is kept of it on; what can't be read is left to the first head."""
+
+    async def newest() -> Head:
+        return await keeper.endpoints.block("latest")
+
+    opening = Opening(keeper.world, memory, newest=newest, listen=listener)
+    for book in keeper.watcher.books:
+        with suppress(Broken):
+            await opening.open(book)
+
+
+async def observe(keeper: Assembled, listener: Listener, memory: Memory | None = None) -> Observation:
     """Return the newest head's state, telling of every source that could not be read."""
+    await opened(keeper, listener, memory)
     head = await keeper.endpoints.block("latest")
     seen = await keeper.engine(listen=listener).observe(head)
     for skipped in seen.skipped:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from keeper.app.build import Assembled, assemble, signing_key
 from keeper.app.channels import channels, relays
@@ -15,14 +17,18 @@ from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
-from keeper.domain.events import Event, Listener, Sent, Started, Stopped
+from keeper.domain.events import Degraded, Event, Listener, Sent, Started, Stopped
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live.heartbeat import Heartbeat
 from keeper.live.landing import Lander
+from keeper.live.remembering import Remembering
+from keeper.store.checkpoint import Checkpoint
 from keeper.store.journal import SqliteJournal
 from keeper.store.lock import Lock
+
+T = TypeVar("T")
 
 LOOK_EVERY_S = 2.0
 """Between two looks for the outcome of a liquidation that a person waits for."""
@@ -99,31 +105,69 @@ async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> 
 
 
 async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, stop: asyncio.Event) -> None:
-    engine = keeper.engine(
-        listen=listen,
-        journal=armed.journal if armed else None,
-        landing=armed.lander if armed else None,
-    )
-    # the first head is read whole before anything is decided: it may take minutes on a large market
-    seen = await observe(keeper, listen)
-    if armed is not None:
-        for recovered in await armed.lander.recover(seen.head):
-            listen(recovered)
-    listen(
-        Started(
-            head=seen.head,
-            markets=tuple(book.protocol.name for book in keeper.watcher.books),
-            borrowers=seen.borrowers,
-            pools=len(seen.pools),
-            operator=keeper.planner.desk.operator if armed else None,
-            dry_run=armed is None,
+    with _memory(keeper, listen) as memory:
+        remembering = None if memory is None else Remembering(memory, keeper.watcher, listen=listen)
+        engine = keeper.engine(
+            listen=listen,
+            journal=armed.journal if armed else None,
+            landing=armed.lander if armed else None,
+            remember=None if remembering is None else remembering.take,
         )
-    )
+        # everything is read before anything is decided: the first time it may take minutes
+        seen = await _unless_stopped(observe(keeper, listen, memory), stop)
+        if seen is None:
+            listen(Stopped(why="asked to, while it read the markets: the next start goes on from here"))
+            return
+        if armed is not None:
+            for recovered in await armed.lander.recover(seen.head):
+                listen(recovered)
+        listen(
+            Started(
+                head=seen.head,
+                markets=tuple(book.protocol.name for book in keeper.watcher.books),
+                borrowers=seen.borrowers,
+                pools=len(seen.pools),
+                operator=keeper.planner.desk.operator if armed else None,
+                dry_run=armed is None,
+            )
+        )
+        try:
+            await engine.follow(stop)
+        except asyncio.CancelledError:
+            listen(Stopped(why="cancelled"))
+            raise
+        finally:
+            if remembering is not None:
+                await remembering.flush()
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """Return what `work` returns; None where it was stopped before, and left off."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
-        await engine.follow(stop)
-    except asyncio.CancelledError:
-        listen(Stopped(why="cancelled"))
-        raise
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+@contextmanager
+def _memory(keeper: Assembled, listen: Listener) -> Iterator[Checkpoint | None]:
+    """Yield where what is known outlives the keeper; None where no file can be had, which is said."""
+    path = keeper.settings.state_dir / f"checkpoint-{keeper.chain.chain_id}.sqlite"
+    try:
+        checkpoint = Checkpoint.open(path, chain_id=keeper.chain.chain_id)
+    except (OSError, sqlite3.Error) as error:
+        listen(Degraded(what=f"no checkpoint: {path}", why=str(error)))
+        yield None
+        return
+    if checkpoint.remade:
+        listen(Degraded(what=f"the checkpoint {path} is made anew", why=checkpoint.remade))
+    with closing(checkpoint):
+        yield checkpoint
 
 
 @asynccontextmanager

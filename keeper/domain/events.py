@@ -27,6 +27,35 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """So much of a market was read before the first head could be followed."""
+
+    source: str
+    what: str
+    """What is counted: blocks, whose logs name the borrowers, or positions."""
+    done: int
+    of: int
+    rate_s: float
+    """How many a second, since this was begun."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Return about how long the rest takes, None where that can't be told yet."""
+        return (self.of - self.done) / self.rate_s if self.rate_s > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """What an earlier run knew of a market was taken up, or why it was not."""
+
+    source: str
+    positions: int
+    head: Head | None
+    """What they were as of; None where they were not used."""
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """An earlier run left this submission open; the chain said what became of it, or it goes on."""
 
@@ -122,6 +151,8 @@ class Stopped:
 
 Event: TypeAlias = (
     Started
+    | Loading
+    | Resumed
     | Recovered
     | Observed
     | Relinked

@@ -16,11 +16,13 @@ from keeper.domain.events import (
     Degraded,
     Event,
     Left,
+    Loading,
     Observed,
     Overtaken,
     Planned,
     Recovered,
     Relinked,
+    Resumed,
     Sent,
     Started,
     Stopped,
@@ -60,11 +62,15 @@ LineForm: TypeAlias = Callable[[Event, Severity, float], str]
 """How an event that happened at a Unix time becomes a line, without its end."""
 
 
+_LOADING_EVERY_S = 5.0
+"""Between two lines about what is being read."""
+
+
 class EventLog:
     """A listener that writes lines of at least one severity.
 
-    A borrower who is left alone for the same reason at head after head is logged once; again only where
-    everything is.
+    A borrower who is left alone for the same reason at head after head is logged once, and how far the first
+    reading is every few seconds; more often only where everything is.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class EventLog:
         self._write = write
         self._now = now
         self._left: dict[tuple[str, Address], Reason] = {}
+        self._loading_told_s = 0.0
 
     def __call__(self, event: Event, /) -> None:
         level = self._severity(event)
@@ -87,10 +94,17 @@ class EventLog:
                 return Severity.WARNING
             case Observed(skipped=skipped) if skipped:
                 return Severity.WARNING
+            case Resumed(why_not=why_not) if why_not:
+                return Severity.WARNING
             case Relinked(how=how) if how.whole:
                 return Severity.WARNING
             case Decided() | Overtaken():
                 return Severity.DEBUG
+            case Loading(done=done, of=of):
+                if done < of and self._now() - self._loading_told_s < _LOADING_EVERY_S:
+                    return Severity.DEBUG
+                self._loading_told_s = self._now()
+                return Severity.INFO
             case Left(market=market, borrower=borrower, why=why):
                 known = self._left.get((market, borrower))
                 self._left[market, borrower] = why.reason
@@ -137,6 +151,14 @@ def _told(event: Event) -> tuple[str, str]:
                 f"{head.number:,}: {borrowers:,} borrowers, {unhealthy:,} unhealthy, "
                 f"{event.milliseconds:,.0f} ms{_skipped(skipped)}"
             )
+        case Loading():
+            return "loading", f"{short_market(event.source)}: {_loading(event)}"
+        case Resumed(source=source, why_not=why_not) if why_not:
+            return "resumed", f"{short_market(source)}: nothing, all is read from the chain: {why_not}"
+        case Resumed(source=source, positions=positions, head=at) if at is not None:
+            return "resumed", f"{short_market(source)}: {positions:,} positions as of block {at.number:,}"
+        case Resumed(source=source, positions=positions):
+            return "resumed", f"{short_market(source)}: {positions:,} borrowers named, none of them read yet"
         case Relinked(head=head, how=how):
             return "relinked", f"{head.number:,}: {how.source}: {_rejoined(how)}"
         case Left(borrower=borrower, health_factor_wad=factor, why=why):
@@ -175,6 +197,11 @@ def _started(event: Started) -> str:
         f"at block {event.head.number:,}: {event.borrowers:,} borrowers of {markets}, "
         f"{event.pools:,} pools; {sends}"
     )
+
+
+def _loading(event: Loading) -> str:
+    left = "" if event.left_s is None else f", {event.left_s:,.0f} s left"
+    return f"{event.done:,} of {event.of:,} {event.what}, {event.rate_s:,.0f}/s{left}"
 
 
 def _rejoined(how: Rejoined) -> str:

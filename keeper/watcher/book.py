@@ -16,8 +16,8 @@ from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Rejoined
 from keeper.domain.position import Health, Opportunity, PositionId
-from keeper.ports import NOTHING_TOUCHED, LendingProtocol, Market, Row, Touched
-from keeper.query import Query, both, log_range
+from keeper.ports import NOTHING_TOUCHED, LendingProtocol, Link, Market, Row, Touched
+from keeper.query import Query, block_hashes, both, log_range
 from keeper.watcher.chain import Chain, rejoined
 from keeper.watcher.columns import Columns
 from keeper.watcher.told import told
@@ -65,9 +65,43 @@ class Book(Generic[Market, Row]):
         return self._state.market
 
     @property
+    def first_block(self) -> int:
+        """Return the block before which no position is."""
+        return self._first_block
+
+    @property
     def rows(self) -> Mapping[PositionId, Row]:
         """Return every position that owes something."""
         return self._rows
+
+    @property
+    def chain(self) -> Chain[Touched]:
+        """Return the last blocks that were followed."""
+        return self._state.chain if self._state else Chain(depth=self._reorg_depth)
+
+    def begin(
+        self, head: Head, market: Market, rows: Mapping[PositionId, Row], chain: Chain[Touched]
+    ) -> None:
+        """Make the book what was known of it at `head`, whoever knew it."""
+        self.apply(Change(head=head, market=market, rows=rows, chain=chain))
+
+    def rooted(self, head: Head, market: Market) -> Query[Chain[Touched]]:
+        """Return the chain up to `head`, as if the last blocks had been followed."""
+        base = max(head.number - self._reorg_depth, self._first_block - 1, 0)
+        chain: Chain[Touched] = Chain(depth=self._reorg_depth)
+        if base >= head.number:
+            return chain.grown(head, NOTHING_TOUCHED)
+        (hash_,), found = yield from both(
+            block_hashes((base,), head=head), told(self.protocol.concerns(market), first=base + 1, head=head)
+        )
+        root = Link(number=base, hash=hash_, touched=NOTHING_TOUCHED)
+        return replace(chain, links=(root,)).grown(head, self.protocol.touched(market, found))
+
+    def add(self, rows: Mapping[PositionId, Row], *, market: Market | None = None) -> None:
+        """Put in positions as they are at the book's head, and the market as it turned out to be."""
+        if self._state is None:
+            raise LookupError(f"{self.protocol.name} has not been opened")
+        self.apply(replace(self._state, rows=rows, market=market or self._state.market))
 
     def advance(self, head: Head) -> Query[Change[Market, Row]]:
         """Return what changed up to `head`: what was touched since the last block that both are built on."""
@@ -129,8 +163,8 @@ class Book(Generic[Market, Row]):
                 market, configuration=True, logs=found, at_s=head.timestamp_s
             )
         rows = yield from self._read(market, touched.positions)
-        chain: Chain[Touched] = Chain(depth=self._reorg_depth)
-        return Change(head=head, market=market, rows=rows, chain=chain.grown(head, NOTHING_TOUCHED))
+        chain = yield from self.rooted(head, market)
+        return Change(head=head, market=market, rows=rows, chain=chain)
 
     def _reopen(self, head: Head, last: Change[Market, Row]) -> Query[Change[Market, Row]]:
         """Read everything again, and whoever was known: the branches part deeper than is remembered."""

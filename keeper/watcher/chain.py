@@ -9,27 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
-from keeper.domain.address import Hash32
 from keeper.domain.head import Head
 from keeper.domain.observation import Rejoined
+from keeper.ports import Link, T
 from keeper.query import Query, block_hashes
-
-T = TypeVar("T")
 
 _FIRST_LOOK = 5
 """Blocks whose hashes are asked for at once to begin with: few branches are left deeper."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link(Generic[T]):
-    """A block that was followed."""
-
-    number: int
-    hash: Hash32
-    touched: T
-    """By it, and by the blocks since the link before it where heads were missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +33,8 @@ class Chain(Generic[T]):
         if self.links and head.number <= self.links[-1].number:
             raise ValueError(f"block {head.number} is not above block {self.links[-1].number}")
         oldest = head.number - self.depth
-        kept = [link for link in self.links if link.number >= oldest]
+        below = sum(link.number <= oldest for link in self.links)
+        kept = self.links[max(below - 1, 0) :]  # one at or below it, for a branch to be told to leave above
         return Chain(
             depth=self.depth,
             links=(*kept, Link(number=head.number, hash=head.hash, touched=touched)),

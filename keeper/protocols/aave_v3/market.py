@@ -45,9 +45,20 @@ class AaveV3:
 
     # --- reading it
 
-    def open(self) -> Query[Market]:
+    @property
+    def row_type(self) -> type[Row]:
+        return Row
+
+    def open(self, remembered: Sequence[bytes] = ()) -> Query[Market]:
         """Return the market, read whole, in three rounds. Raises Broken where its revision is not known."""
         return queries.open_market(self.pool, layout_of=lambda number: self._known(number).layout)
+
+    def remembered(self, market: Market) -> tuple[bytes, ...]:
+        """Return nothing: the pool tells all."""
+        return ()
+
+    def edition(self, market: Market) -> str:
+        return f"revision {market.revision}"
 
     def summary(self, market: Market) -> str:
         doubt = f"; UNVERIFIED: {told}" if (told := self.caveat(market)) else ""

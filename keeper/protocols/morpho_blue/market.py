@@ -18,7 +18,12 @@ from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position, Row
 from keeper.protocols.morpho_blue.terms import MorphoTerms, terms_of
-from keeper.query import Log, Query
+from keeper.query import Log, Query, both
+
+
+def _edition(only: frozenset[Hash32]) -> str:
+    return "markets " + (",".join(sorted(id_.hex() for id_ in only)) or "all")
+
 
 _NOTHING = Position(borrow_shares=0, collateral=0)
 
@@ -44,13 +49,29 @@ class MorphoBlue:
 
     # --- reading it
 
-    def open(self) -> Query[Markets]:
-        """Return it with no market yet: those are found in its history.
+    @property
+    def row_type(self) -> type[Row]:
+        return Row
+
+    def open(self, remembered: Sequence[bytes] = ()) -> Query[Markets]:
+        """Return it with the markets whose ids are `remembered`: others are found in its history.
 
         Raises Broken where it is no Morpho.
         """
-        yield from queries.recognise(self.morpho)
-        return Markets(by_name={})
+        _, listings = yield from both(
+            queries.recognise(self.morpho),
+            queries.read_listings(self.morpho, [Hash32(id_) for id_ in remembered]),
+        )
+        listed = [IsolatedMarket.listed(one) for one in listings]
+        whole = yield from queries.read_whole(self.morpho, listed, at_s=None)
+        return Markets(by_name=self._by_name(whole))
+
+    def remembered(self, market: Markets) -> tuple[bytes, ...]:
+        """Return the markets' ids."""
+        return tuple(one.listing.id for one in market.by_name.values())
+
+    def edition(self, market: Markets) -> str:
+        return _edition(self.only)
 
     def summary(self, market: Markets) -> str:
         """Return how many markets were found; a Morpho that was just opened has not been asked for any."""

@@ -50,12 +50,29 @@ class MorphoPreLiquidation:
 
     # --- reading it
 
-    def open(self) -> Query[PreMarkets]:
-        """Return it with no contract yet. Raises Broken where it is no factory, or not of a Morpho."""
+    @property
+    def row_type(self) -> type[PreRow]:
+        return PreRow
+
+    def open(self, remembered: Sequence[bytes] = ()) -> Query[PreMarkets]:
+        """Return it with the contracts that are `remembered`: others are found in its history.
+
+        Raises Broken where it is no factory, or not of a Morpho.
+        """
         word = yield from read_one(Call(self.factory, _MORPHO.encode()), uint)
         morpho = address_of(word.to_bytes(32, "big"))
         yield from queries.recognise(morpho)
-        return PreMarkets(morpho=morpho, contracts={}, markets={}, prices={})
+        bare = PreMarkets(morpho=morpho, contracts={}, markets={}, prices={})
+        if not remembered:
+            return bare
+        return (yield from self._told(bare, [Address(one) for one in remembered], at_s=None))
+
+    def remembered(self, market: PreMarkets) -> tuple[bytes, ...]:
+        """Return the contracts' addresses."""
+        return tuple(one.address for one in market.contracts.values())
+
+    def edition(self, market: PreMarkets) -> str:
+        return "markets " + (",".join(sorted(id_.hex() for id_ in self.only)) or "all")
 
     def summary(self, market: PreMarkets) -> str:
         """Return how many contracts were found; one just opened has not been asked for any."""
@@ -67,11 +84,17 @@ class MorphoPreLiquidation:
         self, market: PreMarkets, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
     ) -> Query[PreMarkets]:
         """Return figures and prices now; if `configuration`, with the contracts that `logs` name."""
+        return self._told(market, list(self._made(logs)) if configuration else None, at_s=at_s)
+
+    def _told(
+        self, market: PreMarkets, made: Sequence[Address] | None, *, at_s: int | None
+    ) -> Query[PreMarkets]:
+        """Return figures and prices now; where contracts were `made`, with them, without what is gone."""
         contracts, markets = dict(market.contracts), dict(market.markets)
-        if configuration:
+        if made is not None:
             answers, (created, listed) = yield from both(
                 attempt([Call(one.address, _ID.encode()) for one in contracts.values()], bytes),
-                self._created(market, logs),
+                self._created(market, made),
             )
             # a contract that a branch made which the chain has left has no code, and answers nothing
             contracts = {
@@ -82,7 +105,7 @@ class MorphoPreLiquidation:
         blue = MorphoBlue(morpho=market.morpho)
         fresh, prices = yield from both(
             queries.read_whole(market.morpho, tuple(markets.values()), at_s=at_s)
-            if configuration
+            if made is not None
             else queries.read_figures(
                 market.morpho, [one for one in markets.values() if one.is_live], at_s=at_s
             ),
@@ -92,10 +115,10 @@ class MorphoPreLiquidation:
         return PreMarkets(morpho=market.morpho, contracts=contracts, markets=markets, prices=prices)
 
     def _created(
-        self, market: PreMarkets, logs: Sequence[Log]
+        self, market: PreMarkets, made: Sequence[Address]
     ) -> Query[tuple[dict[str, Contract], dict[str, IsolatedMarket]]]:
-        """Return the contracts that these logs tell of, and the markets that were not known."""
-        addresses = [one for one in self._made(logs) if self._name(one) not in market.contracts]
+        """Return those of these contracts that were not known, and the markets that were not."""
+        addresses = [one for one in made if self._name(one) not in market.contracts]
         ids, parameters = yield from both(
             read([Call(one, _ID.encode()) for one in addresses], lambda answer: Hash32(answer[:32])),
             read([Call(one, _PARAMETERS.encode()) for one in addresses], _parameters),
