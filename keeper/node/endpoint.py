@@ -144,7 +144,7 @@ class Endpoint:
 
         Raises Unreachable where it certainly was not received, Unavailable where it may have been.
         """
-        (reply,) = await self._post([(request, _encoded(request, 0))])
+        (reply,) = await self._post([(request, encoded(request, 0))])
         return reply
 
     # --- batches --------------------------------------------------------------------------------------------
@@ -156,11 +156,11 @@ class Endpoint:
             if len(chunks[-1]) >= self._batch_limit:
                 chunks.append([])
                 size = 0
-            body = _encoded(request, len(chunks[-1]))
+            body = encoded(request, len(chunks[-1]))
             if chunks[-1] and size + len(body) > _BODY_LIMIT_BYTES:
                 chunks.append([])
                 size = 0
-                body = _encoded(request, 0)
+                body = encoded(request, 0)
             chunks[-1].append((request, body))
             size += len(body) + 1
         return [chunk for chunk in chunks if chunk]
@@ -263,7 +263,8 @@ class _BatchRefused(Exception):
     """The endpoint takes no batch of this size."""
 
 
-def _encoded(request: Request, place: int) -> bytes:
+def encoded(request: Request, place: int) -> bytes:
+    """Return a request as it is sent, with its place in the batch for an id."""
     return _ENCODER.encode(
         {"jsonrpc": "2.0", "id": place, "method": request.method, "params": request.params}
     )
