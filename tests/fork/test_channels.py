@@ -369,10 +369,11 @@ async def test_cancel__of_a_private_one_with_public_channels__refused_and_nothin
         assert keeper.sends == 0
 
 
-async def test_submit__clock_steps_back__the_chain_s_time_alone_counts(stage: Stage) -> None:
+async def test_settle__time_steps_back_between_heads__nothing_expires_and_it_lands(stage: Stage) -> None:
     keeper = stage.keeper
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head())
     head = await keeper.head()
-    earlier = replace(head, timestamp_s=head.timestamp_s)
-    submission = await keeper.lander.submit(await keeper.plan(), earlier)
-    assert submission.deadline_s > head.timestamp_s
+    for seconds in (-1_000, 0, -500):
+        assert await keeper.lander.settle(replace(head, timestamp_s=head.timestamp_s + seconds)) == ()
+    assert list(keeper.lander.in_flight()) == [(submission.market, submission.borrower)]
     assert [type(one) for one in await stage.ends()] == [Included]

@@ -15,13 +15,14 @@ from keeper.devnet import Devnet
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Inconsistent, Unavailable
 from keeper.domain.head import NextBlock
+from keeper.domain.role import Role
 from keeper.domain.secret import Secret
 from keeper.domain.state import Mined
 from keeper.live import LiveWorld
 from keeper.node.anvil import Anvil
 from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Endpoint
-from keeper.node.endpoints import Endpoints
+from keeper.node.endpoints import Endpoints, trusted
 from keeper.ports import NewHead, Tick
 from keeper.query import (
     Account,
@@ -531,3 +532,24 @@ async def test_signals__left__nothing_goes_on_behind(anvil: Anvil) -> None:
         await asyncio.sleep(0.2)
         assert proxy.seen == []
     assert not {task for task in asyncio.all_tasks() - before if "signals" in repr(task)}
+
+
+async def test_answer__simulations_for_trusted_endpoints_alone__no_other_one_sees_them(anvil: Anvil) -> None:
+    asks = (Simulate((SimulatedCall(SENDER, ECHO, b"\x01"),), next_block(anvil)), Call(ECHO, b"\x02"))
+    async with Proxy(anvil.url) as public, Proxy(anvil.url) as own:
+        endpoints = Endpoints(
+            [Endpoint(Secret(public.url)), Endpoint(Secret(own.url), roles=(Role.TRUSTED,))], patience_s=0.5
+        )
+        world = LiveWorld(endpoints, simulates=trusted)
+        try:
+            (simulated,), called = await world.answer(asks, at(anvil))
+            await own.stop()
+            with pytest.raises(Unavailable):
+                await world.answer(asks, at(anvil))
+            assert await world.answer(asks[1:], at(anvil)) == (b"\x02",)
+        finally:
+            await endpoints.close()
+        assert isinstance(simulated, Simulated)
+        assert (simulated.returned, called) == (b"\x01", b"\x02")
+        assert own.count("eth_simulateV1") == 1
+        assert not any("eth_simulateV1" in methods for methods in public.seen)
