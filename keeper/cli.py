@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -25,6 +26,8 @@ from keeper.domain.errors import ConfigError, KeeperError
 from keeper.domain.secret import Secret, redact
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from rich.console import RenderableType
 
     from keeper.backtest.inclusion import Model
@@ -94,12 +97,15 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _scan(arguments: argparse.Namespace, settings: Settings) -> int:
-    below_wad = _health_factor(arguments.below)
+    below_wad = _health_factor(arguments.below or ("1" if arguments.price else "1.05"))
+    supposed = [_supposed(one) for one in arguments.price]
 
     from keeper import app
+    from keeper.app.supposing import Price
     from keeper.render.scan import scan_view
 
-    report = asyncio.run(app.scan(settings, below_wad=below_wad, listener=_warnings(settings)))
+    prices = {name: Price(amount=amount, is_factor=is_factor) for name, amount, is_factor in supposed}
+    report = asyncio.run(app.scan(settings, below_wad=below_wad, prices=prices, listener=_warnings(settings)))
     _show(arguments, report, lambda: scan_view(report))
     return DONE
 
@@ -359,7 +365,12 @@ _SCAN = """\
 Lists every position under a health factor, the worst first: its collateral, its debt, and what may be
 closed of it now, in tokens and in US dollars. Reads only: no key, no contract of yours.
 
+With --price it tells who would fall if prices were others than the chain's. What is made of a token does
+not follow it: give wstETH's price beside WETH's. Below the list stand the trigger prices: where a token that
+falls alone lets the next borrower fall.
+
 example: keeper scan --below 1.02 --json
+         keeper scan --price WETH=-8% --price wstETH=-8%
 needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
 
 _PLAN = """\
@@ -483,7 +494,14 @@ def _parser() -> argparse.ArgumentParser:
     devnet = add("devnet", _devnet, "start that chain alone, to point a keeper at", _DEVNET)
 
     scan.add_argument(
-        "--below", default="1.05", metavar="HEALTH", help="the health factor to list below (default: 1.05)"
+        "--below", metavar="HEALTH", help="the health factor to list below (default: 1.05; with --price 1)"
+    )
+    scan.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="TOKEN=PRICE",
+        help="suppose a price: WETH=-8%% or, in dollars, WETH=1800; by symbol or address, may be repeated",
     )
     for about_a_borrower in (plan, liquidate):
         about_a_borrower.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
@@ -603,6 +621,21 @@ def _health_factor(text: str) -> int:
         return scaled(WAD)(text)
     except ValueError as error:
         raise ConfigError(f"--below: {error}") from None
+
+
+def _supposed(text: str) -> tuple[str, Fraction, bool]:
+    """Return a token's name, and what is supposed of its price: dollars, or a factor if the last is True."""
+    from fractions import Fraction
+
+    found = re.fullmatch(r"([^=]+)=(?:([+-][0-9]+(?:\.[0-9]+)?)%|([0-9]+(?:\.[0-9]+)?))", text)
+    if found is None:
+        raise ConfigError(f"--price: expected TOKEN=-8% or TOKEN=1800, got {text!r}")
+    name, change, dollars = found.groups()
+    if change is None:
+        return name, Fraction(dollars), False
+    if (factor := 1 + Fraction(change) / 100) < 0:
+        raise ConfigError(f"--price: {name} can't lose more than all its price, got {text!r}")
+    return name, factor, True
 
 
 def _must_send(settings: Settings, command: str) -> None:

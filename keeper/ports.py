@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
@@ -285,6 +286,17 @@ class LendingProtocol(Protocol[Market, Row]):
         Where `health` is below a number, a position's entries come to less than their slack, when what is
         owed is taken as often, and slack counts as often if that is more than once.
         """
+        ...
+
+    def repriced(self, market: Market, factors: Mapping[Address, Fraction]) -> Market:
+        """Return the market as it would be if these tokens' prices were so many times what they are, floored.
+
+        No other token's price follows, however it is made.
+        """
+        ...
+
+    def dollars(self, market: Market, token: Address) -> Fraction | None:
+        """Return the price of a whole token in dollars, None where the market counts in something else."""
         ...
 
     def health(self, market: Market, row: Row, *, at_s: int) -> Health:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from fractions import Fraction
 
 from keeper.app.build import Assembled, assemble
+from keeper.app.supposing import Price, triggers, what_if
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Broken, ConfigError
 from keeper.domain.events import Degraded, Listener
-from keeper.domain.head import Head, NextBlock
+from keeper.domain.fixed_point import WAD
+from keeper.domain.head import Head
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close
 from keeper.domain.position import Holding, Opportunity, Terms
@@ -23,12 +26,20 @@ from keeper.ports import Memory
 from keeper.watcher.book import AnyBook
 
 
-async def scan(settings: Settings, *, below_wad: int, listener: Listener) -> ScanReport:
-    """Return every position under a health factor, the worst first."""
+async def scan(
+    settings: Settings, *, below_wad: int, listener: Listener, prices: Mapping[str, Price] | None = None
+) -> ScanReport:
+    """Return every position under a health factor, the worst first: at the chain's prices, or at others.
+
+    Raises ConfigError where a token of `prices` is not known, or several are called so.
+    """
     async with assemble(settings) as keeper:
         seen = await observe(keeper, listener)
+        books = tuple(current(keeper, seen))
+        supposed = what_if(books, prices or {})
+        factors = {one.token.address: one.factor for one in supposed}
         rows = sorted(
-            (row for book in current(keeper, seen) for row in _rows(book, seen.block, seen, below_wad)),
+            (row for book in books for row in _rows(book, seen, below_wad, factors)),
             key=lambda row: (row.health.health_factor_wad, row.borrower),
         )
         return ScanReport(
@@ -37,6 +48,8 @@ async def scan(settings: Settings, *, below_wad: int, listener: Listener) -> Sca
             borrowers=seen.borrowers,
             rows=tuple(rows),
             skipped=seen.skipped,
+            supposed=supposed,
+            triggers=tuple(one for book in books for one in triggers(book, at_s=seen.block.timestamp_s)),
         )
 
 
@@ -141,11 +154,18 @@ def _unnamed(pairs: tuple[PairReport, ...], symbols: dict[Address, str]) -> dict
 # --- scan's rows --------------------------------------------------------------------------------------------
 
 
-def _rows(book: AnyBook, block: NextBlock, seen: Observation, below_wad: int) -> Iterator[ScanRow]:
-    unhealthy = {one.position: one for one in seen.opportunities}
-    for position, row, health in book.below(below_wad, at_s=block.timestamp_s):
-        collateral, debt = book.protocol.holdings(book.market, row, at_s=block.timestamp_s)
-        opportunity = unhealthy.get(position)
+def _rows(
+    book: AnyBook, seen: Observation, below_wad: int, factors: Mapping[Address, Fraction]
+) -> Iterator[ScanRow]:
+    block, protocol = seen.block, book.protocol
+    market = protocol.repriced(book.market, factors) if factors else book.market
+    for position, row, health in book.below(below_wad, at_s=block.timestamp_s, market=market):
+        collateral, debt = protocol.holdings(market, row, at_s=block.timestamp_s)
+        opportunity = (
+            protocol.opportunity(market, position, row, block=block, deadline_s=seen.deadline_s)
+            if health.health_factor_wad < WAD
+            else None
+        )
         yield ScanRow(
             market=position.market,
             borrower=position.borrower,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -118,6 +119,8 @@ async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, s
         if seen is None:
             listen(Stopped(why="asked to, while it read the markets: the next start goes on from here"))
             return
+        gc.collect()
+        gc.freeze()  # what was read stays: the collector need not look at it again in the middle of a head
         if armed is not None:
             for recovered in await armed.lander.recover(seen.head):
                 listen(recovered)

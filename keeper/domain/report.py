@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 from keeper.domain.address import Address, Hash32
@@ -42,6 +43,28 @@ class ScanRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Supposed:
+    """A token's price as it is not on the chain: what is supposed of it."""
+
+    token: Token
+    factor: Fraction
+    """So many times what every market's oracle says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Where a token that falls alone lets the next borrower of a market fall below health 1."""
+
+    market: str
+    borrower: Address
+    token: Token
+    change_bps: int
+    """From the oracle's price: below zero, rounded toward it."""
+    price: str | None
+    """In dollars for a whole token, None where the market counts in something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanReport:
     """Every position under a health factor, the worst first."""
 
@@ -51,6 +74,10 @@ class ScanReport:
     """How many positions with debt were looked at."""
     rows: tuple[ScanRow, ...]
     skipped: tuple[Skipped, ...]
+    supposed: tuple[Supposed, ...] = ()
+    """The prices under which all this is told, where they are not the chain's."""
+    triggers: tuple[Trigger, ...] = ()
+    """For each market and token, at the chain's prices; none for a token whose fall lets nobody fall."""
 
 
 # --- plan ---------------------------------------------------------------------------------------------------

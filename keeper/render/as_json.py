@@ -2,7 +2,8 @@
 
 An amount (a field whose name ends in its unit: ``_raw _wei _wad _ray _base``, or a token amount's ``raw``) is
 a decimal string, since it may exceed 2**53; counts, times and bps are numbers. Addresses and hashes are
-full; an enumeration is its value; a value of a union that is told apart by its kind says it in ``kind``.
+full; a fraction is ``"23/25"``; an enumeration is its value; a value of a union that is told apart by its
+kind says it in ``kind``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import TypeAlias
 
 from keeper.domain.address import Address, checksum
@@ -45,6 +47,8 @@ def as_json(value: object) -> Json:
             return as_json(value.value)
         case None | bool() | int() | float() | str():
             return value
+        case Fraction():
+            return str(value)
         case bytes():
             return checksum(Address(value)) if len(value) == _ADDRESS_BYTES else "0x" + value.hex()
         case Mapping():

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from keeper.domain.fixed_point import WAD
 from keeper.domain.position import Currency, Holding
-from keeper.domain.report import ScanReport, ScanRow
+from keeper.domain.report import ScanReport, ScanRow, Supposed, Trigger
 from keeper.render.figures import amount, health, short, short_market, worth
 
 
@@ -28,9 +28,37 @@ def scan_view(report: ScanReport) -> RenderableType:
         Text(f"! {skipped.source} could not be read: {skipped.why}", "yellow") for skipped in report.skipped
     ]
     parts: list[RenderableType] = [Text(found, "bold"), *notes]
+    if report.supposed:
+        parts.insert(1, Text("if " + ", ".join(_supposed(one) for one in report.supposed), "yellow"))
     for market in dict.fromkeys(row.market for row in report.rows):
         parts += [Text(), _table(market, (row for row in report.rows if row.market == market))]
+    if report.triggers:
+        parts += [Text(), _triggers(report.triggers)]
     return Group(*parts)
+
+
+def _supposed(one: Supposed) -> str:
+    return f"{one.token.symbol} were worth {float(one.factor) * 100:.6g} % of what it is"
+
+
+def _triggers(triggers: Iterable[Trigger]) -> Table:
+    table = Table(
+        title="Trigger prices: a token falls alone, and the next borrower falls below 1",
+        title_justify="left",
+        title_style="dim",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Token", no_wrap=True)
+    table.add_column("Change", justify="right")
+    table.add_column("Price", justify="right")
+    table.add_column("Borrower", no_wrap=True)
+    table.add_column("Market")
+    for one in triggers:
+        price = "–" if one.price is None else f"${float(one.price):,.6g}"
+        change = f"{one.change_bps / 100:.2f} %"
+        table.add_row(one.token.symbol, change, price, short(one.borrower), short_market(one.market))
+    return table
 
 
 def _table(market: str, rows: Iterable[ScanRow]) -> Table:

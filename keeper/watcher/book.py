@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Generic, TypeAlias
 
+from keeper.domain.address import Address
 from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Rejoined
@@ -129,12 +131,15 @@ class Book(Generic[Market, Row]):
         for position, row in self._rows.items():
             yield position, row, self.protocol.health(market, row, at_s=at_s)
 
-    def below(self, health_wad: int, *, at_s: int) -> list[tuple[PositionId, Row, Health]]:
+    def below(
+        self, health_wad: int, *, at_s: int, market: Market | None = None
+    ) -> list[tuple[PositionId, Row, Health]]:
         """Return the positions whose health is less at a block of time `at_s`, the worst first.
 
-        All are screened in floats; whom the screen lets through is computed to the last digit.
+        All are screened in floats; whom the screen lets through is computed to the last digit. With `market`
+        it is told for that one instead of the book's: such as for prices that are not on the chain yet.
         """
-        market = self.market
+        market = self.market if market is None else market
         weights = self.protocol.weights(market, self._rows.slots, at_s=at_s)
         found = []
         for position in self._rows.screen(weights, below=health_wad / WAD):
@@ -143,6 +148,19 @@ class Book(Generic[Market, Row]):
             if health.health_factor_wad < health_wad:
                 found.append((position, row, health))
         return sorted(found, key=lambda one: (one[2].health_factor_wad, one[0]))
+
+    def first_to_fall(self, token: Address, *, at_s: int) -> tuple[float, PositionId] | None:
+        """Return at how many times its price a falling token lets the next position fall, and which that is.
+
+        None where none would. It is a figure to be told: floats, and no other token's price moves with it.
+        """
+        weights, doubled = (
+            self.protocol.weights(
+                self.protocol.repriced(self.market, {token: Fraction(times)}), self._rows.slots, at_s=at_s
+            )
+            for times in (1, 2)
+        )
+        return self._rows.first_to_fall(weights, doubled)
 
     def opportunities(self, *, block: NextBlock, deadline_s: int) -> Iterator[Opportunity]:
         """Yield the positions that may be liquidated in `block`, worst health first."""

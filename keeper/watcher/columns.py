@@ -31,7 +31,7 @@ _AMOUNT_BYTES = _AMOUNT_BITS // 8
 _ADDRESS_BYTES = 20
 _WIDTH_BITS = 8
 
-_CHUNK = 2**15
+_CHUNK = 2**14
 """Entries screened at once: what is computed of them stays in the processor's cache."""
 
 _FLOAT_MARGIN = 1e-12
@@ -191,6 +191,25 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
                 yield PositionId(self._markets[market], borrower)
         yield from self._misfits
 
+    def first_to_fall(self, weights: Weights, doubled: Weights) -> tuple[float, PositionId] | None:
+        """Return at how many times its price, less than one, a token lets the next position fall, and which.
+
+        `doubled` are the weights at twice that price. What is short at today's price already has fallen; what
+        no table holds is not looked at. Floats: near enough to be told, not to be decided by.
+        """
+        now = np.array([0.0, *weights.per_unit])
+        gained = np.array([0.0, *doubled.per_unit]) - now
+        slack = np.array([0.0, *weights.slack])
+        found = [
+            (factor, table.position(row))
+            for table in self._tables.values()
+            for factor, row in table.first_to_fall(now, gained, slack)
+        ]
+        if not found:
+            return None
+        factor, (market, borrower) = max(found)
+        return factor, PositionId(self._markets[market], borrower)
+
 
 class _Table:
     """The positions of one width: entry by entry a column, so that a screen reads what it needs in a line."""
@@ -255,12 +274,28 @@ class _Table:
         step = _CHUNK // width
         for start in range(0, self.count, step):
             part = slice(start, min(start + step, self.count))
-            sums = np.einsum("ij,ij->j", adds.take(self._slots[:, part]), self._amounts[:, part])
+            terms = adds.take(self._slots[:, part])
+            terms *= self._amounts[:, part]
+            sums = terms.sum(axis=0)
             near = np.flatnonzero(~(sums > most))  # not a number is near, too
             if len(near):
                 allowed = slack.take(self._slots[:, part][:, near]).sum(axis=0)
                 found += (start + near[~(sums[near] > allowed)]).tolist()
         return found
+
+    def first_to_fall(
+        self, now: NDArray[np.float64], gained: NDArray[np.float64], slack: NDArray[np.float64]
+    ) -> list[tuple[float, int]]:
+        """Return the row that falls first as what is `gained` by one more time the price goes, and when."""
+        slots, amounts = self._slots[:, : self.count], self._amounts[:, : self.count]
+        sums = (now.take(slots) * amounts).sum(axis=0)
+        backed = (gained.take(slots) * amounts).sum(axis=0)
+        may_fall = np.flatnonzero((sums > slack.take(slots).sum(axis=0)) & (backed >= sums))
+        if not len(may_fall):
+            return []
+        factors = 1 - sums[may_fall] / backed[may_fall]
+        best = int(factors.argmax())
+        return [(float(factors[best]), int(may_fall[best]))]
 
     def _grow(self, room: int) -> None:
         """Make room for so many rows."""

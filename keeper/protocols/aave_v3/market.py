@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import assert_never
 
@@ -100,6 +101,18 @@ class AaveV3:
 
     def weights(self, market: Market, slots: Sequence[Slot], *, at_s: int) -> Weights:
         return screening.weights(self._revision(market), market, slots, at_s=at_s)
+
+    def repriced(self, market: Market, factors: Mapping[Address, Fraction]) -> Market:
+        """Return the market if the oracle's prices of these tokens were so many times what they are."""
+        reserves = {
+            id_: replace(one, price_base=int(one.price_base * factors.get(one.token.address, 1)))
+            for id_, one in market.reserves.items()
+        }
+        return replace(market, reserves=reserves)
+
+    def dollars(self, market: Market, token: Address) -> Fraction | None:
+        found = (one.price_base for one in market.reserves.values() if one.token.address == token)
+        return next((Fraction(price_base, DOLLARS.unit_base) for price_base in found), None)
 
     def tokens(self, market: Market) -> tuple[Token, ...]:
         """Return the tokens that can be collateral or debt here, without those that are left alone."""

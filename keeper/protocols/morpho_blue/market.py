@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from keeper.domain.address import Address, Hash32, checksum
 from keeper.domain.declined import Declined, Reason
@@ -148,6 +149,18 @@ class MorphoBlue:
         return screening.weight(
             isolated, owes=slot.owes, price=isolated.price, limit_wad=limit_wad, at_s=at_s
         )
+
+    def repriced(self, market: Markets, factors: Mapping[Address, Fraction]) -> Markets:
+        """Return the markets if these tokens were worth so many times what they are, by every oracle."""
+        return Markets(
+            by_name={
+                name: replace(one, price=screening.repriced(one.price, one.listing, factors))
+                for name, one in market.by_name.items()
+            }
+        )
+
+    def dollars(self, market: Markets, token: Address) -> Fraction | None:
+        return None
 
     def tokens(self, market: Markets) -> tuple[Token, ...]:
         """Return the tokens of the markets in use, without those that are left alone."""

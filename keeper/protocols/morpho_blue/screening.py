@@ -13,16 +13,18 @@ and each of them is let through, to be looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
+from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.fixed_point import WAD
 from keeper.ports import Entry
 from keeper.protocols.morpho_blue.arithmetic import MAX_UINT, VIRTUAL_ASSETS, VIRTUAL_SHARES
 from keeper.protocols.morpho_blue.liquidation import PRICE_SCALE
 from keeper.protocols.morpho_blue.standing import standing
-from keeper.protocols.morpho_blue.state import IsolatedMarket, Position
+from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position
 
 _MOST_AMOUNT = 2**128
 _NOTHING = Position(borrow_shares=0, collateral=0)
@@ -44,6 +46,14 @@ class Weight(NamedTuple):
 
 _UNTOLD = {True: Weight(-1.0, 1.0), False: Weight(0.0, 1.0)}
 """Lets everybody through who owes anything."""
+
+
+def repriced(price: int | None, listing: Listing, factors: Mapping[Address, Fraction]) -> int | None:
+    """Return what a market's oracle would say if its two tokens were worth so many times what they are."""
+    if price is None:
+        return None
+    up, down = (factors.get(token.address, Fraction(1)) for token in (listing.collateral, listing.loan))
+    return int(price * up / down)
 
 
 def pack(market: str, position: Position) -> list[Entry[Slot]]:

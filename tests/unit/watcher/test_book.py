@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from random import Random
 
 import pytest
@@ -71,3 +72,32 @@ def test_apply__debt_repaid__no_longer_held() -> None:
     repaid = {gone: row(has={0: 1}, owes={})}
     book.apply(Change(head=HEAD, market=MARKET, rows=repaid, chain=Chain(depth=64)))
     assert set(book.rows) == owing - {gone}
+
+
+def test_below__prices_not_on_chain__as_looking_at_each_under_them() -> None:
+    book = book_of(crowd(300))
+    supposed = book.protocol.repriced(MARKET, {MARKET.reserves[0].token.address: Fraction(92, 100)})
+    assert supposed.reserves[0].price_base == 2_760 * DOLLAR
+    expected = {
+        position
+        for position, held in book.rows.items()
+        if book.protocol.health(supposed, held, at_s=NOW_S).health_factor_wad < WAD
+    }
+    found = {position for position, _, _ in book.below(WAD, at_s=NOW_S, market=supposed)}
+    assert found == expected > {position for position, _, _ in book.below(WAD, at_s=NOW_S)}
+
+
+def test_first_to_fall__a_falling_token__just_the_next_one_falls_there() -> None:
+    book = book_of(crowd(300))
+    token = MARKET.reserves[0].token.address
+    fell = book.first_to_fall(token, at_s=NOW_S)
+    assert fell is not None
+    factor, position = fell
+
+    def below(times: float) -> set[PositionId]:
+        supposed = book.protocol.repriced(MARKET, {token: Fraction(times)})
+        return {one for one, _, _ in book.below(WAD, at_s=NOW_S, market=supposed)}
+
+    assert below(factor * (1 + 1e-6)) == below(1)
+    assert below(factor * (1 - 1e-6)) >= below(1) | {position}
+    assert book.first_to_fall(MARKET.reserves[1].token.address, at_s=NOW_S) is None  # nobody has any

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from keeper.abi import load, uint
@@ -23,7 +24,7 @@ from keeper.protocols.morpho_blue.pre_liquidation.state import Contract, PreMark
 from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, terms_of
 from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
-from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position
+from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position
 from keeper.query import Call, Log, Query, attempt, both, read, read_one
 
 _PRE = load("morpho_pre_liquidation")
@@ -236,6 +237,22 @@ class MorphoPreLiquidation:
             limit_wad=contract.parameters.pre_lltv_wad,
             at_s=at_s,
         )
+
+    def repriced(self, market: PreMarkets, factors: Mapping[Address, Fraction]) -> PreMarkets:
+        """Return the markets and contracts if these tokens were worth so many times what they are."""
+        blue = MorphoBlue(morpho=market.morpho)
+        listings = {one.oracle: market.markets[one.market].listing for one in market.contracts.values()}
+        return replace(
+            market,
+            markets=blue.repriced(Markets(by_name=market.markets), factors).by_name,
+            prices={
+                oracle: screening.repriced(price, listings[oracle], factors) if oracle in listings else price
+                for oracle, price in market.prices.items()
+            },
+        )
+
+    def dollars(self, market: PreMarkets, token: Address) -> Fraction | None:
+        return None
 
     def tokens(self, market: PreMarkets) -> tuple[Token, ...]:
         return tuple(
