@@ -1,0 +1,90 @@
+"""What a block costs the endpoint: at most three requests, however many accounts, protocols and venues.
+
+A request is one HTTP POST; a batch counts once for each six methods in it, as endpoints count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from keeper.devnet import Devnet
+from keeper.domain.address import Address
+from keeper.domain.events import Observed
+from keeper.domain.position import PositionId
+from keeper.domain.secret import Secret
+from keeper.engine import Engine, Pace
+from keeper.live.world import LiveWorld
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
+from keeper.planner.options import PlannerOptions
+from keeper.ports import NewHead
+from keeper.protocols.aave_v3.state import Row
+from tests.fork.keeper_stage import aave_book, morpho_book, stage
+from tests.fork.test_watcher import act
+from tests.proxy import Proxy
+
+MOST = 3
+METHODS_A_REQUEST = 6
+
+
+def counted(seen: list[tuple[str, ...]]) -> int:
+    return sum(-(-len(methods) // METHODS_A_REQUEST) for methods in seen)
+
+
+def crowd(like: Row, market: str, accounts: int) -> Iterator[tuple[PositionId, Row]]:
+    """Yield positions that nobody has, as healthy as one that somebody has."""
+    for n in range(accounts):
+        yield PositionId(market, Address(b"\xee" * 12 + n.to_bytes(8, "big"))), like
+
+
+@pytest.mark.parametrize("accounts", [1_000, 100_000])
+async def test_step__nothing_is_liquidatable__three_requests_a_block(
+    manual_devnet: Devnet, accounts: int
+) -> None:
+    addresses = manual_devnet.addresses
+    options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]))
+    books = (aave_book(manual_devnet), morpho_book(manual_devnet))
+    async with stage(manual_devnet, options, books=books) as on, Proxy(manual_devnet.anvil.url) as proxy:
+        await on.engine.observe(await on.head())
+        aave = books[0]
+        safest = max(aave.healths(at_s=manual_devnet.now_s), key=lambda one: one[2].health_factor_wad)
+        aave.add(dict(crowd(safest[1], aave.protocol.name, accounts)))
+        endpoints = Endpoints([Endpoint(Secret(proxy.url))])
+        engine = Engine(
+            world=LiveWorld(endpoints),
+            watcher=on.watcher,
+            planner=on.planner,
+            journal=None,
+            landing=None,
+            listen=on.heard.append,
+            clock=lambda: 0.0,
+            pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+        )
+        try:
+            await endpoints.chain_id()
+            costs = {"quiet": 0, "acting": 0, "moving": 0}
+            for place in range(9):
+                kind = ("quiet", "acting", "moving")[place % 3]
+                if kind == "acting":
+                    for borrower in addresses.borrowers[-12:]:
+                        act(manual_devnet, borrower, borrowed="USDC", amount_raw=10**4)
+                if kind == "moving":
+                    price = manual_devnet.price_base("WETH") * (1_001 if place % 2 else 1_002) // 1_000
+                    manual_devnet.market_block({"WETH": price})
+                else:
+                    manual_devnet.mine()
+                head = await on.head()
+                proxy.seen.clear()
+                await engine.step(NewHead(head=head, seen_at_s=0))
+                costs[kind] = max(costs[kind], counted(proxy.seen))
+                assert max(map(len, proxy.seen)) <= METHODS_A_REQUEST, proxy.seen
+        finally:
+            await endpoints.close()
+        last = [event for event in on.heard if isinstance(event, Observed)][-1]
+        assert last.borrowers >= accounts
+        assert last.unhealthy == 0
+        print(f"{accounts:,} accounts: {costs}")
+        assert max(costs.values()) <= MOST
+        assert costs["quiet"] == 1
