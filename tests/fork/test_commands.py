@@ -332,7 +332,9 @@ def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0
-    assert events[0]["event"] == "started" and events[0]["dry_run"]
+    read, (started, *_) = split_at(events, "started")
+    assert {event["event"] for event in read} == {"loading"}
+    assert started["dry_run"]
     assert "planned" in {event["event"] for event in events}
     assert "sent" not in {event["event"] for event in events}
 
@@ -360,7 +362,7 @@ def test_run__ethereum_mainnet__refuses_the_public_mempool_unless_allowed(user: 
     assert told.returncode == 2
     assert "KEEPER_ALLOW_PUBLIC" in told.stderr
     process = user.start("run", **EVERY_EVENT, **user.key, **deployed, KEEPER_ALLOW_PUBLIC="true")
-    assert not _until(process, "started")[0]["dry_run"]
+    assert not _until(process, "started")[-1]["dry_run"]
     process.terminate()
     process.communicate(timeout=TIMEOUT_S)
 
@@ -376,6 +378,14 @@ def test_run__a_second_keeper_on_the_same_journal__refused_with_the_holders_pid(
     finally:
         first.terminate()
         first.communicate(timeout=TIMEOUT_S)
+
+
+def split_at(
+    events: list[dict[str, object]], name: str
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return the events before the first of that name, and those from it on."""
+    at = [event["event"] for event in events].index(name)
+    return events[:at], events[at:]
 
 
 def _until(process: subprocess.Popen[str], name: str) -> list[dict[str, object]]:
