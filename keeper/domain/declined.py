@@ -31,6 +31,8 @@ class Reason(StrEnum):
     NO_ROUTE = "no route"
     NO_FUNDING = "no funding"
     UNPROFITABLE = "unprofitable"
+    ORACLE_ONLY = "oracle only"
+    """A profit at the oracle's price alone: no sale brings it."""
     BELOW_MINIMUM = "below minimum"
     OUT_OF_REACH = "out of reach"
     # what the moment rules out

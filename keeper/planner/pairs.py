@@ -76,6 +76,13 @@ class Pair:
         """Return the best size's profit less what its loan and hops are thought to use of gas."""
         return self.best.profit_wei - self.trade.gas * gas_price_wei
 
+    @property
+    def pays_at_oracle(self) -> bool:
+        """Return whether the best size would pay if what it seizes were sold at the oracle's price."""
+        settlement = self.best.settlement
+        worth_raw = settlement.seized_raw * self.terms.oracle_price
+        return worth_raw > settlement.repaid_raw + self.best.flash_fee_raw
+
     def repaid_wei(self, size: Evaluation) -> int:
         """Return the worth of what a size repays, at the pools' prices."""
         return value_wei(self.trade, debt_raw=size.settlement.repaid_raw)

@@ -63,11 +63,15 @@ class Proposal:
         """Return why there is no draft: what stopped the pair that came nearest to one."""
         sized = [pair for pair in self.pairs if isinstance(pair, Pair)]
         if sized:
-            best_wei = max(pair.best.profit_wei for pair in sized)
-            return Declined(
-                reason=Reason.UNPROFITABLE if best_wei <= 0 else Reason.BELOW_MINIMUM,
-                detail=f"{best_wei / 1e18:.6f} at best, before gas",
-            )
+            nearest = max(sized, key=lambda pair: pair.best.profit_wei)
+            best_wei = nearest.best.profit_wei
+            detail = f"{best_wei / 1e18:.6f} at best, before gas"
+            if best_wei > 0:
+                return Declined(reason=Reason.BELOW_MINIMUM, detail=detail)
+            if nearest.pays_at_oracle:
+                detail += ": it would pay at the oracle's price, at which nobody buys"
+                return Declined(reason=Reason.ORACLE_ONLY, detail=detail)
+            return Declined(reason=Reason.UNPROFITABLE, detail=detail)
         refused = [pair for pair in self.pairs if isinstance(pair, Declined)]
         refused += [one.why for one in self.opportunity.declined]
         return refused[0] if refused else Declined(reason=Reason.DUST, detail="nothing may be closed")
