@@ -16,10 +16,11 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from keeper import __version__
 from keeper.domain.errors import ConfigError, KeeperError
@@ -80,6 +81,18 @@ def guarded(job: Callable[[], int], secrets: Iterable[Secret] = ()) -> int:
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     from keeper import app
 
+    return _until_stopped(lambda stop: app.run(settings, listener=_listener(settings), stop=stop))
+
+
+def _shadow(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+
+    return _until_stopped(lambda stop: app.shadow(settings, listener=_listener(settings), stop=stop))
+
+
+def _until_stopped(job: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    """Run a job until it ends, or is asked to by Ctrl-C or SIGTERM; the second one ends it at once."""
+
     async def until_stopped() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -90,7 +103,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 
         for received in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(received, ask_to_stop, received)
-        await app.run(settings, listener=_listener(settings), stop=stop)
+        await job(stop)
 
     asyncio.run(until_stopped())
     return DONE
@@ -311,6 +324,48 @@ class _Progress:
             sys.stderr.write("\r\x1b[K")
 
 
+def _sweep(arguments: argparse.Namespace, settings: Settings) -> int:
+    token = None if arguments.token is None else _address("--token", arguments.token)
+    to = None if arguments.to is None else _address("--to", arguments.to)
+
+    from keeper import app
+
+    swept = asyncio.run(app.sweep(settings, token=token, to=to))
+    print(json.dumps(swept.transaction))
+    _complain(swept.told)
+    return DONE
+
+
+def _report(arguments: argparse.Namespace, settings: Settings) -> int:
+    since_s = int(time.time()) - _span_s(arguments.since)
+    if arguments.csv is not None and (arguments.lost or arguments.idle):
+        raise ConfigError("--csv: is of the ledger alone; expected neither --lost nor --idle")
+
+    from keeper import app
+    from keeper.render.report import idle_view, ledger_view, lost_view
+
+    if arguments.lost:
+        lost = app.lost(settings, since_s=since_s)
+        _show(arguments, lost, lambda: lost_view(lost))
+    elif arguments.idle:
+        idle = app.idle(settings, since_s=since_s)
+        _show(arguments, idle, lambda: idle_view(idle))
+    else:
+        ledger = app.ledger(settings, since_s=since_s)
+        if arguments.csv is not None:
+            app.write_csv(ledger, arguments.csv)
+        _show(arguments, ledger, lambda: ledger_view(ledger))
+    return DONE
+
+
+def _resume(arguments: argparse.Namespace, settings: Settings) -> int:
+    from keeper import app
+
+    tripped = asyncio.run(app.resume(settings))
+    print("no brake was on" if tripped is None else f"released: {tripped}")
+    return DONE
+
+
 def _list_markets(arguments: argparse.Namespace) -> int:
     from keeper.domain.address import checksum
     from keeper.markets import directory
@@ -411,6 +466,37 @@ vault with their owner and operator, balances, and where to trade. One line each
 example: keeper check
 needs:   KEEPER_RPC_URLS"""
 
+_RESUME = """\
+Releases the brake that is on: what was counted until now is not counted again. A keeper that runs goes on
+sending at its next head. `keeper check` tells which brake is on, and by what; find out why first.
+
+example: keeper resume
+needs:   KEEPER_RPC_URLS"""
+
+_SWEEP = """\
+Prints the transaction that takes all of a token out of your vault, unsigned, as JSON: for the owner's wallet,
+wherever that is. The owner's key is never on this machine. It is tried as the owner before it is printed.
+
+example: keeper sweep > sweep.json
+needs:   KEEPER_RPC_URLS, KEEPER_VAULT"""
+
+_REPORT = """\
+Tells what came of it, from the journal alone: what each liquidation was predicted to bring against what it
+brought, split into bonus, price impact, flash fee, bid, gas and L1 fee; by day and by protocol. With --lost:
+what others liquidated, when it was seen here, and why it was lost. With --idle: how much was watched and why
+nothing was sent. Asks no endpoint, and may be run beside a keeper.
+
+example: keeper report --since 7d --csv ledger.csv
+needs:   KEEPER_STATE_DIR where that is not the default one"""
+
+_SHADOW = """\
+Watches a live chain without a key and scores every real liquidation as it happens: how long before this
+keeper had seen it, what it would have closed for and bid, and what the winner paid. Nothing is ever sent.
+`keeper report --lost` and `--idle` sum it up. Ctrl-C or SIGTERM ends it cleanly.
+
+example: keeper shadow
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
+
 _MARKETS_LISTED = """\
 Lists the markets that KEEPER_MARKETS takes by name, such as aave-v3:ethereum-core, and the chain that each is
 on. Any other is given by its address. Needs no configuration and reads none. With --json: one object a line.
@@ -464,7 +550,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = add(
         "run",
-        configured(_run, needs=_MARKETS, needs_to_send=_CONTRACTS),
+        configured(_run, needs=_MARKETS, needs_to_send=_CONTRACTS, unlocks=True),
         "watch the chain and liquidate, until stopped",
         _RUN,
     )
@@ -476,19 +562,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     liquidate = add(
         "liquidate",
-        configured(_liquidate, needs=(*_MARKETS, *_CONTRACTS)),
+        configured(_liquidate, needs=(*_MARKETS, *_CONTRACTS), unlocks=True),
         "liquidate one borrower, once",
         _LIQUIDATE,
     )
-    deploy = add("deploy", configured(_deploy, needs=_CHAIN), "deploy your executor and your vault", _DEPLOY)
     cancel = add(
         "cancel",
-        configured(_cancel, needs=(*_CHAIN, *_CONTRACTS)),
+        configured(_cancel, needs=(*_CHAIN, *_CONTRACTS), unlocks=True),
         "free a nonce that a stuck transaction holds",
         _CANCEL,
     )
-    check = add("check", configured(_check, needs=_CHAIN), "tell whether everything is in place", _CHECK)
     backtest = add("backtest", _backtest, "tell what it would have earned on past blocks", _BACKTEST)
+    deploy = add(
+        "deploy",
+        configured(_deploy, needs=_CHAIN, unlocks=True),
+        "deploy your executor and your vault",
+        _DEPLOY,
+    )
+    check = add(
+        "check", configured(_check, needs=_CHAIN, unlocks=True), "tell whether everything is in place", _CHECK
+    )
+    shadow = add(
+        "shadow",
+        configured(_shadow, needs=_MARKETS),
+        "watch without a key, and score what others liquidate",
+        _SHADOW,
+    )
+    sweep = add(
+        "sweep",
+        configured(_sweep, needs=(*_CHAIN, "KEEPER_VAULT")),
+        "print the transaction that empties the vault, unsigned",
+        _SWEEP,
+    )
+    report = add("report", configured(_report, needs=()), "tell what came of it, and why not more", _REPORT)
+    resume = add("resume", configured(_resume, needs=_CHAIN), "release the brakes", _RESUME)
     markets = add("markets", _list_markets, "list the markets that are known by name", _MARKETS_LISTED)
     demo = add("demo", _demo, "see it all work on a chain of its own", _DEMO)
     devnet = add("devnet", _devnet, "start that chain alone, to point a keeper at", _DEVNET)
@@ -510,12 +617,34 @@ def _parser() -> argparse.ArgumentParser:
         asks.add_argument("--yes", action="store_true", help="send without asking")
     deploy.add_argument("--owner", required=True, metavar="ADDRESS", help="who shall own executor and vault")
     markets.add_argument("--json", action="store_true", help="print JSON instead, one object a line")
-    for for_machines in (scan, plan, check):
+    sweep.add_argument("--token", metavar="ADDRESS", help="which token (default: the wrapped native one)")
+    sweep.add_argument("--to", metavar="ADDRESS", help="who receives it (default: the vault's owner)")
+    report.add_argument(
+        "--since", default="7d", metavar="SPAN", help="how far back, such as 7d, 24h or 30m (default: 7d)"
+    )
+    report.add_argument("--csv", type=Path, metavar="FILE", help="write each transaction to this file too")
+    which = report.add_mutually_exclusive_group()
+    which.add_argument("--lost", action="store_true", help="what others liquidated, and why")
+    which.add_argument("--idle", action="store_true", help="how much was watched, and why nothing was sent")
+    for for_machines in (scan, plan, check, report):
         for_machines.add_argument(
             "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
         )
     demo.add_argument("--json", action="store_true", help="print its figures as one JSON line instead")
-    for reads_settings in (run, scan, plan, liquidate, cancel, deploy, check, backtest):
+    for reads_settings in (
+        run,
+        scan,
+        plan,
+        liquidate,
+        cancel,
+        deploy,
+        check,
+        backtest,
+        resume,
+        report,
+        shadow,
+        sweep,
+    ):
         reads_settings.add_argument(
             "--env-file", type=Path, metavar="PATH", help="read this file instead of ./.env"
         )
@@ -583,13 +712,19 @@ def configured(
     *,
     needs: Sequence[str],
     needs_to_send: Sequence[str] = (),
+    unlocks: bool = False,
 ) -> Callable[[argparse.Namespace], int]:
-    """Return the command with its settings read first, and its errors kept clear of their secrets."""
+    """Return the command with its settings read first, and its errors kept clear of their secrets.
+
+    One that `unlocks` needs the key, where there is one: a keystore's password is asked for if it must be.
+    """
 
     def with_settings(arguments: argparse.Namespace) -> int:
         from keeper.config import load
 
         settings = load(env_file=arguments.env_file, needs=needs, needs_to_send=needs_to_send)
+        if unlocks and settings.needs_password:
+            settings = replace(settings, keystore_password=_typed_password())
         return guarded(lambda: command(arguments, settings), settings.secrets)
 
     return with_settings
@@ -638,14 +773,36 @@ def _supposed(text: str) -> tuple[str, Fraction, bool]:
     return name, factor, True
 
 
+def _span_s(text: str) -> int:
+    """Return a span of time in seconds."""
+    units_s = {"d": 86_400, "h": 3_600, "m": 60}
+    if text[:-1].isdecimal() and text[-1:] in units_s and len(text) <= 9:
+        return int(text[:-1]) * units_s[text[-1]]
+    raise ConfigError(
+        f"--since: expected a number of days, hours or minutes, such as 7d or 24h, got {text!r}"
+    )
+
+
 def _must_send(settings: Settings, command: str) -> None:
     mistakes = []
     if settings.dry_run:
         mistakes.append(f"KEEPER_DRY_RUN: is true; expected false, as `keeper {command}` sends")
     if not settings.has_key:
-        mistakes.append("KEEPER_PRIVATE_KEY: is needed here, or KEEPER_KEYSTORE")
+        mistakes.append("KEEPER_PRIVATE_KEY: is needed here, or KEEPER_KEYSTORE, or KEEPER_REMOTE_SIGNER")
     if mistakes:
         raise ConfigError(*mistakes)
+
+
+def _typed_password() -> Secret:
+    """Return what is typed at the terminal, unseen."""
+    from getpass import getpass
+
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "KEEPER_KEYSTORE: needs KEEPER_KEYSTORE_PASSWORD or KEEPER_KEYSTORE_PASSWORD_FILE where nobody "
+            "can be asked"
+        )
+    return Secret(getpass("Password of the keystore: "))
 
 
 def _answered_yes(question: str) -> bool:

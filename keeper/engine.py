@@ -41,7 +41,7 @@ from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.state import Mined
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
-from keeper.ports import Doubted, Journal, Landing, NewHead, Tick, World
+from keeper.ports import Doubted, Guard, Journal, Landing, NewHead, Tick, World
 from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
@@ -50,13 +50,15 @@ from keeper.watcher.watcher import Advance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Times of the chain and of the operator's patience, in seconds."""
+    """The chain's times and the operator's patience, in seconds; and what their purse should hold."""
 
     block_time_s: int
     deadline_s: int
     """How long after the next block a transaction may still run."""
     max_head_age_s: int
     """An older head is not decided upon."""
+    min_purse_wei: int = 0
+    """Where the operator has less for gas, the keeper says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class Engine:
         planner: Planner,
         journal: Journal | None,
         landing: Landing | None,
+        guard: Guard | None = None,
         listen: Listener,
         clock: Callable[[], float],
         pace: Pace,
@@ -114,6 +117,7 @@ class Engine:
         self._planner = planner
         self._journal = journal
         self._landing = landing
+        self._guard = guard
         self._listen = listen
         self._clock = clock
         self._pace = pace
@@ -121,6 +125,7 @@ class Engine:
         self._remember = remember
         self._purse_wei: int | None = None
         self._usual_gas: dict[_Kind, int] = {}
+        self._told_poor = False
 
     # --- following the chain --------------------------------------------------------------------------------
 
@@ -176,8 +181,7 @@ class Engine:
             self.observe(head), self._settle(head), return_exceptions=True
         )
         if isinstance(concluded, tuple):
-            for one in concluded:
-                self._listen(one)
+            self._told(concluded)
         if isinstance(observation, BaseException):
             self._degraded(f"head {head.number} could not be read", observation)
             return
@@ -217,6 +221,15 @@ class Engine:
 
     async def _settle(self, head: Head) -> tuple[Concluded, ...]:
         return () if self._landing is None else await self._landing.settle(head)
+
+    def _told(self, concluded: Sequence[Concluded]) -> None:
+        """Tell what has come to its outcome: whoever listens, then what brakes by it."""
+        for one in concluded:
+            self._listen(one)
+            if self._guard is not None:
+                self._guard.concluded(one)
+        if self._guard is not None:
+            self._guard.look()
 
     def _degraded(self, what: str, why: BaseException) -> None:
         """Tell what the world kept from being done. Raises what is nobody's fault but ours."""
@@ -355,6 +368,7 @@ class Engine:
         if self._journal is not None and reasons:
             self._journal.declined(head, reasons)
         purse_wei = self._purse_wei
+        held: Counter[Reason] = Counter()
         sent = 0
         for one in considered:
             match one.decision:
@@ -366,18 +380,41 @@ class Engine:
                         break
                     self._listen(Planned(head=head, plan=plan))
                     most_wei = plan.fees.gas_limit * plan.fees.max_fee_per_gas_wei
-                    if purse_wei is not None and most_wei > purse_wei:
-                        self._leave(head, one.opportunity, _too_poor(purse_wei, most_wei))
+                    refusal = self._refusal(plan)
+                    if refusal is None and purse_wei is not None and most_wei > purse_wei:
+                        refusal = _too_poor(purse_wei, most_wei)
+                    if refusal is not None:
+                        held[refusal.reason] += 1
+                        self._leave(head, one.opportunity, refusal)
                     elif await self._submit(plan, head, one.opportunity):
                         purse_wei = None if purse_wei is None else purse_wei - most_wei
                         sent += 1
+        if self._journal is not None and held:
+            self._journal.declined(head, held)
         return sent
+
+    def _refusal(self, plan: Plan) -> Declined | None:
+        """Return what the brakes say against sending a plan now."""
+        if self._guard is None or self._landing is None:
+            return None
+        return self._guard.refuses(plan, in_flight=len(self._landing.in_flight()))
 
     def _purse(self) -> Query[int | None]:
         """Return what the operator can pay for gas; None where nothing is to be sent."""
         if self._landing is None:
             return None
-        return (yield from balance(self._planner.desk.operator))
+        balance_wei = yield from balance(self._planner.desk.operator)
+        poor = balance_wei < self._pace.min_purse_wei
+        if poor and not self._told_poor:
+            self._listen(
+                Degraded(
+                    what="the operator is running out of gas",
+                    why=f"it has {balance_wei / 1e18:.6f}, and "
+                    f"{self._pace.min_purse_wei / 1e18:.6f} is the least it should have",
+                )
+            )
+        self._told_poor = poor
+        return balance_wei
 
     async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> bool:
         """Return whether it is on its way, or may be."""

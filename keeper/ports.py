@@ -10,13 +10,14 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
-from keeper.domain.declined import Reason
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Pool, Route
 from keeper.domain.events import Concluded
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.plan import Draft, Plan
 from keeper.domain.position import Currency, Health, Holding, Opportunity, PositionId
+from keeper.domain.race import Liquidation
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
 from keeper.domain.surcharge import Surcharge
@@ -262,6 +263,14 @@ class LendingProtocol(Protocol[Market, Row]):
 
     def touched(self, market: Market, logs: Iterable[Log]) -> Touched:
         """Return whom these logs name. Logs of a kind it does not know are passed over."""
+        ...
+
+    def liquidating(self, market: Market) -> Filter:
+        """Return which logs tell of liquidations, by whomever. No emitters where none can be told."""
+        ...
+
+    def liquidations(self, market: Market, logs: Iterable[Log]) -> tuple[Liquidation, ...]:
+        """Return the liquidations that these logs tell of. Other logs are passed over."""
         ...
 
     def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
@@ -543,6 +552,22 @@ class Journal(Protocol):
 
     def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
         """Return what this key was intended to send and has no outcome yet, oldest first."""
+        ...
+
+
+class Guard(Protocol):
+    """What holds the sending back: asked before each plan is sent, told what came of each."""
+
+    def look(self) -> None:
+        """Find out whether anything is to be sent at all; it tells whoever listens when that changes."""
+        ...
+
+    def refuses(self, plan: Plan, *, in_flight: int) -> Declined | None:
+        """Return why this plan is not sent now, or None."""
+        ...
+
+    def concluded(self, concluded: Concluded) -> None:
+        """Take in what came of a submission."""
         ...
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from keeper.abi import interface
 from keeper.app.stand_in import StandIn, stand_in
 from keeper.chains import Chain, SurchargeKind, Trading
-from keeper.config import Keystore, MarketSetting, RawKey, Settings
+from keeper.config import Keystore, MarketSetting, RawKey, RemoteSigner, Settings
 from keeper.contracts import executor
 from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Broken, ConfigError
@@ -27,14 +27,14 @@ from keeper.flash.balancer_v2 import BalancerV2Flash
 from keeper.flash.morpho_blue import MorphoBlueFlash
 from keeper.flash.uniswap_v3 import UniswapV3Flash
 from keeper.flash.vault import VaultFlash
-from keeper.keys import SigningKey
+from keeper.keys import Key, RemoteKey, SigningKey
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints, everyone, trusted
 from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import AnyProtocol, FlashSource, Journal, Landing, SurchargeSource, Venue
+from keeper.ports import AnyProtocol, FlashSource, Guard, Journal, Landing, SurchargeSource, Venue
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
@@ -78,6 +78,7 @@ class Assembled:
         journal: Journal | None = None,
         landing: Landing | None = None,
         remember: Callable[[Advance], None] | None = None,
+        guard: Guard | None = None,
     ) -> Engine:
         """Return an engine on this keeper. Without `landing` it sends nothing."""
         return Engine(
@@ -86,12 +87,14 @@ class Assembled:
             planner=self.planner,
             journal=journal,
             landing=landing,
+            guard=guard,
             listen=listen,
             clock=time.time,
             pace=Pace(
                 block_time_s=self.chain.block_time_s,
                 deadline_s=self.settings.deadline_s,
                 max_head_age_s=self.settings.max_head_age_s,
+                min_purse_wei=self.settings.min_operator_balance_wei,
             ),
             preamble=self.preamble,
             remember=remember,
@@ -264,13 +267,15 @@ def _surcharge(trading: Trading) -> SurchargeSource | None:
             return None
 
 
-def signing_key(settings: Settings) -> SigningKey | None:
+def signing_key(settings: Settings) -> Key | None:
     """Return the operator's key, or None where there is none. Raises ConfigError where it can't be opened."""
     match settings.key:
         case RawKey(private_key=text):
             return SigningKey.from_hex(text)
         case Keystore(path=path, password=password):
             return SigningKey.from_keystore(path, password=password)
+        case RemoteSigner(url=url, address=address):
+            return RemoteKey(url, address=address)
         case None:
             return None
 

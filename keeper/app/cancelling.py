@@ -38,7 +38,7 @@ async def cancel(
     Raises Rejected where there is nothing to cancel, or a channel does not take it; ConfigError where another
     keeper is running with this key.
     """
-    async with assemble(settings) as keeper, arm(keeper) as armed:
+    async with assemble(settings) as keeper, arm(keeper, listener) as armed:
         head = await keeper.endpoints.block("latest")
         for recovered in await armed.lander.recover(head):
             listener(recovered)

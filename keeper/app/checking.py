@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from keeper import contracts
 from keeper.abi import interface
 from keeper.app.build import Reached, protocol, reach, signing_key
-from keeper.chains import Trading
+from keeper.chains import Chain, Trading
 from keeper.config import Settings
 from keeper.domain.address import ZERO_ADDRESS, Address, checksum
 from keeper.domain.errors import Broken, ConfigError, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
+from keeper.live.braking import brakes_of
 from keeper.places import Place
 from keeper.query import (
     AccountState,
@@ -30,12 +31,12 @@ from keeper.query import (
     settle,
     simulate,
 )
-
-_LEAST_OPERATOR_WEI = 10**16
-"""About one liquidation at a high gas price."""
+from keeper.store.journal import SqliteJournal
 
 WORLDLY = frozenset({"endpoint", "head"})
 """The lines that are about the world, not about what the operator wrote."""
+WARNINGS = frozenset({"gas", "brakes"})
+"""The lines that do not keep a keeper from starting: it watches, and sends once they are mended."""
 
 
 async def check(settings: Settings) -> tuple[CheckLine, ...]:
@@ -53,6 +54,7 @@ async def check(settings: Settings) -> tuple[CheckLine, ...]:
             lines += await run(_contracts(settings, trading), at, reached.world)
             lines += await run(_venues(trading), at, reached.world)
             lines.append(await _simulation(reached, head))
+            lines += _sending(settings, reached.chain)
             return tuple(lines)
     except ConfigError as error:
         return tuple(_mistaken("endpoint", mistake) for mistake in error.mistakes)
@@ -149,7 +151,7 @@ def _contracts(settings: Settings, trading: Trading) -> Query[list[CheckLine]]:
     ]
     if key is not None:
         (state,) = yield from accounts((key.address,))
-        lines += _operator(key.address, state, named)
+        lines += _operator(key.address, state, named, least_wei=settings.min_operator_balance_wei)
     return lines
 
 
@@ -208,7 +210,7 @@ def _vault(
     )
 
 
-def _operator(address: Address, state: AccountState, named: _Named) -> Iterator[CheckLine]:
+def _operator(address: Address, state: AccountState, named: _Named, *, least_wei: int) -> Iterator[CheckLine]:
     if named.operator != address:
         theirs = checksum(named.operator) if named.operator else "nobody"
         yield CheckLine(
@@ -218,12 +220,39 @@ def _operator(address: Address, state: AccountState, named: _Named) -> Iterator[
             advice="Use that operator's key, or deploy an executor for this one.",
         )
         return
-    ok = state.balance_wei >= _LEAST_OPERATOR_WEI
+    yield CheckLine(name="operator", ok=True, detail=f"{checksum(address)}, whom the executor obeys")
+    ok = state.balance_wei >= least_wei
     yield CheckLine(
-        name="operator",
+        name="gas",
         ok=ok,
-        detail=f"{checksum(address)}, {state.balance_wei / 1e18:.4f} of native coin",
-        advice="" if ok else f"Send it at least {_LEAST_OPERATOR_WEI / 1e18} to pay for gas.",
+        detail=f"the operator has {state.balance_wei / 1e18:.4f} of native coin",
+        advice=""
+        if ok
+        else f"Send it some: KEEPER_MIN_OPERATOR_BALANCE_WEI asks for {least_wei / 1e18:.4f}.",
+    )
+
+
+# --- what holds the sending back ----------------------------------------------------------------------------
+
+
+def _sending(settings: Settings, chain: Chain) -> Iterator[CheckLine]:
+    """Return whether a brake is on, or the kill file is there. Nothing of that is so before the first run."""
+    if not settings.sends:
+        return
+    if settings.kill_switch.exists():
+        detail = f"the kill file {settings.kill_switch} is there: nothing is sent"
+        yield CheckLine(name="brakes", ok=False, detail=detail, advice="Remove it to send again.")
+        return
+    path = settings.journal(chain.chain_id)
+    tripped = None
+    if path.exists():
+        with SqliteJournal.open(path, chain_id=chain.chain_id) as journal:
+            tripped = brakes_of(journal, settings.brake_limits(chain)).on(int(time.time()))
+    yield CheckLine(
+        name="brakes",
+        ok=tripped is None,
+        detail="none is on" if tripped is None else str(tripped),
+        advice="" if tripped is None else "Find out why, then `keeper resume`.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from keeper.app.build import Assembled, assemble, signing_key
 from keeper.app.channels import channels, relays
-from keeper.app.checking import WORLDLY, check
+from keeper.app.checking import WARNINGS, WORLDLY, check
 from keeper.app.inspecting import observe
 from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
@@ -21,9 +22,11 @@ from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Degraded, Event, Listener, Sent, Started, Stopped
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
-from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
+from keeper.keys import ExecutorSigner, Key, SigningLimits
+from keeper.live.braking import Braking
 from keeper.live.heartbeat import Heartbeat
 from keeper.live.landing import Lander
+from keeper.live.recording import Recorder
 from keeper.live.remembering import Remembering
 from keeper.store.checkpoint import Checkpoint
 from keeper.store.journal import SqliteJournal
@@ -42,6 +45,7 @@ class Armed:
     keeper: Assembled
     journal: SqliteJournal
     lander: Lander
+    guard: Braking
 
 
 async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
@@ -62,10 +66,52 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
     async with assemble(settings) as keeper:
         await _require_sound(keeper)
         if not settings.sends:
-            await _follow(keeper, listen=listen, armed=None, stop=stop)
+            await _follow(keeper, listen=listen, stop=stop)
             return
-        async with arm(keeper) as armed:
-            await _follow(keeper, listen=listen, armed=armed, stop=stop)
+        async with arm(keeper, listen) as armed, _recorded(keeper, armed.journal, listen) as told:
+            await _follow(keeper, listen=told, stop=stop, armed=armed)
+
+
+async def shadow(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
+    """Follow the chain and score each liquidation by others, until `stop` is set. Nothing is ever sent.
+
+    Raises ConfigError where something that `run` relies on is missing, or another keeper has the journal.
+    """
+    async with assemble(replace(settings, dry_run=True)) as keeper:
+        await _require_sound(keeper)
+        chain_id = keeper.chain.chain_id
+        path = settings.journal(chain_id)
+        with (
+            Lock.of(journal=path, operator=None),
+            closing(SqliteJournal.open(path, chain_id=chain_id)) as journal,
+        ):
+            async with _recorded(keeper, journal, listener) as told:
+                await _follow(keeper, listen=told, stop=stop, journal=journal)
+
+
+@asynccontextmanager
+async def _recorded(keeper: Assembled, journal: SqliteJournal, listen: Listener) -> AsyncIterator[Listener]:
+    """Yield a listener that tells `listen`, and writes down what `keeper report` is made of."""
+    recorder = Recorder(
+        world=keeper.world,
+        endpoints=keeper.endpoints,
+        books=keeper.watcher.books,
+        executor=keeper.planner.desk.executor,
+        journal=journal,
+        listen=listen,
+        clock=time.time,
+    )
+
+    def told(event: Event) -> None:
+        listen(event)
+        recorder(event)
+
+    working = asyncio.create_task(recorder.work())
+    try:
+        yield told
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def liquidate(settings: Settings, *, borrower: Address, listener: Listener) -> Outcome | Declined:
@@ -75,7 +121,7 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
     """
     async with assemble(settings) as keeper:
         await _require_sound(keeper)
-        async with arm(keeper) as armed:
+        async with arm(keeper, listener) as armed:
             seen = await observe(keeper, listener)
             for recovered in await armed.lander.recover(seen.head):
                 listener(recovered)
@@ -87,6 +133,8 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
             (considered,) = await engine.decide(replace(seen, opportunities=(worst,)))
             if not isinstance(considered.decision, Plan):
                 return considered.decision
+            if refusal := armed.guard.refuses(considered.decision, in_flight=len(armed.lander.in_flight())):
+                return refusal
             submission = await armed.lander.submit(considered.decision, seen.head)
             listener(Sent(submission=submission))
             return await _outcome(armed, submission, listener)
@@ -99,19 +147,28 @@ async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> 
         head = await armed.keeper.endpoints.block("latest")
         for concluded in await armed.lander.settle(head):
             listener(concluded)
+            armed.guard.concluded(concluded)
             if concluded.submission.hash == submission.hash:
                 return concluded.outcome
         for cancelling in await armed.lander.cancel_useless(head):
             listener(Sent(submission=cancelling))
 
 
-async def _follow(keeper: Assembled, *, listen: Listener, armed: Armed | None, stop: asyncio.Event) -> None:
+async def _follow(
+    keeper: Assembled,
+    *,
+    listen: Listener,
+    stop: asyncio.Event,
+    armed: Armed | None = None,
+    journal: SqliteJournal | None = None,
+) -> None:
     with _memory(keeper, listen) as memory:
         remembering = None if memory is None else Remembering(memory, keeper.watcher, listen=listen)
         engine = keeper.engine(
             listen=listen,
-            journal=armed.journal if armed else None,
+            journal=armed.journal if armed else journal,
             landing=armed.lander if armed else None,
+            guard=armed.guard if armed else None,
             remember=None if remembering is None else remembering.take,
         )
         # everything is read before anything is decided: the first time it may take minutes
@@ -174,7 +231,7 @@ def _memory(keeper: Assembled, listen: Listener) -> Iterator[Checkpoint | None]:
 
 
 @asynccontextmanager
-async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
+async def arm(keeper: Assembled, listen: Listener) -> AsyncIterator[Armed]:
     """Yield the keeper with lock, journal and key. Raises ConfigError where it may not send here."""
     settings, chain_id = keeper.settings, keeper.chain.chain_id
     if not settings.is_private and not settings.public_allowed_on(chain_id):
@@ -184,7 +241,7 @@ async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
             "set KEEPER_DRY_RUN=true to watch only"
         )
     key = _operator_key(keeper)
-    path = settings.state_dir / f"journal-{chain_id}.sqlite"
+    path = settings.journal(chain_id)
     async with relays(settings) as by_name:
         with (
             Lock.of(journal=path, operator=key.address),
@@ -192,6 +249,14 @@ async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
         ):
             yield Armed(
                 keeper=keeper,
+                guard=Braking(
+                    limits=settings.brake_limits(keeper.chain),
+                    max_in_flight=settings.max_in_flight,
+                    kill_file=settings.kill_switch,
+                    journal=journal,
+                    listen=listen,
+                    clock=time.time,
+                ),
                 journal=journal,
                 lander=Lander(
                     endpoints=keeper.endpoints,
@@ -214,7 +279,7 @@ async def arm(keeper: Assembled) -> AsyncIterator[Armed]:
             )
 
 
-def _operator_key(keeper: Assembled) -> SigningKey:
+def _operator_key(keeper: Assembled) -> Key:
     key = signing_key(keeper.settings)
     operator = keeper.planner.desk.operator
     if key is None or keeper.preamble:
@@ -229,7 +294,7 @@ def _operator_key(keeper: Assembled) -> SigningKey:
 
 async def _require_sound(keeper: Assembled) -> None:
     """Raise what `keeper check` finds wrong: Unavailable where that is the world's, else ConfigError."""
-    wrong = [line for line in await check(keeper.settings) if not line.ok]
+    wrong = [line for line in await check(keeper.settings) if not line.ok and line.name not in WARNINGS]
     told = tuple(f"{line.name}: {line.detail}. {line.advice}".strip() for line in wrong)
     if any(line.name in WORLDLY for line in wrong):
         raise Unavailable("; ".join(told))

@@ -6,7 +6,7 @@ To add a variable: a field of :class:`Settings` with its parser, unit and effect
 
 from keeper.config.load import load, notify_socket
 from keeper.config.market import MarketSetting
-from keeper.config.settings import KeySource, Keystore, LogFormat, LogLevel, RawKey, Settings
+from keeper.config.settings import KeySource, Keystore, LogFormat, LogLevel, RawKey, RemoteSigner, Settings
 
 __all__ = [
     "KeySource",
@@ -15,6 +15,7 @@ __all__ = [
     "LogLevel",
     "MarketSetting",
     "RawKey",
+    "RemoteSigner",
     "Settings",
     "load",
     "notify_socket",

@@ -142,14 +142,19 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
     def wrong(first: str, says: str, *others: str) -> _Contradiction:
         return _Contradiction(says=f"{first}: {says}", between=frozenset((first, *others)))
 
-    if settings.private_key is not None and settings.keystore is not None:
-        yield wrong(
-            "KEEPER_KEYSTORE", "and KEEPER_PRIVATE_KEY are both set; expected one", "KEEPER_PRIVATE_KEY"
-        )
+    keys = {
+        "KEEPER_PRIVATE_KEY": settings.private_key,
+        "KEEPER_KEYSTORE": settings.keystore,
+        "KEEPER_REMOTE_SIGNER": settings.remote_signer,
+    }
+    given = [name for name, key in keys.items() if key is not None]
+    if len(given) > 1:
+        first, *others = reversed(given)
+        yield wrong(first, f"and {others[0]} are both set; expected one", *others)
+    if (settings.remote_signer is None) != (settings.operator is None):
+        yield wrong("KEEPER_OPERATOR", "and KEEPER_REMOTE_SIGNER belong together", "KEEPER_REMOTE_SIGNER")
     passwords = (settings.keystore_password, settings.keystore_password_file)
     names = ("KEEPER_KEYSTORE_PASSWORD", "KEEPER_KEYSTORE_PASSWORD_FILE")
-    if settings.keystore is not None and passwords == (None, None):
-        yield wrong("KEEPER_KEYSTORE", f"needs {names[0]} or {names[1]}", *names)
     if None not in passwords:
         yield wrong(names[1], f"and {names[0]} are both set; expected one", names[0])
     if settings.executor is not None and settings.executor == settings.vault:

@@ -174,6 +174,14 @@ def builder(text: str) -> BuilderSetting:
     return BuilderSetting(builder=given, url=url)
 
 
+def signer(text: str) -> Secret:
+    """Return a remote signer's URL, of which only scheme and host are ever shown."""
+    url = _url(text)
+    if urlsplit(text).scheme not in ("http", "https"):
+        raise ValueError("expected a URL that begins with http:// or https://")
+    return url
+
+
 def _url(text: str) -> Secret:
     """Return a URL, of which only scheme and host are ever shown."""
     parts = urlsplit(text)

@@ -31,6 +31,7 @@ from keeper.domain.secret import Secret
 from keeper.markets import directory
 from keeper.places import LENDERS, Place
 from keeper.planner.options import PlannerOptions
+from keeper.submitter.brakes import Limits
 
 _ETHEREUM = 1
 
@@ -64,7 +65,15 @@ class Keystore:
     password: Secret
 
 
-KeySource: TypeAlias = RawKey | Keystore
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSigner:
+    """Where the operator's key is asked to sign, and whose it is."""
+
+    url: Secret
+    address: Address
+
+
+KeySource: TypeAlias = RawKey | Keystore | RemoteSigner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +165,7 @@ class Settings:
     keystore: Path | None = variable(
         parse.file,
         unit="path of an encrypted key file (Web3 Secret Storage)",
-        effect="The operator's key, encrypted.",
+        effect="The operator's key, encrypted. Where no password is given it is asked for at the terminal.",
     )
     keystore_password: Secret | None = variable(
         parse.password,
@@ -167,6 +176,24 @@ class Settings:
         parse.file,
         unit="path",
         effect="A file whose first line opens the keystore; instead of the password itself.",
+    )
+    remote_signer: Secret | None = variable(
+        parse.signer,
+        unit="URL (http or https)",
+        effect="A signer that holds the operator's key and answers eth_signTransaction, as Web3Signer does. "
+        "Needs KEEPER_OPERATOR. What it signs is held to what it was asked, to the byte.",
+    )
+    operator: Address | None = variable(
+        parse.address,
+        unit="address",
+        effect="Whose key the remote signer is asked for.",
+    )
+    min_operator_balance_wei: int = variable(
+        parse.whole(),
+        default="10000000000000000",
+        unit="wei",
+        effect="`keeper check` and the log warn where the operator has less for gas. The default is a "
+        "hundredth of a coin.",
     )
     dry_run: bool = variable(
         parse.boolean,
@@ -319,6 +346,51 @@ class Settings:
         effect="Tokens that are neither repaid nor seized nor hopped through.",
     )
 
+    # --- brakes ---------------------------------------------------------------------------------------------
+    max_gas_wei_per_hour: int | None = variable(
+        parse.whole(least=1),
+        section="Brakes: they stop the sending, not the watching, until `keeper resume`",
+        unit="wei",
+        without="no limit",
+        effect="Once so much was paid for gas within an hour, whatever came of it, nothing more is sent.",
+    )
+    max_reverts_in_row: int | None = variable(
+        parse.whole(least=1),
+        default="5",
+        unit="transactions",
+        effect="Once so many reverted one after the other, nothing more is sent.",
+    )
+    max_loss_wei_per_day: int | None = variable(
+        parse.whole(least=1),
+        unit="wei",
+        without="no limit",
+        effect="Once a day has cost so much, all that was earned deducted, nothing more is sent.",
+    )
+    brake_pause_s: int | None = variable(
+        parse.whole(least=1),
+        unit="seconds",
+        without="until `keeper resume`",
+        effect="How long a brake holds by itself.",
+    )
+    max_in_flight: int | None = variable(
+        parse.whole(least=1),
+        unit="transactions",
+        without="no limit",
+        effect="While so many are on their way, no other is sent. It needs no release.",
+    )
+    max_value_wei: int | None = variable(
+        parse.whole(least=1),
+        unit="wei of the wrapped native token",
+        without="no limit",
+        effect="A liquidation that repays more than this is worth is declined. It needs no release.",
+    )
+    kill_file: Path | None = variable(
+        parse.path,
+        unit="path",
+        without="`kill` in the state directory",
+        effect="While this file is there nothing is sent, from one transaction to the next.",
+    )
+
     # --- fees -----------------------------------------------------------------------------------------------
     max_fee_per_gas_wei: int = variable(
         parse.whole(least=1),
@@ -426,6 +498,8 @@ class Settings:
         """
         if self.private_key is not None:
             return RawKey(private_key=self.private_key)
+        if self.remote_signer is not None and self.operator is not None:
+            return RemoteSigner(url=self.remote_signer, address=self.operator)
         if self.keystore is None:
             return None
         if self.keystore_password is not None:
@@ -444,7 +518,13 @@ class Settings:
     @property
     def has_key(self) -> bool:
         """Return whether a key is configured, without reading it."""
-        return self.private_key is not None or self.keystore is not None
+        return (self.private_key, self.keystore, self.remote_signer) != (None, None, None)
+
+    @property
+    def needs_password(self) -> bool:
+        """Return whether the keystore's password is still to be asked for."""
+        given = (self.keystore_password, self.keystore_password_file)
+        return self.keystore is not None and given == (None, None)
 
     @property
     def sends(self) -> bool:
@@ -454,7 +534,7 @@ class Settings:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Return everything that must not be shown."""
-        own = (self.private_key, self.keystore_password, self.relay_key)
+        own = (self.private_key, self.keystore_password, self.relay_key, self.remote_signer)
         urls = (*(one.url for one in self.rpc_urls), *(one.url for one in self.builders))
         return (*urls, *(secret for secret in own if secret is not None))
 
@@ -467,6 +547,25 @@ class Settings:
     def is_private(self) -> bool:
         """Return whether what is sent is shown to nobody before it is in a block."""
         return ChannelName.PUBLIC not in self.channels
+
+    def journal(self, chain_id: int) -> Path:
+        """Return the path of a chain's journal."""
+        return self.state_dir / f"journal-{chain_id}.sqlite"
+
+    @property
+    def kill_switch(self) -> Path:
+        """Return the kill file's path."""
+        return self.kill_file or self.state_dir / "kill"
+
+    def brake_limits(self, chain: Chain) -> Limits:
+        """Return the brakes' own limits. A borrower whose plan failed waits two blocks at first."""
+        return Limits(
+            max_gas_wei_per_hour=self.max_gas_wei_per_hour,
+            max_reverts_in_row=self.max_reverts_in_row,
+            max_loss_wei_per_day=self.max_loss_wei_per_day,
+            pause_s=self.brake_pause_s,
+            first_backoff_s=2 * chain.block_time_s,
+        )
 
     def public_allowed_on(self, chain_id: int) -> bool:
         """Return whether a transaction may go through the public mempool of that chain."""
@@ -569,5 +668,6 @@ class Settings:
             max_tip_wei=self.max_tip_wei,
             deny_borrowers=self.deny_borrowers,
             deny_tokens=self.deny_tokens,
+            max_value_wei=self.max_value_wei,
             intermediates=trading.intermediates,
         )

@@ -39,6 +39,11 @@ class Reason(StrEnum):
     IN_FLIGHT = "in flight"
     SIMULATION = "simulation"
     STALE = "stale"
+    # what the brakes rule out
+    HELD = "held"
+    BACKING_OFF = "backing off"
+    TOO_MANY = "too many in flight"
+    TOO_LARGE = "too large"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

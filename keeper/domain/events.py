@@ -10,6 +10,7 @@ from keeper.domain.declined import Declined
 from keeper.domain.head import Head
 from keeper.domain.observation import Rejoined, Skipped
 from keeper.domain.plan import Plan
+from keeper.domain.race import Race
 from keeper.domain.submission import Outcome, Submission
 
 
@@ -143,6 +144,25 @@ class Degraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Raced:
+    """Somebody else liquidated a position in a market that is watched."""
+
+    race: Race
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Braked:
+    """Nothing is sent from here on. The keeper goes on watching, and plans what it does not send."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What held the sending back holds no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
     """The keeper ended on purpose."""
 
@@ -163,6 +183,9 @@ Event: TypeAlias = (
     | Decided
     | Overtaken
     | Degraded
+    | Raced
+    | Braked
+    | Released
     | Stopped
 )
 

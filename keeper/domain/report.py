@@ -8,11 +8,14 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from keeper.domain.address import Address, Hash32
+from keeper.domain.brake import Resumed, Tripped
 from keeper.domain.declined import Declined
 from keeper.domain.head import Head, NextBlock
+from keeper.domain.ledger import Entry, Split, Watched
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Decision, Objective
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Interval
+from keeper.domain.race import Race
 from keeper.domain.token import Token
 
 # --- scan ---------------------------------------------------------------------------------------------------
@@ -146,6 +149,70 @@ class DeployReport:
     transactions: tuple[Hash32, ...]
     cost_wei: int
     """What the deployment paid for gas."""
+
+
+# --- report -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """What was sent and landed within a day, or in a protocol."""
+
+    name: str
+    included: int
+    reverted: int
+    predicted: Split
+    """Of what was included."""
+    realised: Split
+    """Of all that landed: what reverted cost its gas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReport:
+    """Predicted against realised."""
+
+    since_s: int
+    entries: tuple[Entry, ...]
+    """Everything that was intended, oldest first."""
+    days: tuple[LedgerRow, ...]
+    protocols: tuple[LedgerRow, ...]
+    total: LedgerRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostRow:
+    """The races that were lost for one reason."""
+
+    verdict: str
+    races: int
+    median_ms_ahead: int | None
+    """How long before its end the position was seen."""
+    median_outbid_by_wei: int
+    """For each unit of gas."""
+    foregone_wei: int
+    """What the plans for them were predicted to net."""
+    winners_gas_wei: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostReport:
+    """What others liquidated, and why this keeper did not."""
+
+    since_s: int
+    races: tuple[Race, ...]
+    rows: tuple[LostRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleReport:
+    """How much was watched, and why nothing more came of it."""
+
+    since_s: int
+    watched: Watched
+    declined: tuple[tuple[str, int], ...]
+    """By reason, at each head anew; the most frequent first."""
+    included: int
+    turns: tuple[Tripped | Resumed, ...]
 
 
 # --- check --------------------------------------------------------------------------------------------------

@@ -6,12 +6,22 @@ Whatever is refused here should not have come so far: it is a bug, it raises Inv
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Invariant
 from keeper.domain.submission import SignedTransaction, UnsignedTransaction
-from keeper.eip1559 import signed, signing_hash
-from keeper.keys.signing_key import SigningKey
+
+
+class Key(Protocol):
+    """The operator's key, wherever it is held."""
+
+    @property
+    def address(self) -> Address: ...
+
+    def sign_transaction(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        """Return the signed transaction. Raises Unavailable where the key is elsewhere and can't be had."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +38,7 @@ class ExecutorSigner:
     And nothing at all sent to itself: that uses up a nonce, so that what was signed for it can't be included.
     """
 
-    def __init__(self, key: SigningKey, *, limits: SigningLimits, executor: Address) -> None:
+    def __init__(self, key: Key, *, limits: SigningLimits, executor: Address) -> None:
         self._key = key
         self._limits = limits
         self._executor = executor
@@ -53,7 +63,7 @@ class ExecutorSigner:
 class DeploymentSigner:
     """Signs the creation of contracts, and nothing else."""
 
-    def __init__(self, key: SigningKey, *, limits: SigningLimits) -> None:
+    def __init__(self, key: Key, *, limits: SigningLimits) -> None:
         self._key = key
         self._limits = limits
 
@@ -74,7 +84,7 @@ class DeploymentSigner:
         return f"DeploymentSigner({self._key!r})"
 
 
-def _sign(key: SigningKey, transaction: UnsignedTransaction, limits: SigningLimits) -> SignedTransaction:
+def _sign(key: Key, transaction: UnsignedTransaction, limits: SigningLimits) -> SignedTransaction:
     fees = transaction.fees
     if transaction.chain_id != limits.chain_id:
         raise Invariant(f"refused to sign for chain {transaction.chain_id}: this is {limits.chain_id}")
@@ -87,5 +97,4 @@ def _sign(key: SigningKey, transaction: UnsignedTransaction, limits: SigningLimi
         )
     if fees.max_priority_fee_per_gas_wei > fees.max_fee_per_gas_wei:
         raise Invariant("refused to sign a priority fee above the whole fee")
-    y_parity, r, s = key.sign(signing_hash(transaction))
-    return signed(transaction, y_parity=y_parity, r=r, s=s)
+    return key.sign_transaction(transaction)

@@ -12,6 +12,8 @@ from eth_utils.crypto import keccak
 from keeper.domain.address import Address, Hash32, checksum
 from keeper.domain.errors import ConfigError
 from keeper.domain.secret import Secret
+from keeper.domain.submission import SignedTransaction, UnsignedTransaction
+from keeper.eip1559 import signed, signing_hash
 
 
 class SigningKey:
@@ -65,6 +67,11 @@ class SigningKey:
         """Return (y parity, r, s) over a 32-byte hash: deterministic (RFC 6979), s in the lower half."""
         signature = self._key.sign_recoverable(digest, hasher=None)
         return signature[64], int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+
+    def sign_transaction(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        """Return the signed transaction."""
+        y_parity, r, s = self.sign(signing_hash(transaction))
+        return signed(transaction, y_parity=y_parity, r=r, s=s)
 
     def __repr__(self) -> str:
         return f"SigningKey({checksum(self.address)})"

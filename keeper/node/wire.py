@@ -68,10 +68,28 @@ class MinedReceipt:
     logs: tuple[Log, ...]
 
 
+class _Sent(msgspec.Struct, rename="camel"):
+    sender: _AddressText = msgspec.field(name="from")
+    transaction_index: str
+    gas_used: str
+    effective_gas_price: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBy:
+    """Whose transaction it was, at which place in its block, and what it paid for gas."""
+
+    sender: Address
+    place: int
+    gas_used: int
+    effective_gas_price_wei: int
+
+
 _TEXT = msgspec.json.Decoder(str)
 _BLOCK = msgspec.json.Decoder(_Block | None)
 _BLOOMED = msgspec.json.Decoder(_Bloomed | None)
 _LOGS = msgspec.json.Decoder(list[_Log])
+_SENT = msgspec.json.Decoder(_Sent | None)
 _RECEIPT = msgspec.json.Decoder(_Receipt | None)
 
 
@@ -121,6 +139,12 @@ def receipt(raw: msgspec.Raw) -> MinedReceipt | None:
     """Return a receipt, None where the transaction is in no block."""
     mined = _sensible("a receipt", lambda: _RECEIPT.decode(raw))
     return None if mined is None else _sensible("a receipt", lambda: _receipt(mined))
+
+
+def sent_by(raw: msgspec.Raw) -> SentBy | None:
+    """Return from a receipt whose transaction it is of, None where that is in no block."""
+    sent = _sensible("a receipt", lambda: _SENT.decode(raw))
+    return None if sent is None else _sensible("a receipt", lambda: _sent_by(sent))
 
 
 def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
@@ -218,6 +242,15 @@ class _Numbers(dict[str, int]):
     def __missing__(self, text: str) -> int:
         self[text] = value = _int(text)
         return value
+
+
+def _sent_by(sent: _Sent) -> SentBy:
+    return SentBy(
+        sender=Address(_bytes(sent.sender)),
+        place=_int(sent.transaction_index),
+        gas_used=_int(sent.gas_used),
+        effective_gas_price_wei=_int(sent.effective_gas_price),
+    )
 
 
 def _receipt(mined: _Receipt) -> MinedReceipt:

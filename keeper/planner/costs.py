@@ -76,6 +76,16 @@ def below_minimum(
     )
 
 
+def too_large(*, repaid_wei: int, options: PlannerOptions) -> Declined | None:
+    """Return why so large a repay is not sent, or None."""
+    if options.max_value_wei is None or repaid_wei <= options.max_value_wei:
+        return None
+    return Declined(
+        reason=Reason.TOO_LARGE,
+        detail=f"{repaid_wei / 1e18:.6f} would be repaid, and {options.max_value_wei / 1e18:.6f} is the most",
+    )
+
+
 def floor_wei(*, profit_wei: int, options: PlannerOptions) -> int:
     """Return what the executor must see arrive in the vault, tip deducted, or revert.
 

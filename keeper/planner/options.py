@@ -40,6 +40,9 @@ class PlannerOptions:
     """Of the measured profit, to the block's builder."""
     max_tip_wei: int = 0
 
+    max_value_wei: int | None = None
+    """The most that one liquidation may repay, by the pools' prices."""
+
     deny_borrowers: frozenset[Address] = frozenset()
     deny_tokens: frozenset[Address] = frozenset()
     intermediates: tuple[Address, ...] = ()

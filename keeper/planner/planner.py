@@ -26,7 +26,15 @@ from keeper.domain.report import PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
-from keeper.planner.costs import below_minimum, fees, floor_wei, gas_price_wei, tip_wei, transaction_wei
+from keeper.planner.costs import (
+    below_minimum,
+    fees,
+    floor_wei,
+    gas_price_wei,
+    tip_wei,
+    too_large,
+    transaction_wei,
+)
 from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
@@ -262,6 +270,10 @@ class Planner:
             return declined
         gas_wei = self._cost_wei(seen, drafted.draft, simulated.gas_used)
         if declined := self._too_little(drafted, gas_wei=gas_wei):
+            return declined
+        if declined := too_large(
+            repaid_wei=drafted.pair.repaid_wei(drafted.evaluation), options=self.options
+        ):
             return declined
         allowed = fees(gas_used=simulated.gas_used, block=seen.block, options=self.options)
         if isinstance(allowed, Declined):

@@ -16,7 +16,10 @@ from typing import TypeAlias
 
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined
+from keeper.domain.ledger import Entry, Split
 from keeper.domain.plan import Close, Plan, Waterfall
+from keeper.domain.position import PositionId
+from keeper.domain.race import Race
 from keeper.domain.submission import Expired, Included, Reverted, SignedTransaction, Superseded
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -29,6 +32,9 @@ _DERIVED: Mapping[type, tuple[str, ...]] = {
     Close: ("close_factor_bps",),
     Included: ("gas_wei", "realised_profit_wei"),
     Reverted: ("gas_wei", "realised_profit_wei"),
+    Race: ("deed", "verdict", "blocks_ahead", "ms_ahead", "outbid_by_wei"),
+    Split: ("net_wei",),
+    Entry: ("protocol", "predicted", "realised"),
 }
 """Properties that belong to what a value tells, besides its fields."""
 
@@ -53,6 +59,8 @@ def as_json(value: object) -> Json:
             return checksum(Address(value)) if len(value) == _ADDRESS_BYTES else "0x" + value.hex()
         case Mapping():
             return {_key(key): as_json(held) for key, held in value.items()}
+        case PositionId():
+            return {"market": value.market, "borrower": as_json(value.borrower)}
         case tuple() | list():
             return [as_json(held) for held in value]
         case Set():

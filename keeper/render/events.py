@@ -11,6 +11,7 @@ from typing import TypeAlias, assert_never
 from keeper.domain.address import Address
 from keeper.domain.declined import Reason
 from keeper.domain.events import (
+    Braked,
     Concluded,
     Decided,
     Degraded,
@@ -20,7 +21,9 @@ from keeper.domain.events import (
     Observed,
     Overtaken,
     Planned,
+    Raced,
     Recovered,
+    Released,
     Relinked,
     Resumed,
     Sent,
@@ -29,6 +32,7 @@ from keeper.domain.events import (
 )
 from keeper.domain.observation import Rejoined, Skipped
 from keeper.domain.plan import Plan
+from keeper.domain.race import Race
 from keeper.domain.submission import (
     Expired,
     Included,
@@ -41,6 +45,7 @@ from keeper.domain.submission import (
 from keeper.render.as_json import as_json
 from keeper.render.figures import (
     amount,
+    gwei,
     health,
     native,
     percent,
@@ -90,7 +95,9 @@ class EventLog:
 
     def _severity(self, event: Event) -> Severity:
         match event:
-            case Degraded() | Concluded(outcome=Reverted()) | Recovered(outcome=Reverted()):
+            case Braked():
+                return Severity.ERROR
+            case Degraded() | Released() | Concluded(outcome=Reverted()) | Recovered(outcome=Reverted()):
                 return Severity.WARNING
             case Observed(skipped=skipped) if skipped:
                 return Severity.WARNING
@@ -180,6 +187,12 @@ def _told(event: Event) -> tuple[str, str]:
             return "overtaken", f"{head.number:,}: a newer head came before its decision was ready"
         case Degraded(what=what, why=why):
             return "degraded", f"{what}: {why}"
+        case Raced(race=race):
+            return "raced", _race(race)
+        case Braked(why=why):
+            return "BRAKED", f"nothing is sent: {why}"
+        case Released():
+            return "released", "sending goes on"
         case Stopped(why=why):
             return "stopped", why
         case _:
@@ -234,6 +247,23 @@ def _submission(submission: Submission) -> str:
     if submission.purpose is Purpose.CANCELLATION:
         return f"{short_hash(submission.hash)}, a cancellation of nonce {submission.nonce},"
     return f"{short_hash(submission.hash)} for {short(submission.borrower)}"
+
+
+def _race(race: Race) -> str:
+    one, winner = race.liquidation, race.winner
+    told = (
+        f"{short(one.position.borrower)} in block {one.block_number:,} by {short(winner.sender)} "
+        f"at place {winner.place}, who paid {native(winner.gas_wei)} for gas: {race.verdict}"
+    )
+    if race.sighting is None:
+        return told
+    told += f"; seen {race.blocks_ahead} blocks and {race.ms_ahead:,} ms before"
+    if race.sighting.net_wei:
+        told += (
+            f", would have netted {native(race.sighting.net_wei)} "
+            f"at {gwei(race.sighting.priority_fee_wei)} a gas"
+        )
+    return told
 
 
 def _outcome(submission: Submission, outcome: Outcome) -> tuple[str, str]:

@@ -7,18 +7,24 @@ and a power cut included. The calls block for a few milliseconds; there are few 
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from keeper import eip1559
 from keeper.domain.address import Address, Hash32
+from keeper.domain.brake import Brake, Landed, Resumed, Tripped
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
-from keeper.domain.plan import Draft, Fees
+from keeper.domain.ledger import Entry, Watched
+from keeper.domain.plan import Draft, Fees, Plan
+from keeper.domain.position import PositionId
+from keeper.domain.race import Race
 from keeper.domain.submission import (
     Expired,
     Included,
@@ -29,6 +35,7 @@ from keeper.domain.submission import (
     Submission,
     Superseded,
 )
+from keeper.store import rows
 from keeper.store.schema import MIGRATIONS
 
 _ADDRESS_BYTES = 20
@@ -172,6 +179,45 @@ class SqliteJournal:
                 (intent, *_outcome_row(outcome)),
             )
 
+    def braked(self, turn: Tripped | Resumed) -> None:
+        """Keep that a brake came on, or that all were released."""
+        brake, detail = (turn.brake.value, turn.detail) if isinstance(turn, Tripped) else (None, "")
+        with self._writing() as connection:
+            connection.execute(_insert("brakes", "at_s, brake, detail"), (turn.at_s, brake, detail))
+
+    def planned(self, submission: Submission, plan: Plan) -> None:
+        """Keep what a submission's profit was to be made of. Raises Invariant where it was not intended."""
+        parts = plan.waterfall
+        with self._writing() as connection:
+            row = connection.execute(
+                "SELECT max(id) FROM intents WHERE hash = ? AND id NOT IN (SELECT intent FROM plans)",
+                (submission.hash,),
+            ).fetchone()
+            if row[0] is None:
+                raise Invariant(f"0x{submission.hash.hex()} was not intended, or has its plan")
+            connection.execute(
+                _insert("plans", "intent, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, gas_wei"),
+                (
+                    row[0],
+                    str(parts.bonus_wei),
+                    str(parts.price_impact_wei),
+                    str(parts.flash_fee_wei),
+                    str(parts.tip_wei),
+                    str(parts.gas_wei),
+                ),
+            )
+
+    def watched(self, span: Watched) -> None:
+        """Keep how much was watched within a while."""
+        columns = ", ".join(field.name for field in fields(Watched))
+        with self._writing() as connection:
+            connection.execute(_insert("watched", columns), astuple(span))
+
+    def raced(self, race: Race) -> None:
+        """Keep a liquidation by somebody else, and what this keeper knew of it."""
+        with self._writing() as connection:
+            connection.execute(_insert("races", rows.RACE_COLUMNS), rows.of_race(race))
+
     # --- what is read ---------------------------------------------------------------------------------------
 
     def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
@@ -182,17 +228,104 @@ class SqliteJournal:
 
     def submissions(self) -> tuple[tuple[Submission, Outcome | None], ...]:
         """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
-        try:
-            rows = self._connection.execute(
-                f"SELECT {_INTENT}, kind, block_number, block_hash, gas_used, "
-                "effective_gas_price_wei, vault_profit_wei, tip_wei, why "
-                "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise Unavailable(f"the journal {self.path} can't be read: {error}") from error
+        found = self._read(
+            f"SELECT {_INTENT}, kind, block_number, block_hash, gas_used, "
+            "effective_gas_price_wei, vault_profit_wei, tip_wei, why "
+            "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
+        )
         return tuple(
             (_submission(row[:_INTENT_WIDTH]), _outcome(row[_INTENT_WIDTH:]) if row[_INTENT_WIDTH] else None)
-            for row in rows
+            for row in found
+        )
+
+    def braking(self) -> tuple[Landed | Tripped | Resumed, ...]:
+        """Return all that the brakes go by, as it happened: what landed, what came on, what was released."""
+        landed = deque(self._landed())
+        happened: list[Landed | Tripped | Resumed] = []
+        for turn in self.turns():
+            while landed and landed[0].at_s <= turn.at_s:
+                happened.append(landed.popleft())
+            happened.append(turn)
+        return (*happened, *landed)
+
+    def turns(self) -> tuple[Tripped | Resumed, ...]:
+        """Return each brake that came on, and each release, oldest first."""
+        found = self._read("SELECT at_s, brake, detail FROM brakes ORDER BY id")
+        return tuple(
+            Resumed(at_s=at_s) if brake is None else Tripped(at_s=at_s, brake=Brake(brake), detail=detail)
+            for at_s, brake, detail in found
+        )
+
+    def _landed(self) -> list[Landed]:
+        found = self._read(
+            "SELECT CAST(strftime('%s', outcomes.written_at) AS INTEGER), market, borrower, kind, gas_used, "
+            "effective_gas_price_wei, realised_profit_wei, purpose "
+            "FROM outcomes JOIN intents ON intent = intents.id "
+            "WHERE kind IN ('included', 'reverted') ORDER BY outcomes.written_at, intent"
+        )
+        return [
+            Landed(
+                at_s=at_s,
+                position=PositionId(market, Address(borrower)),
+                reverted=kind == "reverted",
+                gas_wei=gas_used * int(price),
+                profit_wei=int(profit),
+                is_liquidation=purpose == Purpose.LIQUIDATION,
+            )
+            for at_s, market, borrower, kind, gas_used, price, profit, purpose in found
+        ]
+
+    def _read(self, query: str, *values: object) -> list[Any]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise Unavailable(f"the journal {self.path} can't be read: {error}") from error
+
+    def entries(self, *, since_s: int) -> tuple[Entry, ...]:
+        """Return everything that was intended since then, oldest first, with its plan and its outcome."""
+        found = self._read(
+            "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, hash, "
+            "predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, gas_wei, "
+            "kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
+            "outcomes.tip_wei, why FROM intents LEFT JOIN plans ON plans.intent = intents.id "
+            "LEFT JOIN outcomes ON outcomes.intent = intents.id "
+            "WHERE CAST(strftime('%s', intents.written_at) AS INTEGER) >= ? ORDER BY intents.id",
+            since_s,
+        )
+        return tuple(
+            Entry(
+                at_s=at_s,
+                market=market,
+                borrower=Address(borrower),
+                transaction=Hash32(hash_),
+                predicted_wei=int(predicted),
+                plan=None if rest[0] is None else rows.waterfall(rest[:5]),
+                outcome=None if rest[5] is None else _outcome(rest[5:]),
+            )
+            for at_s, market, borrower, hash_, predicted, *rest in found
+        )
+
+    def spans(self, *, since_s: int) -> tuple[Watched, ...]:
+        """Return how much was watched since then, oldest first."""
+        columns = ", ".join(field.name for field in fields(Watched))
+        found = self._read(f"SELECT {columns} FROM watched WHERE at_s >= ? ORDER BY rowid", since_s)
+        return tuple(
+            Watched(**dict(zip((field.name for field in fields(Watched)), row, strict=True))) for row in found
+        )
+
+    def races(self, *, since_s: int) -> tuple[Race, ...]:
+        """Return the liquidations by others since then, oldest first."""
+        found = self._read(f"SELECT {rows.RACE_COLUMNS} FROM races WHERE at_s >= ? ORDER BY id", since_s)
+        return tuple(rows.race(row) for row in found)
+
+    def declined_counts(self, *, since_s: int) -> Mapping[str, int]:
+        """Return how often a position was left alone for which reason since then, at each head anew."""
+        return dict(
+            self._read(
+                "SELECT reason, sum(borrowers) FROM declined "
+                "WHERE CAST(strftime('%s', written_at) AS INTEGER) >= ? GROUP BY reason",
+                since_s,
+            )
         )
 
     # --- the file -------------------------------------------------------------------------------------------

@@ -96,4 +96,64 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE intents ADD COLUMN max_fee_per_gas_wei TEXT;
     ALTER TABLE intents ADD COLUMN max_priority_fee_per_gas_wei TEXT;
     """,
+    """
+    CREATE TABLE brakes (
+        id INTEGER PRIMARY KEY,
+        at_s INTEGER NOT NULL,
+        brake TEXT,
+        detail TEXT NOT NULL
+    );
+    """
+    + _append_only("brakes"),
+    """
+    CREATE TABLE plans (
+        intent INTEGER PRIMARY KEY REFERENCES intents (id),
+        bonus_wei TEXT NOT NULL,
+        price_impact_wei TEXT NOT NULL,
+        flash_fee_wei TEXT NOT NULL,
+        tip_wei TEXT NOT NULL,
+        gas_wei TEXT NOT NULL
+    );
+
+    CREATE TABLE watched (
+        at_s INTEGER NOT NULL,
+        heads INTEGER NOT NULL,
+        first_head INTEGER NOT NULL,
+        last_head INTEGER NOT NULL,
+        borrowers INTEGER NOT NULL,
+        most_unhealthy INTEGER NOT NULL,
+        planned INTEGER NOT NULL,
+        declined INTEGER NOT NULL,
+        sent INTEGER NOT NULL,
+        overtaken INTEGER NOT NULL,
+        degraded INTEGER NOT NULL
+    );
+
+    CREATE TABLE races (
+        id INTEGER PRIMARY KEY,
+        at_s REAL NOT NULL,
+        market TEXT NOT NULL,
+        borrower BLOB NOT NULL,
+        liquidator BLOB NOT NULL,
+        debt BLOB,
+        repaid_raw TEXT NOT NULL,
+        collateral BLOB,
+        seized_raw TEXT NOT NULL,
+        block_number INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        sender BLOB NOT NULL,
+        place INTEGER NOT NULL,
+        gas_wei TEXT NOT NULL,
+        priority_fee_wei TEXT NOT NULL,
+        deed TEXT NOT NULL,
+        first_head INTEGER,
+        first_seen_at_s REAL,
+        last_head INTEGER,
+        why TEXT,
+        net_wei TEXT,
+        our_tip_wei TEXT,
+        our_priority_fee_wei TEXT
+    );
+    """
+    + _append_only("plans", "watched", "races"),
 )

@@ -156,7 +156,7 @@ def test_main__run_with_a_key__needs_the_contracts_too(
 @pytest.mark.parametrize(
     ("environ", "mistakes"),
     [
-        ({}, ["KEEPER_PRIVATE_KEY: is needed here, or KEEPER_KEYSTORE"]),
+        ({}, ["KEEPER_PRIVATE_KEY: is needed here, or KEEPER_KEYSTORE, or KEEPER_REMOTE_SIGNER"]),
         (
             {"KEEPER_PRIVATE_KEY": KEY, "KEEPER_DRY_RUN": "true"},
             ["KEEPER_DRY_RUN: is true; expected false, as `keeper {} ` sends"],

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from keeper.abi import load
 from keeper.domain.address import Address, Hash32, address_of
 from keeper.domain.position import PositionId
+from keeper.domain.race import Liquidation
 from keeper.ports import Filter, Touched
 from keeper.protocols.aave_v3.state import Market
 from keeper.query import Log
@@ -14,6 +15,7 @@ from keeper.query import Log
 _POOL = load("aave_v3_pool")
 _TOKEN = load("aave_v3_scaled_token")
 _BORROW = _POOL.event("Borrow").topic
+_LIQUIDATED = _POOL.event("LiquidationCall")
 
 # The places in a log's topics of those whose position it may have changed.
 
@@ -54,6 +56,33 @@ def concerns(pool: Address, market: Market) -> Filter:
 def discovery(pool: Address) -> Filter:
     """Return which logs name every borrower: who never borrowed owes nothing, and debt can't be sent."""
     return Filter(emitters=(pool,), topics=(_BORROW,))
+
+
+def liquidating(pool: Address) -> Filter:
+    """Return which logs tell of liquidations."""
+    return Filter(emitters=(pool,), topics=(_LIQUIDATED.topic,))
+
+
+def liquidations(pool: Address, logs: Iterable[Log], *, name: str) -> tuple[Liquidation, ...]:
+    """Return the liquidations that these logs tell of; others are passed over."""
+    found = []
+    for log in logs:
+        if log.emitter != pool or log.topics[:1] != (_LIQUIDATED.topic,):
+            continue
+        told = _LIQUIDATED.decode(log.topics, log.data)
+        found.append(
+            Liquidation(
+                position=PositionId(name, Address(told["user"])),
+                liquidator=Address(told["liquidator"]),
+                debt=Address(told["debtAsset"]),
+                repaid_raw=told["debtToCover"],
+                collateral=Address(told["collateralAsset"]),
+                seized_raw=told["liquidatedCollateralAmount"],
+                block_number=log.block_number,
+                transaction=log.transaction,
+            )
+        )
+    return tuple(found)
 
 
 def touched(pool: Address, market: Market, logs: Iterable[Log], *, name: str) -> Touched:

@@ -21,6 +21,7 @@ from keeper.domain.position import (
     Opportunity,
     PositionId,
 )
+from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Entry, Filter, Touched, Weights
 from keeper.protocols.aave_v3 import events, queries, screening
@@ -84,6 +85,12 @@ class AaveV3:
 
     def discovery(self, market: Market) -> Filter:
         return events.discovery(self.pool)
+
+    def liquidating(self, market: Market) -> Filter:
+        return events.liquidating(self.pool)
+
+    def liquidations(self, market: Market, logs: Iterable[Log]) -> tuple[Liquidation, ...]:
+        return events.liquidations(self.pool, logs, name=self.name)
 
     def touched(self, market: Market, logs: Iterable[Log]) -> Touched:
         return events.touched(self.pool, market, logs, name=self.name)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from keeper.abi import load
 from keeper.domain.address import Address, Hash32, address_of
 from keeper.domain.position import PositionId
+from keeper.domain.race import Liquidation
 from keeper.ports import Filter, Touched
 from keeper.protocols.morpho_blue.state import Markets
 from keeper.query import Log
@@ -15,6 +16,7 @@ from keeper.query import Log
 _MORPHO = load("morpho_blue")
 _CREATED = _MORPHO.event("CreateMarket").topic
 _BORROWED = _MORPHO.event("Borrow").topic
+_LIQUIDATED = _MORPHO.event("Liquidate")
 
 _BORROWER_AT: dict[Hash32, int] = {
     _MORPHO.event(name).topic: place
@@ -61,6 +63,35 @@ def named(morpho: Address, logs: Iterable[Log]) -> Iterator[Named]:
         place = _BORROWER_AT.get(kind)
         if place is not None and place < len(log.topics):
             yield Named(id_, address_of(log.topics[place]), kind == _BORROWED)
+
+
+def liquidating(morpho: Address) -> Filter:
+    """Return which logs tell of liquidations."""
+    return Filter(emitters=(morpho,), topics=(_LIQUIDATED.topic,))
+
+
+def liquidations(
+    morpho: Address, logs: Iterable[Log], *, name_of: Callable[[Hash32], str]
+) -> tuple[Liquidation, ...]:
+    """Return the liquidations that these logs tell of, which do not name the tokens."""
+    found = []
+    for log in logs:
+        if log.emitter != morpho or log.topics[:1] != (_LIQUIDATED.topic,):
+            continue
+        told = _LIQUIDATED.decode(log.topics, log.data)
+        found.append(
+            Liquidation(
+                position=PositionId(name_of(Hash32(told["id"])), Address(told["borrower"])),
+                liquidator=Address(told["caller"]),
+                debt=None,
+                repaid_raw=told["repaidAssets"],
+                collateral=None,
+                seized_raw=told["seizedAssets"],
+                block_number=log.block_number,
+                transaction=log.transaction,
+            )
+        )
+    return tuple(found)
 
 
 def touched(markets: Markets, told: Iterable[Named], *, name_of: Callable[[Hash32], str]) -> Touched:

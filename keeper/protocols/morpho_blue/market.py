@@ -11,6 +11,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Broken
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
+from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Entry, Filter, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
@@ -120,6 +121,13 @@ class MorphoBlue:
 
     def discovery(self, market: Markets) -> Filter:
         return events.discovery(self.morpho)
+
+    def liquidating(self, market: Markets) -> Filter:
+        return events.liquidating(self.morpho)
+
+    def liquidations(self, market: Markets, logs: Iterable[Log]) -> tuple[Liquidation, ...]:
+        found = events.liquidations(self.morpho, logs, name_of=self.market_name)
+        return tuple(one for one in found if one.position.market in market.by_name)
 
     def touched(self, market: Markets, logs: Iterable[Log]) -> Touched:
         return events.touched(market, self._named(logs), name_of=self.market_name)

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from keeper.domain.address import Address, Hash32
+from keeper.domain.brake import Brake, Landed, Resumed, Tripped
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
-from keeper.domain.plan import Close, Draft, Fees, Objective, Transaction, Waterfall
+from keeper.domain.ledger import Watched
+from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
+from keeper.domain.race import Deed
 from keeper.domain.submission import (
     Expired,
     Included,
@@ -32,6 +35,7 @@ from keeper.domain.token import Token, TokenAmount
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.store import SqliteJournal
 from keeper.store.schema import MIGRATIONS
+from tests.unit.domain.test_race import race
 
 OPERATOR = Address(b"\x0f" * 20)
 POOLS = frozenset({Address(b"\x01" * 20), Address(b"\xff" * 20)})
@@ -123,6 +127,102 @@ def test_open__anew__writes_ahead_and_to_the_disk(path: Path) -> None:
         pragmas = ("journal_mode", "synchronous", "user_version")
         values = [journal._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
     assert values == ["wal", 2, len(MIGRATIONS)]  # 2 is FULL
+
+
+def test_open__written_by_an_older_keeper__migrated_and_nothing_lost(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        MIGRATIONS[0] + "INSERT INTO journal (chain_id) VALUES (1); PRAGMA user_version = 1;"
+    )
+    connection.execute(
+        "INSERT INTO declined (head_number, head_hash, reason, borrowers) VALUES (7, x'11', 'dust', 3)"
+    )
+    connection.commit()
+    connection.close()
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        assert journal.turns() == ()
+    assert column(path, "PRAGMA user_version") == [len(MIGRATIONS)]
+    assert column(path, "SELECT borrowers FROM declined") == [3]
+
+
+def test_braking__what_landed_and_what_came_on__as_it_happened(path: Path) -> None:
+    one, other = submission(1), submission(2)
+    outcome = Reverted(block_number=1, block_hash=HEAD.hash, gas_used=3, effective_gas_price_wei=2**70)
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for each in (one, other):
+            journal.intended(each)
+        journal.concluded(one, outcome)
+        journal.concluded(other, Expired(head_number=1, why="late"))
+        turns = (Tripped(at_s=2**40, brake=Brake.GAS, detail="too much"), Resumed(at_s=7))
+        for turn in turns:
+            journal.braked(turn)
+        landed, *rest = journal.braking()
+        assert tuple(rest) == journal.turns() == turns
+    assert isinstance(landed, Landed)
+    assert (landed.reverted, landed.gas_wei, landed.profit_wei) == (True, 3 * 2**70, -3 * 2**70)
+    assert landed.position == (one.market, one.borrower)
+
+
+def test_races__kept__as_they_were(path: Path) -> None:
+    races = (
+        race(),
+        race(deed=Deed.DECLINED, why="dust"),
+        race(deed=Deed.SENT, net_wei=-(2**90), tip_wei=2**70, priority_fee_wei=7),
+    )
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for one in races:
+            journal.raced(one)
+        assert journal.races(since_s=0) == races
+        assert journal.races(since_s=113) == ()
+
+
+def test_spans__kept__as_they_were(path: Path) -> None:
+    spans = tuple(Watched(at_s=at_s, heads=3, first_head=7, last_head=9, degraded=1) for at_s in (10, 20))
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for span in spans:
+            journal.watched(span)
+        assert journal.spans(since_s=0) == spans
+        assert journal.spans(since_s=11) == spans[1:]
+
+
+def test_entries__with_and_without_plan_and_outcome__all_that_was_intended(path: Path) -> None:
+    ours = [submission(serial) for serial in (1, 2, 3)]
+    plan = Plan(
+        draft=DRAFT,
+        gas_used=1,
+        waterfall=Waterfall(bonus_wei=2**80, price_impact_wei=-3, flash_fee_wei=2, gas_wei=9, tip_wei=1),
+        fees=Fees(gas_limit=1, max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1),
+    )
+    outcome = Included(
+        block_number=7,
+        block_hash=HEAD.hash,
+        gas_used=5,
+        effective_gas_price_wei=2**66,
+        vault_profit_wei=2**79,
+        tip_wei=4,
+    )
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for one in ours:
+            journal.intended(one)
+        journal.planned(ours[0], plan)
+        journal.planned(ours[1], plan)
+        journal.concluded(ours[0], outcome)
+        with pytest.raises(Invariant):
+            journal.planned(ours[0], plan)
+        entries = journal.entries(since_s=0)
+        assert journal.entries(since_s=2**40) == ()
+    assert [entry.transaction for entry in entries] == [one.hash for one in ours]
+    assert [entry.plan for entry in entries] == [plan.waterfall, plan.waterfall, None]
+    assert [entry.outcome for entry in entries] == [outcome, None, None]
+    assert entries[0].predicted_wei == ours[0].predicted_profit_wei
+
+
+def test_declined_counts__several_heads__summed_by_reason(path: Path) -> None:
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.declined(HEAD, {Reason.DUST: 2, Reason.HELD: 1})
+        journal.declined(HEAD, {Reason.DUST: 3})
+        assert journal.declined_counts(since_s=0) == {"dust": 5, "held": 1}
 
 
 def test_unconcluded__opened_again__intents_as_they_were_oldest_first(path: Path) -> None:
@@ -256,7 +356,9 @@ def test_open__of_a_newer_keeper__says_so_and_leaves_it_alone(path: Path) -> Non
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(ConfigError, match=r"KEEPER_STATE_DIR: .*newer keeper .*version 7.*knows"):
+    with pytest.raises(
+        ConfigError, match=rf"KEEPER_STATE_DIR: .*newer keeper .*version 7.*knows {len(MIGRATIONS)}"
+    ):
         SqliteJournal.open(path, chain_id=1)
     assert column(path, "PRAGMA user_version") == [7]
 

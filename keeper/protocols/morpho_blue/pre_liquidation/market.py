@@ -13,6 +13,7 @@ from keeper.domain.address import Address, Hash32, address_of, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
+from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Entry, Filter, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
@@ -172,6 +173,13 @@ class MorphoPreLiquidation:
 
     def discovery(self, market: PreMarkets) -> Filter:
         return Filter(emitters=(self.factory, market.morpho), topics=(_CREATED, _AUTHORISED))
+
+    def liquidating(self, market: PreMarkets) -> Filter:
+        """Return that none can be told: others' pre-liquidations look like repays to Morpho."""
+        return Filter(emitters=(), topics=())
+
+    def liquidations(self, market: PreMarkets, logs: Iterable[Log]) -> tuple[Liquidation, ...]:
+        return ()
 
     def touched(self, market: PreMarkets, logs: Iterable[Log]) -> Touched:
         """Return who opted in or out, and every opted-in position that Morpho's own logs may have changed."""

@@ -1,0 +1,129 @@
+"""The ledger's values: what was sent and came of it, what was watched meanwhile. Exact, in wei."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.plan import Waterfall
+from keeper.domain.submission import Included, Outcome, Reverted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A profit and what it is made of: bonus − price impact − flash fee − bid − gas − L1 fee = net."""
+
+    bonus_wei: int = 0
+    price_impact_wei: int = 0
+    flash_fee_wei: int = 0
+    bid_wei: int = 0
+    """Paid to the block's builder out of the profit. A priority fee is part of the gas."""
+    gas_wei: int = 0
+    l1_fee_wei: int = 0
+
+    @property
+    def net_wei(self) -> int:
+        """Return what is left."""
+        costs_wei = self.price_impact_wei + self.flash_fee_wei + self.bid_wei + self.gas_wei + self.l1_fee_wei
+        return self.bonus_wei - costs_wei
+
+    def __add__(self, other: Split) -> Split:
+        return Split(
+            bonus_wei=self.bonus_wei + other.bonus_wei,
+            price_impact_wei=self.price_impact_wei + other.price_impact_wei,
+            flash_fee_wei=self.flash_fee_wei + other.flash_fee_wei,
+            bid_wei=self.bid_wei + other.bid_wei,
+            gas_wei=self.gas_wei + other.gas_wei,
+            l1_fee_wei=self.l1_fee_wei + other.l1_fee_wei,
+        )
+
+    @classmethod
+    def predicted(cls, waterfall: Waterfall) -> Self:
+        """Return a plan's waterfall, its L1 fee within the gas."""
+        return cls(
+            bonus_wei=waterfall.bonus_wei,
+            price_impact_wei=waterfall.price_impact_wei,
+            flash_fee_wei=waterfall.flash_fee_wei,
+            bid_wei=waterfall.tip_wei,
+            gas_wei=waterfall.gas_wei,
+        )
+
+    @classmethod
+    def realised(cls, outcome: Outcome, plan: Waterfall | None) -> Self:
+        """Return what the chain did. Vault profit, bid and gas are measured.
+
+        Bonus and flash fee are valued as the plan valued them, at the pools' prices before the sale; what
+        then arrived less, or more, is price impact. Without the plan all that arrived is bonus.
+        """
+        match outcome:
+            case Included():
+                bonus_wei = plan.bonus_wei if plan else outcome.vault_profit_wei + outcome.tip_wei
+                flash_fee_wei = plan.flash_fee_wei if plan else 0
+                return cls(
+                    bonus_wei=bonus_wei,
+                    price_impact_wei=bonus_wei - flash_fee_wei - outcome.tip_wei - outcome.vault_profit_wei,
+                    flash_fee_wei=flash_fee_wei,
+                    bid_wei=outcome.tip_wei,
+                    gas_wei=outcome.gas_wei,
+                )
+            case Reverted():
+                return cls(gas_wei=outcome.gas_wei)
+            case _:
+                return cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One transaction that was intended, and its outcome where it has one."""
+
+    at_s: int
+    market: str
+    borrower: Address
+    transaction: Hash32
+    predicted_wei: int
+    plan: Waterfall | None
+    """None where the keeper ended before it was written down."""
+    outcome: Outcome | None
+
+    @property
+    def protocol(self) -> str:
+        """Return the protocol's name."""
+        return self.market.partition(":")[0]
+
+    @property
+    def predicted(self) -> Split:
+        """Return what it was expected to bring; where nothing is known but the net, that is called bonus."""
+        return Split.predicted(self.plan) if self.plan else Split(bonus_wei=self.predicted_wei)
+
+    @property
+    def realised(self) -> Split:
+        """Return what it brought."""
+        return Split() if self.outcome is None else Split.realised(self.outcome, self.plan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """How much was watched within a while, and what was made of it."""
+
+    at_s: int
+    """When it began."""
+    heads: int = 0
+    first_head: int = 0
+    last_head: int = 0
+    borrowers: int = 0
+    """Positions with debt, at the last head."""
+    most_unhealthy: int = 0
+    """At any one head."""
+    planned: int = 0
+    declined: int = 0
+    """Positions, at each head anew."""
+    sent: int = 0
+    overtaken: int = 0
+    degraded: int = 0
+
+
+def total(splits: Iterable[Split]) -> Split:
+    """Return the sum."""
+    return sum(splits, start=Split())

@@ -1,0 +1,115 @@
+"""Braking: the brakes over a journal and a kill file, as the engine asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from keeper.domain.brake import Landed, Resumed
+from keeper.domain.declined import Declined, Reason
+from keeper.domain.errors import Unavailable
+from keeper.domain.events import Braked, Concluded, Degraded, Listener, Released
+from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
+from keeper.domain.submission import Included, Purpose, Reverted
+from keeper.store.journal import SqliteJournal
+from keeper.submitter.brakes import Brakes, Limits
+
+
+class Braking:
+    """A :class:`keeper.ports.Guard`. What it knows is in the journal: a restart takes it up again."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        max_in_flight: int | None,
+        kill_file: Path,
+        journal: SqliteJournal,
+        listen: Listener,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take up what the journal has. Raises Unavailable where it can't be read."""
+        self._max_in_flight = max_in_flight
+        self._kill_file = kill_file
+        self._journal = journal
+        self._listen = listen
+        self._clock = clock
+        self._told = ""
+        self._brakes = brakes_of(journal, limits)
+        self._turns = len(journal.turns())
+
+    # --- the port -------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Find out whether anything is to be sent at all, and tell where that has changed."""
+        why = self._why_held()
+        if why and why != self._told:
+            self._listen(Braked(why=why))
+        if self._told and not why:
+            self._listen(Released())
+        self._told = why
+
+    def refuses(self, plan: Plan, *, in_flight: int) -> Declined | None:
+        """Return why this plan is not sent now, or None."""
+        if why := self._why_held():
+            return Declined(reason=Reason.HELD, detail=why)
+        if self._max_in_flight is not None and in_flight >= self._max_in_flight:
+            return Declined(
+                reason=Reason.TOO_MANY, detail=f"{in_flight} are on their way, the most that may be"
+            )
+        position = PositionId(plan.draft.market, plan.draft.borrower)
+        return self._brakes.backing_off(position, self._now_s())
+
+    def concluded(self, concluded: Concluded) -> None:
+        """Count what landed, and write down the brake that comes on by it."""
+        outcome = concluded.outcome
+        if not isinstance(outcome, Included | Reverted):
+            return  # it cost nothing
+        submission = concluded.submission
+        tripped = self._brakes.land(
+            Landed(
+                at_s=self._now_s(),
+                position=PositionId(submission.market, submission.borrower),
+                reverted=isinstance(outcome, Reverted),
+                gas_wei=outcome.gas_wei,
+                profit_wei=outcome.realised_profit_wei,
+                is_liquidation=submission.purpose is Purpose.LIQUIDATION,
+            )
+        )
+        if tripped is None:
+            return
+        self.look()
+        try:
+            self._journal.braked(tripped)
+            self._turns += 1
+        except Unavailable as error:  # it is on all the same, and a restart finds what it came on by
+            self._listen(Degraded(what="a brake can't be written down", why=str(error)))
+
+    # --- whether anything is sent ---------------------------------------------------------------------------
+
+    def _why_held(self) -> str:
+        if self._kill_file.exists():
+            return f"the kill file {self._kill_file} is there"
+        if self._brakes.on(self._now_s()) is not None:
+            self._hear_releases()
+        tripped = self._brakes.on(self._now_s())
+        return "" if tripped is None else f"{tripped}; `keeper resume` releases it"
+
+    def _hear_releases(self) -> None:
+        """Take in what `keeper resume`, a process of its own, has written meanwhile."""
+        turns = self._journal.turns()
+        for turn in turns[self._turns :]:
+            if isinstance(turn, Resumed):
+                self._brakes.resume()
+        self._turns = len(turns)
+
+    def _now_s(self) -> int:
+        return int(self._clock())
+
+
+def brakes_of(journal: SqliteJournal, limits: Limits) -> Brakes:
+    """Return the brakes as a journal has left them. Raises Unavailable where it can't be read."""
+    brakes = Brakes(limits)
+    brakes.rebuild(journal.braking())
+    return brakes

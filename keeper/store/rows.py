@@ -1,0 +1,96 @@
+"""Values as the journal's lines, and back: amounts as decimal text, as SQLite's integers end at 64 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.plan import Waterfall
+from keeper.domain.position import PositionId
+from keeper.domain.race import Deed, Liquidation, Race, Sighting, Winner
+
+RACE_COLUMNS = (
+    "at_s, market, borrower, liquidator, debt, repaid_raw, collateral, seized_raw, block_number, hash, "
+    "sender, place, gas_wei, priority_fee_wei, deed, "
+    "first_head, first_seen_at_s, last_head, why, net_wei, our_tip_wei, our_priority_fee_wei"
+)
+
+
+def of_race(race: Race) -> tuple[object, ...]:
+    """Return a race's columns."""
+    one, winner, seen = race.liquidation, race.winner, race.sighting
+    ours: tuple[object, ...] = (None,) * 7
+    if seen is not None:
+        ours = (
+            seen.first_head,
+            seen.first_seen_at_s,
+            seen.last_head,
+            seen.why,
+            str(seen.net_wei),
+            str(seen.tip_wei),
+            str(seen.priority_fee_wei),
+        )
+    return (
+        race.block_seen_at_s,
+        one.position.market,
+        one.position.borrower,
+        one.liquidator,
+        one.debt,
+        str(one.repaid_raw),
+        one.collateral,
+        str(one.seized_raw),
+        one.block_number,
+        one.transaction,
+        winner.sender,
+        winner.place,
+        str(winner.gas_wei),
+        str(winner.priority_fee_wei),
+        race.deed.value,
+        *ours,
+    )
+
+
+def race(row: Sequence[Any]) -> Race:
+    """Return the race in these columns."""
+    at_s, market, borrower, liquidator, debt, repaid, collateral, seized, number, hash_ = row[:10]
+    sender, place, gas, priority_fee, deed = row[10:15]
+    return Race(
+        liquidation=Liquidation(
+            position=PositionId(market, Address(borrower)),
+            liquidator=Address(liquidator),
+            debt=None if debt is None else Address(debt),
+            repaid_raw=int(repaid),
+            collateral=None if collateral is None else Address(collateral),
+            seized_raw=int(seized),
+            block_number=number,
+            transaction=Hash32(hash_),
+        ),
+        block_seen_at_s=at_s,
+        winner=Winner(
+            sender=Address(sender), place=place, gas_wei=int(gas), priority_fee_wei=int(priority_fee)
+        ),
+        sighting=None if row[15] is None else _sighting(deed, row[15:]),
+    )
+
+
+def waterfall(row: Sequence[Any]) -> Waterfall:
+    """Return the waterfall in the columns from `bonus_wei` to `gas_wei`."""
+    bonus, price_impact, flash_fee, tip, gas = map(int, row)
+    return Waterfall(
+        bonus_wei=bonus, price_impact_wei=price_impact, flash_fee_wei=flash_fee, tip_wei=tip, gas_wei=gas
+    )
+
+
+def _sighting(deed: str, row: Sequence[Any]) -> Sighting:
+    first_head, first_seen_at_s, last_head, why, net, tip, priority_fee = row
+    return Sighting(
+        first_head=first_head,
+        first_seen_at_s=first_seen_at_s,
+        last_head=last_head,
+        deed=Deed(deed),
+        why=why,
+        net_wei=int(net),
+        tip_wei=int(tip),
+        priority_fee_wei=int(priority_fee),
+    )

@@ -1,0 +1,201 @@
+"""Brakes over a real journal: said once, kept over restarts, released from elsewhere."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keeper.domain.address import Hash32
+from keeper.domain.brake import Resumed
+from keeper.domain.declined import Reason
+from keeper.domain.errors import ConfigError, Unavailable
+from keeper.domain.events import Braked, Concluded, Degraded, Event, Released
+from keeper.domain.plan import Fees, Plan, Waterfall
+from keeper.domain.submission import Expired, Outcome, Reverted
+from keeper.live.braking import Braking
+from keeper.store import SqliteJournal
+from keeper.submitter.brakes import Limits
+from tests.unit.store.test_journal import DRAFT, submission
+
+CHAIN_ID = 1
+NOW_S = 2_000_000_000.5
+PLAN = Plan(
+    draft=DRAFT,
+    gas_used=1,
+    waterfall=Waterfall(bonus_wei=0, price_impact_wei=0, flash_fee_wei=0, gas_wei=0),
+    fees=Fees(gas_limit=1, max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1),
+)
+REVERTED = Reverted(
+    block_number=7, block_hash=Hash32(b"\7" * 32), gas_used=100_000, effective_gas_price_wei=10**9
+)
+
+
+class Keeper:
+    """A journal, and the brakes over it."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.heard: list[Event] = []
+        self.path = folder / "journal.sqlite"
+        self.kill_file = folder / "kill"
+        self.journal = SqliteJournal.open(self.path, chain_id=CHAIN_ID)
+        limits = Limits(**{"max_reverts_in_row": 2} | options)
+        self.braking = Braking(
+            limits=limits,
+            max_in_flight=3,
+            kill_file=self.kill_file,
+            journal=self.journal,
+            listen=self.heard.append,
+            clock=lambda: NOW_S,
+        )
+
+    def land(self, serial: int, outcome: Outcome = REVERTED) -> None:
+        one = submission(serial)
+        self.journal.intended(one)
+        self.journal.concluded(one, outcome)
+        self.braking.concluded(Concluded(submission=one, outcome=outcome))
+
+    @property
+    def held(self) -> str:
+        refusal = self.braking.refuses(PLAN, in_flight=0)
+        return refusal.detail if refusal and refusal.reason is Reason.HELD else ""
+
+
+@contextmanager
+def keeper(folder: Path, **options: Any) -> Iterator[Keeper]:
+    one = Keeper(folder, **options)
+    try:
+        yield one
+    finally:
+        one.journal.close()
+
+
+def test_concluded__too_many_reverts__braked_and_said_once(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        assert not one.held
+        one.land(2)
+        one.land(3)
+        one.braking.look()
+        assert "2 reverted in a row" in one.held and "keeper resume" in one.held
+        assert [type(event) for event in one.heard] == [Braked]
+
+
+def test_concluded__cost_nothing__does_not_count(tmp_path: Path) -> None:
+    with keeper(tmp_path, max_reverts_in_row=1) as one:
+        one.land(1, Expired(head_number=1, why="late"))
+        assert one.braking.refuses(PLAN, in_flight=0) is None
+
+
+def test_braking__restarted__still_on(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.land(2)
+    with keeper(tmp_path) as again:
+        assert "2 reverted in a row" in again.held
+
+
+def test_braking__restarted_between_two_reverts__counts_on(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+    with keeper(tmp_path) as again:
+        again.land(2)
+        assert again.held
+
+
+def test_look__resumed_by_another_process__released_and_said(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.land(2)
+        with SqliteJournal.open(one.path, chain_id=CHAIN_ID) as elsewhere:
+            elsewhere.braked(Resumed(at_s=int(NOW_S)))
+        one.braking.look()
+        assert not one.held
+        assert isinstance(one.heard[-1], Released)
+        one.land(3)
+        assert not one.held
+        one.land(4)
+        assert one.held
+
+
+def test_refuses__kill_file__at_once_and_only_while_it_is_there(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.kill_file.touch()
+        assert "the kill file" in one.held
+        one.kill_file.unlink()
+        assert not one.held
+
+
+def test_refuses__most_in_flight__until_one_has_come_to_its_end(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        refusal = one.braking.refuses(PLAN, in_flight=3)
+        assert refusal is not None and refusal.reason is Reason.TOO_MANY
+        assert one.braking.refuses(PLAN, in_flight=2) is None
+
+
+def test_refuses__borrower_whose_plan_failed__backs_off(tmp_path: Path) -> None:
+    with keeper(tmp_path, max_reverts_in_row=None) as one:
+        one.land(1)
+        refusal = one.braking.refuses(PLAN, in_flight=0)
+        assert refusal is not None and refusal.reason is Reason.BACKING_OFF
+
+
+# --- what breaks under it -----------------------------------------------------------------------------------
+
+
+def test_concluded__disk_full__braked_all_the_same_and_after_a_restart(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        second = submission(2)
+        one.journal.intended(second)
+        one.journal.concluded(second, REVERTED)
+        wal = one.path.with_name(one.path.name + "-wal")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
+        try:
+            with pytest.raises(Unavailable):
+                one.journal.intended(submission(3))
+            one.braking.concluded(Concluded(submission=second, outcome=REVERTED))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert one.held
+        assert [type(event) for event in one.heard] == [Braked, Degraded]
+    with keeper(tmp_path) as again:
+        assert again.held
+
+
+@pytest.mark.parametrize("torn_bytes", [1, 1_000, 4_120, 9_000])
+def test_braking__last_page_torn__what_was_whole_is_there(tmp_path: Path, torn_bytes: int) -> None:
+    one = Keeper(tmp_path)
+    one.land(1)
+    one.land(2)
+    one.land(3)
+    copy = tmp_path / "torn"
+    copy.mkdir()
+    wal = one.path.with_name(one.path.name + "-wal")
+    (copy / one.path.name).write_bytes(one.path.read_bytes())
+    (copy / wal.name).write_bytes(wal.read_bytes()[:-torn_bytes])  # as a power cut leaves it
+    one.journal.close()
+    with keeper(copy) as again:
+        landed = len(again.journal.submissions())
+        assert landed in (2, 3)
+        assert bool(again.held) == (len(again.journal.braking()) >= 2)
+
+
+def test_open__a_page_of_the_journal_itself_is_torn__refused_with_advice(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        for serial in range(40):
+            one.land(serial)
+    with sqlite3.connect(one.path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    torn = bytearray(one.path.read_bytes())
+    torn[4096 * 2 : 4096 * 2 + 2048] = b"\xff" * 2048
+    one.path.write_bytes(torn)
+    with pytest.raises(ConfigError, match=r"damaged|no journal"):
+        Keeper(tmp_path)
