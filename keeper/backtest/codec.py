@@ -59,8 +59,16 @@ _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def encode_ask(ask: Ask) -> bytes:
-    """Return an ask as bytes."""
-    return _encoded(_place(_ASKS, type(ask)), ask)
+    """Return an ask as bytes: what means the same is the same."""
+    plain = normal(ask)
+    return _encoded(_place(_ASKS, type(plain)), plain)
+
+
+def normal(ask: Ask) -> Ask:
+    """Return an ask with its filters in one order: they are sets, and who asks may have them in any."""
+    if isinstance(ask, Logs | LogRange):
+        return ask._replace(emitters=tuple(sorted(ask.emitters)), topics=tuple(sorted(ask.topics)))
+    return ask
 
 
 def encode_answer(answer: Answer) -> bytes:

@@ -13,7 +13,7 @@ from keeper.backtest.overlay import Carried
 from keeper.backtest.past import Past, Untold
 from keeper.backtest.world import PastWorld
 from keeper.domain.address import Address
-from keeper.domain.errors import Broken
+from keeper.domain.errors import Broken, Unavailable
 from keeper.domain.events import Degraded, Event, Left, Planned
 from keeper.domain.head import Head
 from keeper.domain.position import PositionId
@@ -99,6 +99,8 @@ class Pass:
             for head in heads:
                 await self._block(head, parent, ledger, liquidated.get(head.number, ()))
                 if parent is None:
+                    if head.number in ledger.unread:
+                        raise Unavailable(f"block {head.number} can't be read: {ledger.unread[head.number]}")
                     ledger.observed = await self._observed(head, ledger.last)
                     for one in ledger.observed:
                         liquidated.setdefault(one.block_number, []).append(one)

@@ -60,6 +60,8 @@ class Row(msgspec.Struct, frozen=True):
     reported_wei: int
     whole: bool
     """No part of it is missing."""
+    unanswered: int
+    """Questions without an answer, in all of its parts."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -161,6 +163,7 @@ def _row(combination: Combination, its: Sequence[Job], outcomes: Mapping[Job, Ou
         chosen_on_wei=sum_wei(chosen_on=True),
         reported_wei=sum_wei(chosen_on=False),
         whole=all(job in outcomes for job in its),
+        unanswered=sum(outcomes[job].unanswered for job in its if job in outcomes),
     )
 
 

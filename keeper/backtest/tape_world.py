@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, assert_never
 
-from keeper.backtest.codec import decode_answer, decode_ask, decode_head, encode_ask
+from keeper.backtest.codec import decode_answer, decode_ask, decode_head, encode_ask, normal
 from keeper.backtest.past import (
     Execute,
     Headers,
@@ -94,8 +94,9 @@ class Tape:
 
     def _within(self, ask: LogRange) -> tuple[Log, ...] | None:
         """Return a range's logs out of those of a wider one, None where there is none."""
+        wanted = normal(ask)
         for wider, place in self._ranges.items():
-            if wider[:2] == ask[:2] and wider.first <= ask.first and ask.last <= wider.last:
+            if wider[:2] == wanted[:2] and wider.first <= ask.first and ask.last <= wider.last:
                 answer = decode_answer(self._bodies[place])
                 assert isinstance(answer, tuple)
                 logs = (log for log in answer if isinstance(log, Log))

@@ -105,6 +105,8 @@ def sweep_view(told: Report) -> RenderableType:
                 f"{_ether(told.chosen.reported_wei)}"
             )
         )
+    if unanswered := sum(row.unanswered for row in told.rows):
+        lines.append(Text(f"{unanswered} questions without an answer", style="bold"))
     lines += [Text(f"could not be had: {job}", style="bold") for job in told.missing]
     return Group(*lines)
 
@@ -130,6 +132,7 @@ def _row(row: Row) -> dict[str, Json]:
         "chosen_on_wei": str(row.chosen_on_wei),
         "reported_wei": str(row.reported_wei),
         "whole": row.whole,
+        "unanswered": row.unanswered,
     }
 
 

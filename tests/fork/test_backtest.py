@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -194,3 +202,61 @@ def test_tape__of_a_backtest__holds_the_decisions_beside_the_answers(looked: Loo
     )
     planned = [number for number, told in tape.decisions if told.startswith('{"planned"')]
     assert len(planned) >= len(looked.done.score.won)
+
+
+def test_report__in_a_real_browser__opens_offline_without_an_error(looked: Looked, tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium"))), None)
+    if browser is None:
+        pytest.skip("neither chromium-headless-shell nor chromium is on the PATH")
+    page, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    text = files(looked.done)["report.html"]
+    page.write_text(text, "utf-8")
+    assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?https?:", text)
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1240,2600", f"--screenshot={shot}"]
+    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert shot.stat().st_size > 50_000  # of one colour it would be a tenth of that
+
+
+def test_sweep__on_a_cluster_of_two_workers__is_the_same_as_alone(looked: Looked, tmp_path: Path) -> None:
+    """The scheduler and its workers are processes of their own, which know nothing but their environment."""
+    first = looked.history.first_block - 1
+    environment = {**os.environ, **looked.history.variables(), "PYTHONWARNINGS": "default"}
+    address = tmp_path / "scheduler.json"
+    told = ["--scheduler-file", str(address)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    with ExitStack() as stack:
+
+        def start(*command: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen([*command], **quiet)  # type: ignore[call-overload]
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            return process  # type: ignore[no-any-return]
+
+        start(sys.executable, "-m", "distributed.cli.dask_scheduler", *told, "--port", "0", "--no-dashboard")
+        for _ in range(2):
+            start(
+                *(sys.executable, "-m", "distributed.cli.dask_worker", *told),
+                *("--nthreads", "1", "--no-dashboard", "--no-nanny"),
+            )
+        deadline = time.monotonic() + 60
+        while not address.is_file() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        empty = tmp_path / "empty.env"
+        empty.touch()
+        command = [sys.executable, "-m", "keeper", "backtest", "--env-file", str(empty), "--json"]
+        command += ["--from", str(first), "--to", str(first + 16), "--parts", "2"]
+        command += ["--sweep", "KEEPER_OBJECTIVE=max_profit,max_close"]
+        scheduler = json.loads(address.read_text())["address"]
+        done = subprocess.run(
+            [*command, "--scheduler", scheduler], env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    told_line = json.loads(done.stdout.splitlines()[-1])
+    rows = told_line["combinations"]
+    assert [row["KEEPER_OBJECTIVE"] for row in rows] == ["max_profit", "max_close"]
+    assert all(row["whole"] for row in rows) and not told_line["missing"]
+    half = over(looked, FAST, last=first + 8)
+    assert rows[0]["chosen_on_wei"] == str(half.score.headline.central_wei)

@@ -16,8 +16,8 @@ from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Degraded
 from keeper.domain.state import Overlay
 from keeper.ports import NewHead
-from keeper.query import Answer, Call, Unanswered
-from tests.unit.backtest.worlds import ANSWERS, DOWN, A, Small, at, head
+from keeper.query import Answer, Call, LogRange, Logs, Unanswered
+from tests.unit.backtest.worlds import ANSWERS, DOWN, LOG, TOPIC, A, B, Small, at, head
 
 
 def record(path: Path, *, end: bool = True) -> Path:
@@ -76,6 +76,17 @@ def test_answer__what_was_not_asked_then__is_unanswered_and_counted(tmp_path: Pa
     assert one == b"one"
     assert all(isinstance(each, Unanswered) for each in (other, elsewhere, laid_over))
     assert world.unanswered == {"Call": 3}
+
+
+def test_answer__the_same_filter_in_another_order__is_the_same_question(tmp_path: Path) -> None:
+    """Sets of addresses come in another order in each process."""
+    tape = Tape.load(record(tmp_path / "a.tape"))
+    (logs,) = asyncio.run(TapeWorld(tape).answer((Logs((B, A), (TOPIC,)),), at(1)))
+    (narrower,) = asyncio.run(TapeWorld(tape).answer((LogRange((A,), (TOPIC,), 1, 1),), at(2)))
+    assert logs == (LOG,) and narrower == (LOG, LOG)
+    (none,) = asyncio.run(TapeWorld(tape).answer((LogRange((A,), (TOPIC,), 2, 9),), at(2)))
+    (wider,) = asyncio.run(TapeWorld(tape).answer((LogRange((A,), (TOPIC,), 1, 10),), at(2)))
+    assert none == () and isinstance(wider, Unanswered)
 
 
 def test_answer__what_was_unavailable_then__is_so_again(tmp_path: Path) -> None:
