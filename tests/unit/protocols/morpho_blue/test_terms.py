@@ -180,7 +180,8 @@ def test_behind__another_close_of_the_market__as_if_read_after_it(
         borrow_shares=owes * 10**6, collateral=held.collateral * owes * 10**6 // held.borrow_shares
     )
     assume(other.collateral < 2**128)
-    totals = isolated.totals._replace(
+    totals = isolated.totals._replace(  # what is lent was supplied: Morpho lends no more
+        supply_assets=isolated.totals.supply_assets + owes,
         borrow_assets=isolated.totals.borrow_assets + owes,
         borrow_shares=isolated.totals.borrow_shares + other.borrow_shares,
     )
