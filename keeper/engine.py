@@ -23,6 +23,7 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Broken, Inconsistent, Rejected, Unavailable
 from keeper.domain.events import (
+    Audited,
     Concluded,
     Decided,
     Degraded,
@@ -187,6 +188,8 @@ class Engine:
             return
         for how in observation.rejoined:
             self._listen(Relinked(head=head, how=how))
+        for mismatch in observation.mismatches:
+            self._listen(Audited(head=head, mismatch=mismatch))
         self._listen(
             Observed(
                 head=head,

@@ -128,6 +128,9 @@ class Weights:
     slack: Sequence[float]
 
 
+Figures: TypeAlias = Mapping[str, int]
+"""What a protocol says of a position, each figure by its name, with its unit."""
+
 T = TypeVar("T")
 
 
@@ -275,6 +278,14 @@ class LendingProtocol(Protocol[Market, Row]):
 
     def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
         """Return each position's row."""
+        ...
+
+    def view(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Figures | None, ...]]:
+        """Return what the protocol itself says of each position, in one round; None where that reverts."""
+        ...
+
+    def figures(self, market: Market, row: Row, *, at_s: int) -> Figures | None:
+        """Return what `view` must say of this row in a block of time `at_s`, None where it can't say."""
         ...
 
     def owes(self, row: Row) -> bool:

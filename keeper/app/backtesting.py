@@ -122,6 +122,7 @@ async def over(
     """Return one pass, scored."""
     began_s = time.monotonic()
     (head,) = await past.headers(given.past, first, first)
+    settings = replace(settings, audited_positions=0)  # what others draw, a tape has not recorded
     rooms = await furnish(await _as_of(settings, given.world, head), given.chain, given.world, head)
     desk, carried, journal, ears = rooms.planner.desk, Carried(), LinesJournal(), Ears()
     world = PastWorld(given.world, given.past, carried, purse_of=desk.operator if rooms.preamble else None)

@@ -161,6 +161,7 @@ async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head
             protocol(market, settings),
             first_block=settings.start_block(market, chain.chain_id),
             reorg_depth=settings.reorg_depth,
+            audited=settings.audited_positions,
         )
         for market in settings.markets
     )

@@ -142,6 +142,13 @@ class Settings:
         effect="How many of the last blocks are remembered with what they touched: where the chain leaves as "
         "many or fewer, only what they touched is read again; where it leaves more, everything is.",
     )
+    audited_positions: int = variable(
+        parse.whole(least=0, most=100),
+        default="2",
+        unit="positions of each market, a block",
+        effect="So many, drawn from the block's hash, are held against what the protocol itself says of "
+        "them. What differs is told, counted and read again. 0 for none.",
+    )
 
     # --- contracts and key ----------------------------------------------------------------------------------
     executor: Address | None = variable(

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.head import Head
-from keeper.domain.observation import Rejoined, Skipped
+from keeper.domain.observation import Mismatch, Rejoined, Skipped
 from keeper.domain.plan import Plan
 from keeper.domain.race import Race
 from keeper.domain.submission import Outcome, Submission
@@ -82,6 +82,14 @@ class Relinked:
 
     head: Head
     how: Rejoined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """The audit found a position that is not what the protocol itself says of it at this head."""
+
+    head: Head
+    mismatch: Mismatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +184,7 @@ Event: TypeAlias = (
     | Recovered
     | Observed
     | Relinked
+    | Audited
     | Left
     | Planned
     | Sent

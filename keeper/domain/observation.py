@@ -9,7 +9,7 @@ from keeper.domain.address import Address
 from keeper.domain.depth import Pool
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
-from keeper.domain.position import Opportunity
+from keeper.domain.position import Opportunity, PositionId
 from keeper.domain.surcharge import Surcharge
 
 
@@ -35,6 +35,17 @@ class Rejoined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A position was not what the protocol itself says of it: a log was missed, or something miscomputed."""
+
+    position: PositionId
+    figures: Mapping[str, tuple[int, int]]
+    """By name with its unit, those that differ: ours, and the protocol's."""
+    mended: bool
+    """Read again, with the market's configuration where that took it, it is what the protocol says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The state after `head`, and the block that a transaction decided upon it is meant for."""
 
@@ -52,3 +63,4 @@ class Observation:
     """How many positions with debt were looked at."""
     skipped: tuple[Skipped, ...]
     rejoined: tuple[Rejoined, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()

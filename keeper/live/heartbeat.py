@@ -1,7 +1,7 @@
 """Signs of life for a supervisor: a file touched at each head handled, and systemd's watchdog.
 
-The file holds the last head in JSON, so that it also says how far the keeper is. Neither sign is worth
-stopping for: what can't be written is logged once.
+The file holds the last head in JSON, so that it also says how far the keeper is, and how many mismatches its
+audits have found since it started. Neither sign is worth stopping for: what can't be written is logged once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import socket
 from pathlib import Path
 
-from keeper.domain.events import Decided, Event, Overtaken, Started, Stopped
+from keeper.domain.events import Audited, Decided, Event, Overtaken, Started, Stopped
 from keeper.domain.head import Head
 
 _log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class Heartbeat:
         self._path = path
         self._notify_socket = notify_socket
         self._complained = False
+        self._mismatches = 0
 
     def __call__(self, event: Event) -> None:
         """Show that the keeper lives, where the event says so."""
@@ -36,6 +37,8 @@ class Heartbeat:
             case Decided(head=head) | Overtaken(head=head):
                 self._beat(head)
                 self._notify(f"WATCHDOG=1\nSTATUS=at block {head.number}")
+            case Audited():
+                self._mismatches += 1
             case Stopped():
                 self._notify("STOPPING=1")
             case _:
@@ -48,6 +51,7 @@ class Heartbeat:
             "hash": "0x" + head.hash.hex(),
             "timestamp_s": head.timestamp_s,
             "pid": os.getpid(),
+            "mismatches": self._mismatches,
         }
         unfinished = self._path.with_name(self._path.name + ".new")
         try:

@@ -11,6 +11,7 @@ from typing import TypeAlias, assert_never
 from keeper.domain.address import Address
 from keeper.domain.declined import Reason
 from keeper.domain.events import (
+    Audited,
     Braked,
     Concluded,
     Decided,
@@ -30,7 +31,7 @@ from keeper.domain.events import (
     Started,
     Stopped,
 )
-from keeper.domain.observation import Rejoined, Skipped
+from keeper.domain.observation import Mismatch, Rejoined, Skipped
 from keeper.domain.plan import Plan
 from keeper.domain.race import Race
 from keeper.domain.submission import (
@@ -105,6 +106,8 @@ class EventLog:
                 return Severity.WARNING
             case Relinked(how=how) if how.whole:
                 return Severity.WARNING
+            case Audited(mismatch=mismatch):
+                return Severity.WARNING if mismatch.mended else Severity.ERROR
             case Decided() | Overtaken():
                 return Severity.DEBUG
             case Loading(done=done, of=of):
@@ -168,6 +171,8 @@ def _told(event: Event) -> tuple[str, str]:
             return "resumed", f"{short_market(source)}: {positions:,} borrowers named, none of them read yet"
         case Relinked(head=head, how=how):
             return "relinked", f"{head.number:,}: {how.source}: {_rejoined(how)}"
+        case Audited(head=head, mismatch=mismatch):
+            return "audited", f"{head.number:,}: {_mismatch(mismatch)}"
         case Left(borrower=borrower, health_factor_wad=factor, why=why):
             return "declined", f"{short(borrower)} at {health(factor)}: {why}"
         case Planned(plan=plan):
@@ -224,6 +229,17 @@ def _rejoined(how: Rejoined) -> str:
     if how.missed_blocks:
         told.append(f"{how.missed_blocks:,} missed and filled")
     return ", ".join(told) + ("; deeper than is remembered: everything was read again" if how.whole else "")
+
+
+def _mismatch(found: Mismatch) -> str:
+    where = f"{short(found.position.borrower)} of {short_market(found.position.market)}"
+    figures = ", ".join(
+        f"{name} {ours} instead of {theirs}" for name, (ours, theirs) in found.figures.items()
+    )
+    end = (
+        "read again" if found.mended else "and so it is when read again: don't trust its health; report this"
+    )
+    return f"{where}: {figures}; {end}"
 
 
 def _skipped(skipped: tuple[Skipped, ...]) -> str:

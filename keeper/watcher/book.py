@@ -16,10 +16,11 @@ from typing import Any, Generic, TypeAlias
 from keeper.domain.address import Address
 from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
-from keeper.domain.observation import Rejoined
+from keeper.domain.observation import Mismatch, Rejoined
 from keeper.domain.position import Health, Opportunity, PositionId
-from keeper.ports import NOTHING_TOUCHED, LendingProtocol, Link, Market, Row, Touched
+from keeper.ports import NOTHING_TOUCHED, Figures, LendingProtocol, Link, Market, Row, Touched
 from keeper.query import Query, block_hashes, both, log_range
+from keeper.watcher import auditing
 from keeper.watcher.chain import Chain, rejoined
 from keeper.watcher.columns import Columns
 from keeper.watcher.told import told
@@ -39,16 +40,27 @@ class Change(Generic[Market, Row]):
     rows: Mapping[PositionId, Row]
     chain: Chain[Touched]
     rejoined: Rejoined | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    """What the audit found."""
 
 
 class Book(Generic[Market, Row]):
     """One market's positions. Knows neither its protocol's arithmetic nor how it is asked."""
 
     def __init__(
-        self, protocol: LendingProtocol[Market, Row], *, first_block: int, reorg_depth: int = 64
+        self,
+        protocol: LendingProtocol[Market, Row],
+        *,
+        first_block: int,
+        reorg_depth: int = 64,
+        audited: int = 0,
     ) -> None:
-        """`first_block` is where the market was deployed: no position is older."""
+        """`first_block` is where the market was deployed: no position is older.
+
+        At every head so many positions are `audited`: held against what the protocol itself says of them.
+        """
         self.protocol = protocol
+        self._audited = audited
         self._first_block = first_block
         self._reorg_depth = reorg_depth
         self._state: Change[Market, Row] | None = None
@@ -111,7 +123,7 @@ class Book(Generic[Market, Row]):
         if last is None:
             return (yield from self._open(head))
         if head.hash == last.head.hash:
-            return replace(last, head=head, rows={}, rejoined=None)
+            return replace(last, head=head, rows={}, rejoined=None, mismatches=())
         kept = yield from last.chain.shared(head)
         if kept == 0:
             return (yield from self._reopen(head, last))
@@ -202,13 +214,10 @@ class Book(Generic[Market, Row]):
         for link in last.chain.links[kept:]:
             left |= link.touched
         wanted = protocol.concerns(market)
-        if left.configuration:
-            found = yield from told(wanted, first=first, head=head)
-        else:
-            found, market = yield from both(
-                told(wanted, first=first, head=head),
-                protocol.refresh(market, configuration=False, at_s=head.timestamp_s),
-            )
+        (found, market), views = yield from both(
+            both(told(wanted, first=first, head=head), self._figures(head, last, left)),
+            self._views(head, last),
+        )
         joined = protocol.touched(last.market, found)
         if left.configuration or joined.configuration:
             market = yield from protocol.refresh(
@@ -217,12 +226,60 @@ class Book(Generic[Market, Row]):
             if (grown := protocol.concerns(market)) != wanted:
                 joined |= protocol.touched(market, (yield from told(grown, first=first, head=head)))
         rows = yield from self._read(market, left.positions | joined.positions)
+        market, mended, mismatches = yield from self._mend(head, market, rows, views)
         return Change(
             head=head,
             market=market,
-            rows=rows,
+            rows={**rows, **mended},
             chain=chain if first > head.number else chain.grown(head, joined),
             rejoined=rejoined(protocol.name, head, last.head, last.chain, kept=kept),
+            mismatches=mismatches,
+        )
+
+    def _figures(self, head: Head, last: Change[Market, Row], left: Touched) -> Query[Market]:
+        """Return the market with its figures at `head`; as it was where it must be read whole anyway."""
+        if left.configuration:
+            return last.market
+        return (yield from self.protocol.refresh(last.market, configuration=False, at_s=head.timestamp_s))
+
+    def _views(self, head: Head, last: Change[Market, Row]) -> Query[Mapping[PositionId, Figures]]:
+        """Return what the protocol says of the positions that are audited at `head`."""
+        audited = [
+            one
+            for one in auditing.drawn(head, self._rows, count=self._audited)
+            if self.protocol.figures(last.market, self._rows[one], at_s=last.head.timestamp_s) is not None
+        ]
+        return (yield from auditing.views(self.protocol, last.market, audited)) if audited else {}
+
+    def _mend(
+        self,
+        head: Head,
+        market: Market,
+        rows: Mapping[PositionId, Row],
+        views: Mapping[PositionId, Figures],
+    ) -> Query[tuple[Market, dict[PositionId, Row], tuple[Mismatch, ...]]]:
+        """Return the market, the rows that were read again, and what differed.
+
+        Where reading a row again does not mend it, the market is read whole: its configuration may be older.
+        """
+        protocol, at_s = self.protocol, head.timestamp_s
+        held = {one: rows[one] if one in rows else self._rows[one] for one in views}
+        found = left = auditing.differing(protocol, market, held, views, at_s=at_s)
+        mended: dict[PositionId, Row] = {}
+        for configuration in (False, True):
+            if not left:
+                break
+            if configuration:
+                market = yield from protocol.refresh(market, configuration=True, at_s=at_s)
+            mended |= yield from self._read(market, frozenset(left))
+            left = auditing.differing(protocol, market, held | mended, views, at_s=at_s)
+        return (
+            market,
+            mended,
+            tuple(
+                Mismatch(position=position, figures=figures, mended=position not in left)
+                for position, figures in found.items()
+            ),
         )
 
     def _read(self, market: Market, positions: frozenset[PositionId]) -> Query[dict[PositionId, Row]]:

@@ -93,6 +93,15 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         entries = [Entry(self._slots[slot], raw) for slot, raw in zip(slots, amounts, strict=True) if slot]
         return self._unpack(position, entries)
 
+    def at(self, place: int) -> PositionId:
+        """Return the position at a place, from 0 on: in an order that holds until something changes."""
+        for table in self._tables.values():
+            if place < table.count:
+                market, borrower = table.position(place)
+                return PositionId(self._markets[market], borrower)
+            place -= table.count
+        return list(self._misfits)[place]
+
     # --- changing it
 
     def put(self, rows: Mapping[PositionId, Row]) -> None:

@@ -15,7 +15,7 @@ from keeper.domain.depth import Pool
 from keeper.domain.errors import Broken
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
-from keeper.domain.observation import Observation, Rejoined, Skipped
+from keeper.domain.observation import Mismatch, Observation, Rejoined, Skipped
 from keeper.domain.surcharge import NO_SURCHARGE, Surcharge
 from keeper.ports import FlashSource, SurchargeSource
 from keeper.query import Query, both, settle
@@ -44,6 +44,11 @@ class Advance:
         found = [change.rejoined for change in self.books.values()]
         found += [change.rejoined for change in self.depths.values()]
         return tuple(one for one in found if one is not None)
+
+    @property
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        """Return what the books' audits found."""
+        return tuple(one for change in self.books.values() for one in change.mismatches)
 
 
 class Watcher:
@@ -137,6 +142,7 @@ class Watcher:
             borrowers=sum(len(book.rows) for book in current),
             skipped=self._last.skipped,
             rejoined=self._last.rejoined,
+            mismatches=self._last.mismatches,
         )
 
     def _pairs(

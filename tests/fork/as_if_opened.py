@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from keeper.domain.state import Mined
-from keeper.protocols.morpho_blue.state import IsolatedMarket, Markets
+from keeper.protocols.morpho_blue.state import IsolatedMarket
 from keeper.query import run
 from keeper.watcher import Book, Depths, Watcher
 from tests.fork.keeper_stage import Stage
@@ -37,10 +38,14 @@ async def assert_as_if_opened_here(on: Stage) -> None:
 
 def told(market: Any) -> Any:
     """Return a market's parts, without what only whoever followed can know: when a price was first seen."""
-    if isinstance(market, Markets):
-        return {name: _timeless(one) for name, one in market.by_name.items()}
     assert is_dataclass(market)
-    return {field.name: getattr(market, field.name) for field in fields(market)}
+    return {field.name: _part(getattr(market, field.name)) for field in fields(market)}
+
+
+def _part(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _timeless(one) if isinstance(one, IsolatedMarket) else one for key, one in value.items()}
 
 
 def _timeless(market: IsolatedMarket) -> IsolatedMarket:

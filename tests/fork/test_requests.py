@@ -21,6 +21,7 @@ from keeper.node.endpoints import Endpoints
 from keeper.planner.options import PlannerOptions
 from keeper.ports import NewHead
 from keeper.protocols.aave_v3.state import Row
+from keeper.watcher import Book
 from tests.fork.keeper_stage import aave_book, morpho_book, stage
 from tests.fork.test_watcher import act
 from tests.proxy import Proxy
@@ -39,13 +40,17 @@ def crowd(like: Row, market: str, accounts: int) -> Iterator[tuple[PositionId, R
         yield PositionId(market, Address(b"\xee" * 12 + n.to_bytes(8, "big"))), like
 
 
-@pytest.mark.parametrize("accounts", [1_000, 100_000])
+@pytest.mark.parametrize("accounts", [0, 1_000, 100_000])
 async def test_step__nothing_is_liquidatable__three_requests_a_block(
     manual_devnet: Devnet, accounts: int
 ) -> None:
     addresses = manual_devnet.addresses
     options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]))
-    books = (aave_book(manual_devnet), morpho_book(manual_devnet))
+    audited = 0 if accounts else 2  # of a crowd that is not there an audit finds that it is not
+    books = tuple(
+        Book(one.protocol, first_block=one.first_block, audited=audited)
+        for one in (aave_book(manual_devnet), morpho_book(manual_devnet))
+    )
     async with stage(manual_devnet, options, books=books) as on, Proxy(manual_devnet.anvil.url) as proxy:
         await on.engine.observe(await on.head())
         aave = books[0]

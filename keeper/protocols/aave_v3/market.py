@@ -23,7 +23,7 @@ from keeper.domain.position import (
 )
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Filter, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Touched, Weights
 from keeper.protocols.aave_v3 import events, queries, screening
 from keeper.protocols.aave_v3.known import Known, caveat, known
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
@@ -77,6 +77,22 @@ class AaveV3:
     def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
         """Return each borrower's row, in two rounds."""
         return queries.read_rows(self.pool, market, [position.borrower for position in positions])
+
+    # --- auditing it
+
+    def view(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Figures | None, ...]]:
+        """Return what ``getUserAccountData`` says of each borrower."""
+        told = yield from queries.read_account_data(self.pool, [one.borrower for one in positions])
+        return tuple(None if one is None else one._asdict() for one in told)
+
+    def figures(self, market: Market, row: Row, *, at_s: int) -> Figures | None:
+        """Return what it must say; None where the oracle reverts for a token, and the pool with it."""
+        account = self._revision(market).account(market, row, at_s=at_s)
+        if account.unpriced:
+            return None
+        return queries.AccountData(
+            account.collateral_base, account.debt_base, account.health_factor_wad
+        )._asdict()
 
     # --- following it
 

@@ -26,6 +26,7 @@ _RESERVES_LIST = _POOL.function("getReservesList")
 _RESERVE_DATA = _POOL.function("getReserveData")
 _USER_CONFIGURATION = _POOL.function("getUserConfiguration")
 _USER_E_MODE = _POOL.function("getUserEMode")
+_USER_ACCOUNT_DATA = _POOL.function("getUserAccountData")
 
 _WORD = 32
 
@@ -36,6 +37,14 @@ class _Listing(NamedTuple):
     token: Token
     a_token: Address
     fault: str | None
+
+
+class AccountData(NamedTuple):
+    """What the pool's own view says of a borrower."""
+
+    collateral_base: int
+    debt_base: int
+    health_factor_wad: int
 
 
 class _Contracts(NamedTuple):
@@ -218,6 +227,12 @@ def read_rows(pool: Address, market: Market, borrowers: Sequence[Address]) -> Qu
     )
 
 
+def read_account_data(pool: Address, borrowers: Sequence[Address]) -> Query[tuple[AccountData | None, ...]]:
+    """Return what the pool says of each borrower, in one round; None where its view reverts."""
+    answers = yield from attempt(_calls(pool, _USER_ACCOUNT_DATA, borrowers), _account_data)
+    return tuple(None if isinstance(answer, Reverted) else answer for answer in answers)
+
+
 def _flagged(market: Market, bitmap: int) -> list[Reserve]:
     """Return the reserves whose even bit is set; what is not listed (any more) is passed over."""
     return [reserve for id_, reserve in market.reserves.items() if bitmap >> 2 * id_ & 1]
@@ -233,6 +248,11 @@ def _calls(to: Address, function: Function, arguments: Sequence[object]) -> list
 def _stored(answer: bytes) -> tuple[Any, ...]:
     (reserve,) = _RESERVE_DATA.decode(answer)
     return tuple(reserve)
+
+
+def _account_data(answer: bytes) -> AccountData:
+    collateral_base, debt_base, _, _, _, health_factor_wad = _USER_ACCOUNT_DATA.decode(answer)
+    return AccountData(collateral_base, debt_base, health_factor_wad)
 
 
 def _address(answer: bytes) -> Address:

@@ -13,7 +13,7 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Filter, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.liquidation import owed_raw
 from keeper.protocols.morpho_blue.screening import Slot
@@ -113,6 +113,17 @@ class MorphoBlue:
         unknown = [id_ for id_ in named if self.market_name(id_) not in market.by_name]
         listings = yield from queries.read_listings(self.morpho, unknown)
         return tuple(IsolatedMarket.listed(one) for one in listings)
+
+    # --- auditing it
+
+    def view(self, market: Markets, positions: Sequence[PositionId]) -> Query[tuple[Figures | None, ...]]:
+        """Return what Morpho stores of each position and of its market: it has no view of a health."""
+        asked = [(self._market(market, one).listing.id, one.borrower) for one in positions]
+        return queries.read_stored(self.morpho, asked)
+
+    def figures(self, market: Markets, row: Row, *, at_s: int) -> Figures | None:
+        isolated = market.by_name.get(row.market)
+        return None if isolated is None else queries.stored(isolated.totals, row.position)
 
     # --- following it
 

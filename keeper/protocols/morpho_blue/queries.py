@@ -146,6 +146,23 @@ def read_positions(morpho: Address, asked: Sequence[tuple[Hash32, Address]]) -> 
     return read([Call(morpho, _POSITION.encode(id_, borrower)) for id_, borrower in asked], _position)
 
 
+def read_stored(
+    morpho: Address, asked: Sequence[tuple[Hash32, Address]]
+) -> Query[tuple[Mapping[str, int], ...]]:
+    """Return all that Morpho stores of each borrower in a market, and of that market, in one round."""
+    ids = tuple(dict.fromkeys(id_ for id_, _ in asked))
+    positions, totals = yield from both(
+        read_positions(morpho, asked), read([Call(morpho, _MARKET.encode(id_)) for id_ in ids], _totals)
+    )
+    by_id = dict(zip(ids, totals, strict=True))
+    return tuple(stored(by_id[id_], position) for (id_, _), position in zip(asked, positions, strict=True))
+
+
+def stored(totals: Totals, position: Position) -> Mapping[str, int]:
+    """Return a position and its market's totals as figures, by their names."""
+    return {**position._asdict(), **{f"market_{name}": value for name, value in totals._asdict().items()}}
+
+
 # --- decoding -----------------------------------------------------------------------------------------------
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from keeper.domain.address import Address, Hash32
-from keeper.domain.events import Decided, Degraded, Overtaken, Started, Stopped
+from keeper.domain.events import Audited, Decided, Degraded, Overtaken, Started, Stopped
 from keeper.domain.head import Head
+from keeper.domain.observation import Mismatch
+from keeper.domain.position import PositionId
 from keeper.live import Heartbeat
 
 
@@ -51,8 +53,19 @@ def test_call__heads_handled__file_holds_the_last_one(tmp_path: Path) -> None:
         "hash": "0x" + (3).to_bytes(32, "big").hex(),
         "timestamp_s": 1_700_000_003,
         "pid": os.getpid(),
+        "mismatches": 0,
     }
     assert os.listdir(tmp_path) == ["heartbeat"]
+
+
+def test_call__audits_found_mismatches__file_counts_them(tmp_path: Path) -> None:
+    beat = Heartbeat(tmp_path / "heartbeat")
+    position = PositionId("aave", Address(bytes(20)))
+    for number in (1, 2):
+        mismatch = Mismatch(position=position, figures={"debt_base": (1, 2)}, mended=True)
+        beat(Audited(head=head(number), mismatch=mismatch))
+        beat(Decided(head=head(number), sent=0, milliseconds=1.0))
+    assert json.loads((tmp_path / "heartbeat").read_text())["mismatches"] == 2
 
 
 def test_call__nothing_was_handled__file_is_left_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import (
+    Audited,
     Concluded,
     Decided,
     Degraded,
@@ -23,7 +24,8 @@ from keeper.domain.events import (
     Started,
     Stopped,
 )
-from keeper.domain.observation import Skipped
+from keeper.domain.observation import Mismatch, Skipped
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Superseded
 from keeper.render.events import EventLog, LineForm, Severity, json_line, text_line
 from tests.unit.render.reports import (
@@ -48,6 +50,18 @@ LEFT = Left(
 EXPIRED = Expired(head_number=21_000_009, why="its deadline passed")
 
 LINES: list[tuple[Event, str]] = [
+    (
+        Audited(
+            head=HEAD,
+            mismatch=Mismatch(
+                position=PositionId(MARKET, BORROWER),
+                figures={"debt_base": (12, 13), "health_factor_wad": (10**18, 9 * 10**17)},
+                mended=True,
+            ),
+        ),
+        "! audited   21,000,000: 0x1111…1aBc of aave-v3:0x8787…A4E2: debt_base 12 instead of 13, "
+        "health_factor_wad 1000000000000000000 instead of 900000000000000000; read again",
+    ),
     (
         STARTED,
         "  started   at block 21,000,000: 48,213 borrowers of aave-v3:0x8787…A4E2, 12 pools; "
@@ -154,5 +168,5 @@ def test_event_log__only_warnings__what_went_wrong_and_nothing_else() -> None:
         milliseconds=1.0,
     )
     lines = logged(*(event for event, _ in LINES), skipped, least=Severity.WARNING)
-    assert [line.split()[3] for line in lines] == ["reverted", "degraded", "head"]
+    assert [line.split()[3] for line in lines] == ["audited", "reverted", "degraded", "head"]
     assert lines[-1].endswith("; skipped uniswap-v3: reverted\n")

@@ -15,7 +15,7 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Filter, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.arithmetic import Refused
 from keeper.protocols.morpho_blue.liquidation import collateral_value_raw, health_factor_wad, owed_raw
@@ -146,24 +146,45 @@ class MorphoPreLiquidation:
         Who authorised a contract that is not watched has opted into nothing.
         """
         watched = [one for one in positions if one.market in market.contracts]
-        contracts = [market.contracts[one.market] for one in watched]
-        ids = [market.markets[one.market].listing.id for one in contracts]
-        asked = [
-            Call(market.morpho, _IS_AUTHORISED.encode(one.borrower, contract.address))
-            for one, contract in zip(watched, contracts, strict=True)
-        ]
         allowed, found = yield from both(
-            read(asked, uint),
-            queries.read_positions(
-                market.morpho, [(id_, one.borrower) for one, id_ in zip(watched, ids, strict=True)]
-            ),
+            self._allowed(market, watched),
+            queries.read_positions(market.morpho, self._asked(market, watched)),
         )
         rows = {
-            one: PreRow(one.market, bool(may), position)
+            one: PreRow(one.market, may, position)
             for one, may, position in zip(watched, allowed, found, strict=True)
         }
         nothing = Position(borrow_shares=0, collateral=0)
         return tuple(rows.get(one) or PreRow(one.market, False, nothing) for one in positions)
+
+    def _allowed(self, market: PreMarkets, positions: Sequence[PositionId]) -> Query[tuple[bool, ...]]:
+        """Return whether each borrower authorised the contract that the position is of."""
+        asked = [
+            Call(market.morpho, _IS_AUTHORISED.encode(one.borrower, market.contracts[one.market].address))
+            for one in positions
+        ]
+        return tuple(map(bool, (yield from read(asked, uint))))
+
+    def _asked(self, market: PreMarkets, positions: Sequence[PositionId]) -> list[tuple[Hash32, Address]]:
+        """Return which of Morpho's own positions is behind each."""
+        behind = [market.markets[market.contracts[one.market].market] for one in positions]
+        return [(isolated.listing.id, one.borrower) for isolated, one in zip(behind, positions, strict=True)]
+
+    # --- auditing it
+
+    def view(self, market: PreMarkets, positions: Sequence[PositionId]) -> Query[tuple[Figures | None, ...]]:
+        """Return what Morpho stores of each position, of its market, and whether the borrower opted in."""
+        allowed, stored = yield from both(
+            self._allowed(market, positions),
+            queries.read_stored(market.morpho, self._asked(market, positions)),
+        )
+        return tuple(_figures(one, may) for one, may in zip(stored, allowed, strict=True))
+
+    def figures(self, market: PreMarkets, row: PreRow, *, at_s: int) -> Figures | None:
+        if row.contract not in market.contracts:
+            return None
+        _, behind = self._behind(market, row)
+        return _figures(queries.stored(behind.totals, row.position), row.authorised)
 
     # --- following it
 
@@ -360,6 +381,10 @@ def _health(now: Standing, contract: Contract, price: int) -> Health:
         collateral_base=collateral_value_raw(now.position, price=price),
         debt_base=now.owed_raw,
     )
+
+
+def _figures(stored: Figures, authorised: bool) -> Figures:
+    return {**stored, "authorised": authorised}
 
 
 def _parameters(answer: bytes) -> tuple[Any, ...]:
