@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from keeper.domain.address import Address
 
@@ -24,8 +24,7 @@ class Swap:
     """The pool (or as much of it as was read) ran out before the amount was met; the amounts say how far."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(NamedTuple):
     """A stretch of constant-product depth: for x in [0, `capacity_in`], out(x) = a * x / (b + c * x).
 
     Real-valued: it guides the choice of a size; amounts always come from :class:`Swap`. `a`, `b`, `c` are

@@ -64,12 +64,12 @@ def optimal_size(
         end = min(given_end, cost_end, width)
         if end > at:
             balance = _Balance(
-                gain=seized.rise * given.a * given.b,
-                price=owed.rise * cost.a * cost.b,
-                give_0=span * (given.b + given.c * (seized.first - given_from)),
-                give_1=given.c * seized.rise,
-                cost_0=span * (cost.a - cost.c * (owed.first - cost_from)),
-                cost_1=cost.c * owed.rise,
+                seized.rise * given.a * given.b,
+                owed.rise * cost.a * cost.b,
+                span * (given.b + given.c * (seized.first - given_from)),
+                given.c * seized.rise,
+                span * (cost.a - cost.c * (owed.first - cost_from)),
+                cost.c * owed.rise,
             )
             if not balance.rises_at(end):
                 return least + min(max(balance.root(), at), end)

@@ -5,17 +5,15 @@ surplus becomes wrapped native. Both sales may begin with the same pools: as swa
 up, all that is seized goes through that common beginning (H), and what is maximised is what comes out of
 it less what the rest of the purchase (T) takes there; the rest of the surplus' sale only grows with that.
 
-Rounding makes neighbouring amounts uneven by some units: a handful near the optimum are evaluated exactly
-and the best is taken. The dust rules make holes in what may be repaid: each interval has its own best.
-Where the closed form does not apply (terms that are not linear, routes that meet again in a pool) an
-integer search over exact evaluations takes its place.
+Rounding makes neighbouring amounts uneven by a unit or two: the optimum's own is evaluated exactly, and its
+neighbours are not. The dust rules make holes in what may be repaid: each interval has its own best. Where the
+closed form does not apply (terms that are not linear, routes that meet again in a pool) an integer search over
+exact evaluations takes its place.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import ceil, floor
 
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Route, Segment
@@ -38,8 +36,6 @@ __all__ = [
 
 _ROUNDING_RAW = 8
 """How far rounding may move a seizure off its line: a protocol rounds some three times on the way."""
-_FEE_STEP_RAW = 1 << 15
-"""How far a repay is at most moved for the flash fee's sake: one unit of fee at a third of a basis point."""
 
 
 def _profit_wei(size: Evaluation) -> int:
@@ -48,7 +44,16 @@ def _profit_wei(size: Evaluation) -> int:
 
 def max_profit(trade: Trade) -> Evaluation | Declined:
     """Return the most profitable size, be it at a loss; Declined where no size can be carried out."""
-    bests = [_best_within(trade, interval) for interval in trade.terms.feasible]
+    bests: list[Evaluation | Declined] = []
+    turned: Evaluation | None = None
+    """The size from which on profit falls, once it is found."""
+    for interval in trade.terms.feasible:
+        if turned is not None and not _pays_more(trade, interval.least_raw, turned):
+            continue
+        found = _best_within(trade, interval)
+        bests.append(found)
+        if isinstance(found, Evaluation) and found.repay_raw < interval.most_raw:
+            turned = found
     best = _most_profitable(bests)
     if best is not None:
         return best
@@ -142,21 +147,34 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
         on_line_raw = seized.first + (raw - least_raw) * seized.rise // span
         return abs(settlement.seized_raw - on_line_raw) > _ROUNDING_RAW
 
-    middle_raw = least_raw + span // 2
-    if seized.rise <= 0 or owed.rise <= 0 or bends_at(middle_raw, trade.terms.settle(middle_raw)):
+    if seized.rise <= 0 or owed.rise <= 0:
         return _searched(trade, least_raw, most_raw)
 
     gives, costs = _depth(trade)
     guess_raw = optimal_size(
         gives, costs, seized=seized, owed=owed, span=span, least=least_raw, most=most_raw
     )
-    near = {min(max(raw, least_raw), most_raw) for raw in _neighbours(trade, guess_raw)}
-    best = _most_profitable([evaluate(trade, raw) for raw in sorted(near)])
-    if best is None:
+    best = evaluate(trade, guess_raw)
+    if isinstance(best, Declined):
         return _last_before(trade, least_raw, guess_raw)
-    if best.repay_raw != most_raw and bends_at(best.repay_raw, best.settlement):
+    between, settlement = best.repay_raw, best.settlement
+    if between in (least_raw, most_raw):  # both are on the line, whatever is between them
+        between = least_raw + span // 2
+        settlement = trade.terms.settle(between)
+    if bends_at(between, settlement):
         return _searched(trade, least_raw, most_raw)
     return best
+
+
+def _pays_more(trade: Trade, repay_raw: int, turned: Evaluation) -> bool:
+    """Return whether a size seizes more for each unit owed than a smaller one from which on profit falls.
+
+    Where it does not it can't bring more: what is sold last brings least.
+    """
+    settlement, before = trade.terms.settle(repay_raw), turned.settlement
+    return (settlement.seized_raw - _ROUNDING_RAW) * before.repaid_limit_raw > (
+        before.seized_raw * settlement.repaid_limit_raw
+    )
 
 
 def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
@@ -203,29 +221,6 @@ def _meet_again(trade: Trade) -> bool:
     shared = _common(trade)
     bought_in = {hop.pool for route in trade.buys for hop in route.hops[shared:]}
     return any(hop.pool in bought_in for route in trade.sells for hop in route.hops[shared:])
-
-
-def _neighbours(trade: Trade, guess_raw: int) -> Iterator[int]:
-    """Yield the guess and those near it where rounding is likely to be in the liquidator's favour.
-
-    Where a unit of collateral is worth more than one of debt many repays seize the same, and the
-    least of them is the best: there the repay is worth one more unit of collateral at the oracle's price.
-    Otherwise it is the flash fee that stays the same for many, and the most of them is the best.
-    """
-    yield guess_raw
-    price = trade.terms.oracle_price
-    if price > 1:
-        units = floor(guess_raw / price)
-        for count in (units - 1, units, units + 1):
-            yield ceil(count * price)
-    else:
-        fee_raw = trade.fee_raw(guess_raw)
-        near = range(guess_raw - _FEE_STEP_RAW, guess_raw + _FEE_STEP_RAW)
-        first, beyond = (edge(near, fee_raw, key=trade.fee_raw) for edge in (bisect_left, bisect_right))
-        if first > 0:
-            yield near[first - 1]
-        if beyond < len(near):
-            yield near[beyond - 1]
 
 
 def _most_profitable(
