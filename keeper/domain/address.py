@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NewType
 
 from eth_typing import ChecksumAddress
@@ -33,6 +34,7 @@ def parse_address(text: str) -> Address:
     return Address(raw)
 
 
+@lru_cache(maxsize=1 << 12)
 def checksum(address: Address) -> ChecksumAddress:
     """Return the EIP-55 text of an address."""
     return to_checksum_address(address)

@@ -7,7 +7,7 @@ than the gas that its hops use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from keeper.domain.address import Address
@@ -92,7 +92,8 @@ class _Search:
         return self._grown(
             best,
             lambda routes: sell_split(pools, routes, amount_in_raw),
-            worth_wei=lambda passage: Fraction(passage.amount_out_raw),
+            out=lambda passage: passage.amount_out_raw,
+            worth_wei=Fraction,
         )
 
     def purchase(
@@ -110,7 +111,8 @@ class _Search:
         return self._grown(
             best,
             lambda routes: buy_split(self._pools, routes, amount_out_raw),
-            worth_wei=lambda passage: -passage.amount_in_raw * price_wei,
+            out=lambda passage: passage.amount_in_raw,
+            worth_wei=lambda amount_in_raw: -amount_in_raw * price_wei,
         )
 
     def price_wei(self, token: Address, amount_raw: int) -> Fraction:
@@ -126,27 +128,32 @@ class _Search:
         best: Callable[[int, set[Address]], Sequence[Best]],
         through: Callable[[Sequence[Route]], Passage],
         *,
-        worth_wei: Callable[[Passage], Fraction],
+        out: Callable[[Passage], int],
+        worth_wei: Callable[[int], Fraction],
     ) -> Passage | None:
-        """Return what passes through the best route, and through every one more that is worth its gas."""
+        """Return what passes through the best route, and through every one more that is worth its gas.
 
-        def net_wei(passage: Passage) -> Fraction:
-            gas = sum(self._desk.gas(flow.route) for flow in passage.flows)
-            return worth_wei(passage) - gas * self._gas_price_wei
+        `out` is what is had of a passage, or paid for it, and `worth_wei` what that is worth.
+        """
+
+        def net_wei(amount_raw: int, routes: Iterable[Route]) -> Fraction:
+            gas = sum(self._desk.gas(route) for route in routes)
+            return worth_wei(amount_raw) - gas * self._gas_price_wei
 
         grown: Passage | None = None
+        grown_wei = Fraction(0)
         routes: tuple[Route, ...] = ()
         while len(routes) < _MOST_PARALLEL:
             used = {hop.pool for route in routes for hop in route.hops}
-            wider = [(*routes, one.route) for one in best(len(routes) + 1, used)]
-            passages = [(through(tried), tried) for tried in wider]
-            filled = [(passage, tried) for passage, tried in passages if not passage.exhausted]
-            if not filled:
+            found = best(len(routes) + 1, used)
+            if not found:
                 break
-            passage, tried = max(filled, key=lambda one: net_wei(one[0]))
-            if grown is not None and net_wei(passage) <= net_wei(grown):
+            routes = (*routes, max(found, key=lambda one: net_wei(one.amount_raw, (one.route,))).route)
+            passage = through(routes)
+            passage_wei = net_wei(out(passage), routes)
+            if passage.exhausted or (grown is not None and passage_wei <= grown_wei):
                 break
-            grown, routes = passage, tried
+            grown, grown_wei = passage, passage_wei
         return grown
 
 

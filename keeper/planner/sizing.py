@@ -6,9 +6,9 @@ up, all that is seized goes through that common beginning (H), and what is maxim
 it less what the rest of the purchase (T) takes there; the rest of the surplus' sale only grows with that.
 
 Rounding makes neighbouring amounts uneven by a unit or two: the optimum's own is evaluated exactly, and its
-neighbours are not. The dust rules make holes in what may be repaid: each interval has its own best. Where the
-closed form does not apply (terms that are not linear, routes that meet again in a pool) an integer search over
-exact evaluations takes its place.
+neighbours are not. The dust rules make holes in what may be repaid: each interval has its own best. Where
+both sales meet again in a pool the optimum is climbed from there, over exact evaluations; where terms are
+not linear an integer search takes its place.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ __all__ = [
     "waterfall",
 ]
 
+_FIRST_STEP_BITS = 4
+"""A climb begins with a sixteenth of the size."""
+_MOST_PARABOLAS = 12
+_LOWEST_WEI = -(1 << 256)
+"""Less than any profit: what can't be carried out."""
 _ROUNDING_RAW = 8
 """How far rounding may move a seizure off its line: a protocol rounds some three times on the way."""
 
@@ -136,8 +141,6 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     least_raw, most_raw = interval.least_raw, min(interval.most_raw, trade.available_raw)
     if least_raw >= most_raw:
         return evaluate(trade, least_raw)
-    if _meet_again(trade):
-        return _searched(trade, least_raw, most_raw)
     # The very end may clear the debt, and then pulls what accrues up to the deadline as well.
     last_raw = max(most_raw - 1, least_raw + 1)
     seized, owed = _lines(trade, least_raw, last_raw)
@@ -157,6 +160,8 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     best = evaluate(trade, guess_raw)
     if isinstance(best, Declined):
         return _last_before(trade, least_raw, guess_raw)
+    if _meet_again(trade):
+        return _climbed(trade, best, least_raw, most_raw)
     between, settlement = best.repay_raw, best.settlement
     if between in (least_raw, most_raw):  # both are on the line, whatever is between them
         between = least_raw + span // 2
@@ -253,6 +258,54 @@ def _last_before(trade: Trade, least_raw: int, beyond_raw: int) -> Evaluation | 
         else:
             beyond_raw = middle_raw
     return low
+
+
+def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int) -> Evaluation:
+    """Return the best size near `start`, which was found as if the two sales did not meet.
+
+    Three sizes are moved uphill by ever longer steps until the middle one is the best of them; then the top
+    of the parabola through them takes the place of one, again and again.
+    """
+    seen = {start.repay_raw: start}
+
+    def at(raw: int) -> Evaluation | None:
+        size = seen.get(raw) or evaluate(trade, raw)
+        if isinstance(size, Declined):
+            return None
+        seen[raw] = size
+        return size
+
+    def height(raw: int) -> int:
+        size = at(raw)
+        return _LOWEST_WEI if size is None else size.profit_wei
+
+    step = max(start.repay_raw >> _FIRST_STEP_BITS, 1)
+    middle = start.repay_raw
+    low, high = max(middle - step, least_raw), min(middle + step, most_raw)
+    while height(low) > height(middle) and low > least_raw:
+        step *= 2
+        low, middle, high = max(low - step, least_raw), low, middle
+    while height(high) > height(middle) and high < most_raw:
+        step *= 2
+        low, middle, high = middle, high, min(high + step, most_raw)
+    for _ in range(_MOST_PARABOLAS):
+        top = _top(low, middle, high, height)
+        if top in (low, middle, high):
+            break
+        ends = (low, top, middle, high) if top < middle else (low, middle, top, high)
+        best = max(ends[1:3], key=height)
+        low, middle, high = (ends[0], ends[1], ends[2]) if best == ends[1] else (ends[1], ends[2], ends[3])
+    return max(seen.values(), key=lambda one: (one.profit_wei, -one.repay_raw))
+
+
+def _top(low: int, middle: int, high: int, height: Callable[[int], int]) -> int:
+    """Return where the parabola through three sizes is highest, floored, kept within them."""
+    left, right = middle - low, high - middle
+    rise, fall = height(middle) - height(low), height(middle) - height(high)
+    below = 2 * (left * fall + right * rise)
+    if below <= 0:
+        return middle
+    return min(max(middle - (left * left * fall - right * right * rise) // below, low), high)
 
 
 def _searched(
