@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -116,9 +117,11 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
     if left_out := len(report.liquidations) - len(report.liquidations[:rows]):
         note.append(f"… and {left_out} more. ")
     note.append(
-        "In WETH; pools by their fees in bps. 50% and all: what a plain half and a full close of the same "
-        "pair would have made in that place, after gas, by the referee through the best single pool; "
-        "– where the pool refuses it or it does not earn its loan."
+        "In WETH; pools by their fees in bps, a split by its shares. "
+        f"Debts lent: {_lent(report.liquidations)}. "
+        "50% and all: what a plain half and a full close of the same pair would have made in that place, "
+        "after gas, by the referee through the best single pool; – where the pool refuses it or it does "
+        "not earn its loan."
     )
     return Group(table, note)
 
@@ -142,7 +145,10 @@ def _figures(one: Liquidation) -> Iterator[int | None]:
 
 
 def _path(close: Close, symbols: Mapping[Address, str]) -> str:
-    """Return what was sold, through which pools: ``WBTC→30→USDC, rest→5→WETH``."""
+    """Return what was sold, through which pools: ``WBTC→30→USDC, rest→5→WETH``.
+
+    A split sale's routes stand side by side, each with its share.
+    """
     sold, rest = _flows(close.buys, symbols), _flows(close.sells, symbols)
     if not sold:  # the debt is the wrapped native coin itself, or the collateral
         return f"{close.seized.token.symbol}{rest}"
@@ -160,6 +166,12 @@ def _flows(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
 
 def _hops(route: Route, symbols: Mapping[Address, str]) -> str:
     return "".join(f"→{number(hop.fee_ppm, 100)}→{symbols[hop.token_out]}" for hop in route.hops)
+
+
+def _lent(liquidations: Sequence[Liquidation]) -> str:
+    """Return who lent the debts, and how many: ``20 by aave-v3, 2 by morpho``."""
+    lenders = Counter(one.plan.draft.funding.partition(":")[0] for one in liquidations)
+    return ", ".join(f"{count} by {lender}" for lender, count in lenders.most_common())
 
 
 def _percent(share_bps: int) -> str:

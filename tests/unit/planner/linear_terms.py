@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cached_property
 
 from keeper.domain.calls import ContractCall, Guard
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_half_up, mul_div_up
@@ -58,13 +58,9 @@ class LinearTerms:
         )
         return min(self.owed_raw, mul_div_down(value_raw, BPS, self.bonus_bps))
 
-    @property
+    @cached_property
     def feasible(self) -> tuple[Interval, ...]:
         """Return what leaves neither debt nor collateral as dust, and the end."""
-        return self._feasible()
-
-    @cache  # noqa: B019 (a handful live as long as a test)
-    def _feasible(self) -> tuple[Interval, ...]:
         low, high = 0, self.most_raw - 1
         while low < high:
             middle = (low + high + 1) // 2
