@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from keeper.backtest.ledger import Ledger
 from keeper.backtest.overlay import Carried
 from keeper.backtest.passing import Ears, Pass
 from keeper.backtest.past import Past
+from keeper.backtest.read_ahead import ReadAhead
 from keeper.backtest.recorder import Recorder
 from keeper.backtest.result import Backtest
 from keeper.backtest.score import score
@@ -46,6 +47,8 @@ class Source:
     unanswered: Callable[[], dict[str, int]]
     heard: Callable[[Head], None] = lambda head: None
     """Is told of each head before it is dealt with."""
+    expect: Callable[[Sequence[Head]], None] = lambda heads: None
+    """Is told which heads come next."""
     listen: Listener = lambda event: None
 
 
@@ -72,17 +75,20 @@ async def source(
         url = next(one.url for one in settings.rpc_urls if not one.is_socket)
         chain_id = reached.chain.chain_id
         archive = await stack.enter_async_context(Archive(reached.endpoints, url=url, chain_id=chain_id))
+        ahead = ReadAhead(reached.world)
+        stack.push_async_callback(ahead.close)
         if record is None:
-            yield Source(chain=reached.chain, world=reached.world, past=archive, unanswered=dict)
+            yield Source(chain=reached.chain, world=ahead, past=archive, unanswered=dict, expect=ahead.expect)
             return
         writer = TapeWriter(record, chain_id=chain_id, written_by=f"keeper {__version__}")
-        recorder = Recorder(reached.world, writer, past=archive)
+        recorder = Recorder(ahead, writer, past=archive)
         stack.callback(recorder.close)
         yield Source(
             chain=reached.chain,
             world=recorder,
             past=recorder,
             unanswered=dict,
+            expect=ahead.expect,
             heard=lambda head: recorder.head(head, seen_at_s=head.timestamp_s),
             listen=recorder,
         )
@@ -165,6 +171,7 @@ async def over(
         carried=carried,
         landing=landing,
         heard=given.heard,
+        expect=given.expect,
         watched=lambda: [(book.protocol, book.market) for book in rooms.watcher.books],
     )
     ledger = await one.over(first, last, tell=tell)

@@ -70,8 +70,12 @@ class Pass:
         landing: PastLanding,
         watched: Watched,
         heard: Callable[[Head], None] = lambda head: None,
+        expect: Callable[[Sequence[Head]], None] = lambda heads: None,
     ) -> None:
-        """`archive` is what `world` lies over: the chain as it really was. `heard` is told of each head."""
+        """`archive` is what `world` lies over: the chain as it really was.
+
+        `heard` is told of each head, `expect` of those to come.
+        """
         self._engine = engine
         self._ears = ears
         self._archive = archive
@@ -81,6 +85,7 @@ class Pass:
         self._landing = landing
         self._watched = watched
         self._heard = heard
+        self._expect = expect
         self._open: dict[PositionId, int] = {}
 
     async def over(
@@ -96,6 +101,7 @@ class Pass:
         liquidated: dict[int, list[Observed]] = {}
         for start in range(first, last + 1, _AT_ONCE):
             heads = await past.headers(self._past, start, min(last, start + _AT_ONCE - 1))
+            self._expect(heads)
             for head in heads:
                 await self._block(head, parent, ledger, liquidated.get(head.number, ()))
                 if parent is None:

@@ -57,8 +57,8 @@ th{padding:6px 12px 8px 0;text-align:left;font-weight:500;color:var(--soft);
 border-bottom:1px solid var(--line)}
 td{padding:9px 12px 9px 0;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td{border-bottom:0}
-.r{text-align:right}
-code{font:12.5px ui-monospace,SFMono-Regular,Menlo,monospace}
+.r{text-align:right;white-space:nowrap}
+code{white-space:nowrap;font:12.5px ui-monospace,SFMono-Regular,Menlo,monospace}
 .pip{display:inline-block;width:9px;height:9px;margin-right:8px;border-radius:3px}
 .rows{display:grid;gap:16px;margin-top:22px}
 .row{display:grid;grid-template-columns:210px 1fr 40px;align-items:center;gap:14px;font-size:14px}

@@ -51,7 +51,7 @@ def test_place__any_block__never_pays_more_than_the_most_nor_wins_for_less_than_
     counts = Counter[str]()
 
     @given(
-        tips=st.lists(st.integers(0, 12), min_size=1, max_size=8),
+        tips=st.lists(st.sampled_from((0, 0, 1, 2, 3, 5, 8, 12)), min_size=1, max_size=8),
         rival=st.integers(0, 7),
         least=st.integers(0, 6),
         more=st.integers(0, 10),
