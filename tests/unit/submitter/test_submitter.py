@@ -298,6 +298,19 @@ class World(RuleBasedStateMachine):
         self.look()
         self.cancel_useless()
 
+    @rule(borrower=st.integers(1, 3))
+    def one_is_stuck_past_its_deadline(self, borrower: int) -> None:
+        self.submit(Fate.ACCEPTED, Way.PUBLIC, borrower)
+        for _ in range(PATIENCE_S // BLOCK_TIME_S + 1):
+            self.mine(ours=False, foreign=False, reverts=False)
+        self.look()
+        self.cancel_useless()
+
+    @rule(borrower=st.integers(1, 3))
+    def plans_behind_one_in_doubt(self, borrower: int) -> None:
+        self.submit(Fate.REQUEST_LOST, Way.PUBLIC, borrower)
+        self.submit(Fate.ACCEPTED, Way.PUBLIC, borrower % 3 + 1)
+
     @rule(ours=st.booleans(), foreign=st.booleans(), reverts=st.booleans())
     def new_head(self, ours: bool, foreign: bool, reverts: bool) -> None:
         self.mine(ours=ours, foreign=foreign, reverts=reverts)
@@ -415,7 +428,7 @@ def test_world__whatever_happens__nothing_twice_and_one_outcome_each() -> None:
     """And each class of cases many times: of one that never came about nothing would be proved."""
     World.seen_classes.clear()
     run_state_machine_as_test(
-        World, settings=settings(max_examples=100, stateful_step_count=40, deadline=None, phases=PHASES)
+        World, settings=settings(max_examples=200, stateful_step_count=40, deadline=None, phases=PHASES)
     )
     print(dict(World.seen_classes))
     for kind in (
