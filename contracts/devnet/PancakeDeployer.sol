@@ -14,10 +14,17 @@ contract PancakeDeployer {
     }
 
     Parameters public parameters;
-    bytes private code;
+    address private immutable store;
 
-    constructor(bytes memory code_) {
-        code = code_;
+    /// @dev The code lies in another contract, as its code: in storage it would not fit a transaction's gas.
+    constructor(bytes memory code) {
+        bytes memory storing = abi.encodePacked(hex"61", uint16(code.length), hex"80600a5f395ff3", code);
+        address stored;
+        assembly ("memory-safe") {
+            stored := create(0, add(storing, 32), mload(storing))
+        }
+        require(stored != address(0));
+        store = stored;
     }
 
     function deploy(address factory, address token0, address token1, uint24 fee, int24 tickSpacing)
@@ -25,7 +32,7 @@ contract PancakeDeployer {
         returns (address pool)
     {
         parameters = Parameters(factory, token0, token1, fee, tickSpacing);
-        bytes memory creation = code;
+        bytes memory creation = store.code;
         bytes32 salt = keccak256(abi.encode(token0, token1, fee));
         assembly ("memory-safe") {
             pool := create2(0, add(creation, 32), mload(creation), salt)
