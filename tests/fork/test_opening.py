@@ -21,7 +21,7 @@ from keeper.query import Answer, Answering, Ask, Call, LogRange, run
 from keeper.store.checkpoint import Checkpoint
 from keeper.watcher import Watcher
 from keeper.watcher.book import AnyBook
-from tests.fork.as_if_opened import told
+from tests.fork.as_if_opened import assert_books_as_if_opened
 from tests.fork.keeper_stage import Stage, aave_book, morpho_book, stage
 from tests.fork.test_watcher import act
 
@@ -66,12 +66,7 @@ async def opened(
 
 
 async def assert_as_read_from_nothing(on: Stage, made: Sequence[AnyBook]) -> None:
-    head = await on.head()
-    for book, fresh in zip(made, books(on), strict=True):
-        fresh.apply(await run(fresh.advance(head), Mined(hash=head.hash), on.engine._world))
-        assert book.head == fresh.head == head
-        assert told(book.market) == told(fresh.market)
-        assert dict(book.rows) == dict(fresh.rows)
+    await assert_books_as_if_opened(made, await on.head(), on.engine._world)
 
 
 @pytest.fixture
