@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
@@ -70,8 +71,10 @@ class Trap:
 class Proxy:
     """Passes JSON-RPC on to an endpoint, from `start` (or `with`) to `stop`, on a free loopback port."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, hear: Callable[[bytes], object] = lambda body: None) -> None:
+        """`hear` is told each request's body, in the proxy's own thread."""
         self._upstream = upstream
+        self._hear = hear
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._set: list[Trap] = []
@@ -128,6 +131,7 @@ class Proxy:
 
     async def _pass_on(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self._hear(body)
         sprung, params = self._sprung_by(body)
         if sprung is not None and sprung.moment is Moment.ASKED:
             await sprung.spring(params)
