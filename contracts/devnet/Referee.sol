@@ -37,6 +37,33 @@ interface IRefereeRouter {
     function exactOutput(ExactOutput calldata swap) external payable returns (uint256);
 }
 
+interface IRefereeMorpho {
+    struct Params {
+        address loanToken;
+        address collateralToken;
+        address oracle;
+        address irm;
+        uint256 lltv;
+    }
+
+    function idToMarketParams(bytes32 id) external view returns (Params memory);
+    function market(bytes32 id)
+        external
+        view
+        returns (uint128, uint128, uint128 borrowAssets, uint128 borrowShares, uint128, uint128);
+    function position(bytes32 id, address account) external view returns (uint256, uint128 borrowShares, uint128 collateral);
+    function accrueInterest(Params memory params) external;
+    function liquidate(Params memory params, address borrower, uint256 seized, uint256 shares, bytes memory data)
+        external
+        returns (uint256, uint256);
+}
+
+interface IRefereePreLiquidation {
+    function preLiquidate(address borrower, uint256 seized, uint256 shares, bytes memory data)
+        external
+        returns (uint256, uint256);
+}
+
 /// @title The simplest liquidation that anybody could try, to hold a keeper's decisions against
 /// @notice It is never deployed: its code is put at an address for the length of an `eth_call`. It reckons nothing
 /// by itself: it borrows, liquidates and swaps for real, and says what was left. What the chain refuses reverts.
@@ -67,6 +94,33 @@ contract Referee {
         uint256 configuration;
     }
 
+    /// A position in one of Morpho's isolated markets, and who closes it.
+    struct Seat {
+        IRefereeMorpho morpho;
+        bytes32 id;
+        address borrower;
+        /// A pre-liquidation contract; the zero address for Morpho itself.
+        IRefereePreLiquidation contractor;
+    }
+
+    struct IsolatedPosition {
+        uint256 collateral;
+        uint256 debt;
+        /// Whether a unit of its collateral can be seized.
+        bool unhealthy;
+    }
+
+    struct IsolatedClose {
+        Seat seat;
+        /// Of the debt, in bps; from 10,000 on: whatever may be closed.
+        uint256 shareBps;
+        bytes buyPath;
+        bytes sellPath;
+    }
+
+    /// A pre-liquidation contract says with this how much it would have let be closed.
+    error PreLiquidationTooLarge(uint256 repaidShares, uint256 repayableShares);
+
     /// A loan taken to learn what a close pulls: it ends in this.
     error Pulled(uint256 amount);
 
@@ -90,11 +144,7 @@ contract Referee {
         uint256 loan = pulled(told, cover);
         uint256 gasBefore = gasleft();
         market_.pool.flashLoanSimple(address(this), address(told.debt), loan, abi.encode(told, cover, false), 0);
-        uint256 left = IRefereeToken(told.collateral).balanceOf(address(this));
-        if (told.sellPath.length > 0 && left > 0) {
-            allow(IRefereeToken(told.collateral), address(market_.router), left);
-            market_.router.exactInput(IRefereeRouter.ExactInput(told.sellPath, address(this), left, 0));
-        }
+        sell(IRefereeToken(told.collateral), told.sellPath);
         return (market_.wrappedNative.balanceOf(address(this)), gasBefore - gasleft());
     }
 
@@ -106,13 +156,111 @@ contract Referee {
         allow(told.debt, address(market.pool), amount);
         market.pool.liquidationCall(told.collateral, address(told.debt), told.borrower, cover, false);
         if (probing) revert Pulled(amount - told.debt.allowance(address(this), address(market.pool)));
-        if (told.buyPath.length > 0) {
-            uint256 seized = IRefereeToken(told.collateral).balanceOf(address(this));
-            allow(IRefereeToken(told.collateral), address(market.router), seized);
-            market.router.exactOutput(IRefereeRouter.ExactOutput(told.buyPath, address(this), amount + premium, seized));
-        }
+        buy(IRefereeToken(told.collateral), told.buyPath, amount + premium);
         allow(told.debt, address(market.pool), amount + premium);
         return true;
+    }
+
+    /// @notice Positions in isolated markets; whether one is unhealthy is found out by closing a unit of it.
+    function isolatedPositions(Seat[] calldata seats) external returns (IsolatedPosition[] memory told) {
+        told = new IsolatedPosition[](seats.length);
+        for (uint256 i = 0; i < seats.length; ++i) {
+            Seat memory seat = seats[i];
+            seat.morpho.accrueInterest(seat.morpho.idToMarketParams(seat.id));
+            (, uint256 shares, uint256 collateral) = seat.morpho.position(seat.id, seat.borrower);
+            (,, uint256 assets, uint256 allShares,,) = seat.morpho.market(seat.id);
+            told[i] = IsolatedPosition({
+                collateral: collateral,
+                debt: (shares * (assets + 1) + allShares + 1e6 - 1) / (allShares + 1e6),
+                unhealthy: shares > 0 && bytes4(probed(IsolatedClose(seat, 0, "", ""), 1, 0)) == Pulled.selector
+            });
+        }
+    }
+
+    /// @notice What a close in an isolated market leaves, and its gas, as of `close`.
+    function closeIsolated(Market calldata market_, IsolatedClose calldata told)
+        external
+        returns (uint256 profitWei, uint256 gasUsed)
+    {
+        market = market_;
+        (uint256 seized, uint256 shares) = asked(told);
+        uint256 gasBefore = gasleft();
+        liquidate(told, seized, shares);
+        sell(IRefereeToken(params(told.seat).collateralToken), told.sellPath);
+        return (market_.wrappedNative.balanceOf(address(this)), gasBefore - gasleft());
+    }
+
+    function onMorphoLiquidate(uint256 repaid, bytes calldata data) external {
+        repay(repaid, data);
+    }
+
+    function onPreLiquidate(uint256 repaid, bytes calldata data) external {
+        repay(repaid, data);
+    }
+
+    /// In the callback: the collateral is here, and what is approved will be taken.
+    function repay(uint256 repaid, bytes calldata data) private {
+        (IsolatedClose memory told, bool probing) = abi.decode(data, (IsolatedClose, bool));
+        if (probing) revert Pulled(repaid);
+        IRefereeMorpho.Params memory made = params(told.seat);
+        buy(IRefereeToken(made.collateralToken), told.buyPath, repaid);
+        allow(IRefereeToken(made.loanToken), msg.sender, repaid);
+    }
+
+    /// The part of the debt that is meant; for a whole one all of the debt, else what whoever closes it names as
+    /// the most, else all of the collateral.
+    function asked(IsolatedClose memory told) private returns (uint256 seized, uint256 shares) {
+        (, uint256 owed, uint256 collateral) = told.seat.morpho.position(told.seat.id, told.seat.borrower);
+        if (told.shareBps < 10_000) return (0, owed * told.shareBps / 10_000);
+        bytes memory reason = probed(told, 0, owed);
+        if (bytes4(reason) == Pulled.selector) return (0, owed);
+        if (bytes4(reason) != PreLiquidationTooLarge.selector) return (collateral, 0);
+        assembly ("memory-safe") {
+            shares := mload(add(reason, 68))
+        }
+    }
+
+    /// Why a close ends that is never let through: in `Pulled` where it came as far as being paid for.
+    function probed(IsolatedClose memory told, uint256 seized, uint256 shares) private returns (bytes memory reason) {
+        bytes memory data = abi.encode(told, true);
+        if (address(told.seat.contractor) == address(0)) {
+            try told.seat.morpho.liquidate(params(told.seat), told.seat.borrower, seized, shares, data) {}
+            catch (bytes memory why) {
+                return why;
+            }
+        } else {
+            try told.seat.contractor.preLiquidate(told.seat.borrower, seized, shares, data) {}
+            catch (bytes memory why) {
+                return why;
+            }
+        }
+    }
+
+    function liquidate(IsolatedClose memory told, uint256 seized, uint256 shares) private {
+        bytes memory data = abi.encode(told, false);
+        if (address(told.seat.contractor) == address(0)) {
+            told.seat.morpho.liquidate(params(told.seat), told.seat.borrower, seized, shares, data);
+        } else {
+            told.seat.contractor.preLiquidate(told.seat.borrower, seized, shares, data);
+        }
+    }
+
+    function params(Seat memory seat) private view returns (IRefereeMorpho.Params memory) {
+        return seat.morpho.idToMarketParams(seat.id);
+    }
+
+    function buy(IRefereeToken collateral, bytes memory path, uint256 amount) private {
+        if (path.length == 0) return;
+        uint256 most = collateral.balanceOf(address(this));
+        allow(collateral, address(market.router), most);
+        market.router.exactOutput(IRefereeRouter.ExactOutput(path, address(this), amount, most));
+    }
+
+    function sell(IRefereeToken collateral, bytes memory path) private {
+        uint256 left = collateral.balanceOf(address(this));
+        if (path.length == 0 || left == 0) return;
+        allow(collateral, address(market.router), left);
+        market.router.exactInput(IRefereeRouter.ExactInput(path, address(this), left, 0));
     }
 
     /// Some tokens refuse to change an allowance that is not zero.

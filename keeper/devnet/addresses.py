@@ -74,6 +74,9 @@ class Addresses:
     # its markets, by the symbols of collateral and loan: "WETH/USDC"
     morpho_ids: Mapping[str, Hash32]
     morpho_oracles: Mapping[str, Address]
+    # pre-liquidation, by the same
+    pre_factory: Address
+    pre_contracts: Mapping[str, Address]
     # people
     morpho_borrowers: tuple[Address, ...]
     borrowers: tuple[Address, ...]
@@ -84,6 +87,21 @@ class Addresses:
     def weth(self) -> Address:
         """Return the wrapped native coin."""
         return self.tokens["WETH"]
+
+    # --- what a keeper calls its markets
+
+    @property
+    def aave_market(self) -> str:
+        """Return Aave's market."""
+        return f"aave-v3:{checksum(self.pool)}"
+
+    def morpho_market(self, id_: Hash32) -> str:
+        """Return one of Morpho's."""
+        return f"morpho:{checksum(self.morpho)}/0x{id_.hex()}"
+
+    def pre_market(self, contract: Address) -> str:
+        """Return one of the factory's."""
+        return f"morpho-pre:{checksum(self.pre_factory)}/{checksum(contract)}"
 
     def to_json(self) -> str:
         """Return the addresses as JSON, checksummed."""

@@ -137,6 +137,8 @@ def build(folder: Path, *, seed: int, borrowers: int) -> None:
         morpho_irm=isolated.irm.address,
         morpho_ids=isolated.ids,
         morpho_oracles={name: oracle.address for name, oracle in isolated.oracles.items()},
+        pre_factory=isolated.pre_factory.address,
+        pre_contracts=isolated.pre_contracts,
         morpho_borrowers=isolated.borrowers,
         borrowers=people,
         deployment_block=lending.deployment_block,

@@ -70,6 +70,15 @@ class MorphoPosition:
     loan_raw: int
 
 
+PRE_LIQUIDATED = ("WETH/USDC", "WBTC/USDC")
+"""The markets with a contract that borrowers may opt into, to be closed a part before Morpho would."""
+_PRE_LLTV_WAD = 78 * _WAD // 100
+_PRE_PARAMETERS = (_PRE_LLTV_WAD, _WAD // 10, 6 * _WAD // 10, 101 * _WAD // 100, 104 * _WAD // 100)
+"""From there on: 10 % may be closed at a bonus of 1 %; near the market's own limit 60 % at 4 %."""
+_OPTS_IN_BELOW = 0.97
+"""Of that loan-to-value: nobody opts into what may be closed at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Morpho:
     """The deployed markets."""
@@ -81,6 +90,8 @@ class Morpho:
     params: Mapping[str, tuple[object, ...]]
     borrowers: tuple[Address, ...]
     deployment_block: int
+    pre_factory: Contract
+    pre_contracts: Mapping[str, Address]
 
 
 @cache
@@ -152,6 +163,12 @@ def deploy_morpho(
         made_of = params[position.market]
         morpho.send("supplyCollateral", made_of, position.collateral_raw, borrower, b"", sender=borrower)
         morpho.send("borrow", made_of, position.loan_raw, 0, borrower, borrower, sender=borrower)
+    factory, pre_contracts = _offer_pre_liquidation(
+        chain, own, morpho=morpho, ids=ids, oracles=oracles, admin=admin
+    )
+    for borrower, position in zip(people, positions, strict=True):
+        if _opts_in(position):
+            morpho.send("setAuthorization", pre_contracts[position.market], True, sender=borrower)
     return Morpho(
         contract=morpho,
         irm=irm,
@@ -160,7 +177,37 @@ def deploy_morpho(
         params=params,
         borrowers=people,
         deployment_block=deployment_block,
+        pre_factory=factory,
+        pre_contracts=pre_contracts,
     )
+
+
+def _offer_pre_liquidation(
+    chain: Chain,
+    own: Mapping[str, Artifact],
+    *,
+    morpho: Contract,
+    ids: Mapping[str, Hash32],
+    oracles: Mapping[str, Contract],
+    admin: Address,
+) -> tuple[Contract, dict[str, Address]]:
+    """Return a factory, and its contract for each market that has one: a stand-in, none is published."""
+    factory = chain.deploy(own["MinimalPreLiquidationFactory"], morpho, sender=admin)
+    contracts = {}
+    for name in PRE_LIQUIDATED:
+        parameters = (*_PRE_PARAMETERS, oracles[name])
+        contracts[name] = factory.address_of("createPreLiquidation", ids[name], parameters)
+        factory.send("createPreLiquidation", ids[name], parameters, sender=admin)
+    return factory, contracts
+
+
+def _opts_in(position: MorphoPosition) -> bool:
+    """Return whether the borrower lets a part be closed early: every cautious one who can."""
+    spec = MARKETS[position.market]
+    collateral, loan = TOKENS[spec.collateral], TOKENS[spec.loan]
+    has = position.collateral_raw * collateral.price_base * 10**loan.decimals
+    owes = position.loan_raw * loan.price_base * 10**collateral.decimals
+    return position.market in PRE_LIQUIDATED and owes * _WAD < has * _PRE_LLTV_WAD * _OPTS_IN_BELOW
 
 
 def _position(market: str, *, usd: float, health: float) -> MorphoPosition:

@@ -23,6 +23,10 @@ class TokenSpec:
         """Return about so many dollars' worth, in raw units."""
         return int(usd * 1e8 * 10**self.decimals / self.price_base)
 
+    def value_base(self, amount_raw: int, price_base: int) -> int:
+        """Return what so much is worth at a price, in US dollars with eight decimals, floored."""
+        return amount_raw * price_base // int(10**self.decimals)
+
 
 TOKENS: Mapping[str, TokenSpec] = {
     spec.symbol: spec

@@ -9,7 +9,7 @@ from keeper.domain.address import checksum
 def aave_market(devnet: Devnet) -> str:
     """Return how `KEEPER_MARKETS` names the devnet's Aave."""
     there = devnet.addresses
-    return f"aave-v3:{checksum(there.pool)}@{there.deployment_block}"
+    return f"{there.aave_market}@{there.deployment_block}"
 
 
 def variables(devnet: Devnet) -> dict[str, str]:
@@ -26,8 +26,13 @@ def variables(devnet: Devnet) -> dict[str, str]:
     )
     return {
         "KEEPER_RPC_URLS": devnet.anvil.url,
-        "KEEPER_MARKETS": f"{aave_market(devnet)},"
-        f"morpho:{checksum(there.morpho)}@{there.morpho_deployment_block}",
+        "KEEPER_MARKETS": ",".join(
+            (
+                aave_market(devnet),
+                f"morpho:{checksum(there.morpho)}@{there.morpho_deployment_block}",
+                f"morpho-pre:{checksum(there.pre_factory)}@{there.morpho_deployment_block}",
+            )
+        ),
         "KEEPER_WRAPPED_NATIVE": checksum(there.weth),
         "KEEPER_INTERMEDIATES": ",".join(checksum(token) for token in hops),
         "KEEPER_VENUES": f"{v3},{v2}",

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.depth import Flow
+from keeper.domain.position import PositionId
 from keeper.domain.token import TokenAmount
 
 
@@ -98,6 +99,11 @@ class Draft:
     transaction: Transaction
     caveat: str = ""
     """What it rests on that was never verified, where the operator allows that; else empty."""
+
+    @property
+    def position(self) -> PositionId:
+        """Return which position it closes."""
+        return PositionId(self.market, self.borrower)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

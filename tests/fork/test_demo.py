@@ -50,8 +50,12 @@ def test_demo__as_json__keeps_every_promise(full: bool) -> None:
             "predicted_profit_wei",
             "realised_profit_wei",
             "seconds",
+            "liquidated_by_protocol",
         ]
-        assert numbers["borrowers"] >= 40
+        assert numbers["borrowers"] >= 40 + 15
+        by_protocol = numbers["liquidated_by_protocol"]
+        assert sum(by_protocol.values()) == numbers["liquidated"]
+        assert by_protocol["aave-v3"] >= 10 and by_protocol["morpho"] >= 4 and by_protocol["morpho-pre"] >= 1
         assert numbers["liquidated"] >= 10
         assert numbers["lost_to_rival"] >= 1
         assert numbers["overlooked"] == numbers["reverted"] == numbers["taken_by_attacks_wei"] == 0

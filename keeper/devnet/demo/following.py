@@ -11,9 +11,9 @@ from keeper.devnet.demo.log import Line
 from keeper.devnet.demo.report import Recovery
 from keeper.devnet.demo.stage import Stage
 from keeper.devnet.proxy import Trap
-from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Decision:
 
     pursued: tuple[tuple[Plan, log.Sent], ...]
     """What it sent, in the order of nonces."""
-    left: Mapping[Address, Declined]
+    left: Mapping[PositionId, Declined]
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -62,16 +62,16 @@ class Follower:
         self.claimed_wei += sum(log.claimed_wei(line) for line in lines if line["event"] == "concluded")
         return _decision(lines)
 
-    def killed_over(self, block_number: int) -> Address | None:
-        """Return whose liquidation in that block the keeper was killed over, if any's."""
+    def killed_over(self, block_number: int) -> PositionId | None:
+        """Return which liquidation in that block the keeper was killed over, if any."""
         recovery = self.recovery
-        return recovery.borrower if recovery and recovery.block_number == block_number else None
+        return recovery.position if recovery and recovery.block_number == block_number else None
 
     def count_liquidations(self, block_number: int) -> None:
-        """Count how often whom the keeper was killed over is liquidated in that block."""
-        borrower = self.killed_over(block_number)
-        if borrower is not None and self.recovery is not None:
-            found = self._stage.liquidations(borrower, block_number)
+        """Count how often what the keeper was killed over is liquidated in that block."""
+        position = self.killed_over(block_number)
+        if position is not None and self.recovery is not None:
+            found = self._stage.liquidations(position, block_number)
             self.recovery = replace(self.recovery, liquidations=found)
 
     def _trapped(self) -> bool:
@@ -89,7 +89,7 @@ class Follower:
         submission = log.sent(recovered)
         self.recovery = Recovery(
             block_number=head + 1,
-            borrower=submission.borrower,
+            position=submission.position,
             hash=submission.hash,
             back_after_s=time.monotonic() - began_s,
             found=recovered["outcome"] and recovered["outcome"]["kind"],
@@ -104,19 +104,19 @@ def _decided_upon(head: int) -> Callable[[Line], bool]:
 
 def _decision(lines: Iterable[Line]) -> Decision:
     """Return the decision that these lines tell of."""
-    plans: dict[Address, Plan] = {}
-    pursued: dict[Address, tuple[Plan, log.Sent]] = {}
-    left: dict[Address, Declined] = {}
+    plans: dict[PositionId, Plan] = {}
+    pursued: dict[PositionId, tuple[Plan, log.Sent]] = {}
+    left: dict[PositionId, Declined] = {}
     for line in lines:
         match line["event"]:
             case "planned":
                 plan = log.plan(line)
-                plans[plan.draft.borrower] = plan
+                plans[plan.draft.position] = plan
             case "sent" | "recovered":
                 sent = log.sent(line)
-                pursued[sent.borrower] = plans[sent.borrower], sent
+                pursued[sent.position] = plans[sent.position], sent
             case "left":
-                borrower, why = log.left(line)
-                left[borrower] = why
+                position, why = log.left(line)
+                left[position] = why
     in_order = sorted(pursued.values(), key=lambda entry: entry[1].nonce)
     return Decision(pursued=tuple(in_order), left=left)

@@ -13,12 +13,17 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
 
 _LIMITS = frozenset(
-    {Reason.DENIED, Reason.BASE_FEE, Reason.DIVERGENCE, Reason.BELOW_MINIMUM, Reason.IN_FLIGHT}
+    {
+        *(Reason.DENIED, Reason.BASE_FEE, Reason.DIVERGENCE, Reason.STALE_ORACLE, Reason.BELOW_MINIMUM),
+        *(Reason.BAD_DEBT, Reason.IN_FLIGHT),
+    }
 )
-"""Reasons that are limits which the operator has stated. A transaction in flight is one for a block: its
-pools are spoken for, and at the next block the referee looks again."""
+"""Reasons that are limits which the operator has stated, or the keeper states of itself: it leaves alone what
+leaves more bad debt than it wins. A transaction in flight is one for a block: its pools are spoken for, and
+at the next block the referee looks again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,23 +41,23 @@ class Judge:
 
         What pays alone must also pay behind what the keeper sends in the same block: no depth is sold twice.
         """
-        settled = {plan.draft.borrower for plan in decision.plans}
-        settled |= {borrower for borrower, why in decision.left.items() if why.reason in _LIMITS}
-        left = [one for one in unhealthy if one.borrower not in settled]
+        settled = {plan.draft.position for plan in decision.plans}
+        settled |= {position for position, why in decision.left.items() if why.reason in _LIMITS}
+        left = [one for one in unhealthy if one.id not in settled]
         alone = self._paying(left, block, after=())
         behind = self._paying(
-            [one for one in left if one.borrower in alone], block, after=self._pending(decision.plans)
+            [one for one in left if one.id in alone], block, after=self._pending(decision.plans)
         )
         return tuple(
             Overlooked(
                 block_number=block.number,
-                borrower=borrower,
+                position=position,
                 collateral=attempt.collateral,
                 debt=attempt.debt,
                 net_wei=attempt.net_wei(_gas_price_wei(block)),
-                why=decision.left.get(borrower),
+                why=decision.left.get(position),
             )
-            for borrower, attempt in behind.items()
+            for position, attempt in behind.items()
         )
 
     def comparisons(self, decision: Decision, block: Block) -> tuple[Comparison, ...]:
@@ -70,7 +75,7 @@ class Judge:
         """Return what closing that share of the same pair would have left after gas, None where refused."""
         close, price_wei = plan.draft.close, _gas_price_wei(block)
         attempt = self.referee.close(
-            plan.draft.borrower,
+            plan.draft.position,
             self.symbols[close.seized.token.address],
             self.symbols[close.repaid.token.address],
             share_bps=share_bps,
@@ -82,12 +87,12 @@ class Judge:
 
     def _paying(
         self, positions: Sequence[Position], block: Block, *, after: Sequence[Pending]
-    ) -> Mapping[Address, Attempt]:
+    ) -> Mapping[PositionId, Attempt]:
         """Return the best full close of each position, where it clears the minimums that are stated."""
         price_wei = _gas_price_wei(block)
         closes = self.referee.full_closes(positions, block, after=after)
         best = {who: max(tried, key=lambda one: one.net_wei(price_wei)) for who, tried in closes.items()}
-        return {borrower: attempt for borrower, attempt in best.items() if _pays(attempt, price_wei)}
+        return {position: attempt for position, attempt in best.items() if _pays(attempt, price_wei)}
 
     def _pending(self, plans: Sequence[Plan]) -> tuple[Pending, ...]:
         calls = (plan.draft.transaction for plan in plans)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from keeper.domain.address import Address, Hash32, parse_address
+from keeper.domain.address import Hash32, parse_address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Hop, Route
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
+from keeper.domain.position import PositionId
 from keeper.domain.token import Token, TokenAmount
 
 Line: TypeAlias = Mapping[str, Any]
@@ -21,7 +22,7 @@ class Sent:
     """As much of a submission as is logged: its bytes are not."""
 
     hash: Hash32
-    borrower: Address
+    position: PositionId
     nonce: int
     predicted_profit_wei: int
 
@@ -36,7 +37,7 @@ def sent(line: Line) -> Sent:
     told = line["submission"]
     return Sent(
         hash=Hash32(_raw(told["transaction"]["hash"])),
-        borrower=parse_address(told["borrower"]),
+        position=_position(told),
         nonce=told["nonce"],
         predicted_profit_wei=int(told["predicted_profit_wei"]),
     )
@@ -48,10 +49,10 @@ def claimed_wei(line: Line) -> int:
     return int(outcome["realised_profit_wei"]) if outcome["kind"] == "included" else 0
 
 
-def left(line: Line) -> tuple[Address, Declined]:
-    """Return who was left alone, and why."""
+def left(line: Line) -> tuple[PositionId, Declined]:
+    """Return what was left alone, and why."""
     why = line["why"]
-    return parse_address(line["borrower"]), Declined(reason=Reason(why["reason"]), detail=why["detail"])
+    return _position(line), Declined(reason=Reason(why["reason"]), detail=why["detail"])
 
 
 def plan(line: Line) -> Plan:
@@ -81,6 +82,10 @@ def plan(line: Line) -> Plan:
             max_priority_fee_per_gas_wei=int(fees["max_priority_fee_per_gas_wei"]),
         ),
     )
+
+
+def _position(told: Line) -> PositionId:
+    return PositionId(told["market"], parse_address(told["borrower"]))
 
 
 def _close(told: Line) -> Close:

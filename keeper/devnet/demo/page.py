@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -21,16 +20,20 @@ from keeper.devnet.demo.report import (
     LostRace,
     Recovery,
     Sandwich,
+    protocol_of,
 )
 from keeper.domain.address import Address
 from keeper.domain.depth import Flow, Route
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Close
-from keeper.domain.position import DOLLARS
+from keeper.domain.position import DOLLARS, PositionId
 from keeper.domain.token import TokenAmount
 from keeper.render.figures import amount, gwei, native, number, short, short_hash, worth
 
 Value = TypeVar("Value")
+
+_PLACES = {"aave-v3": "Aave", "morpho": "Morpho", "morpho-pre": "early"}
+_PLACE_COLUMNS = max(map(len, _PLACES.values()))
 
 _ONE_LINE = 110
 """Columns from which on a liquidation fits into one line."""
@@ -62,7 +65,7 @@ def demo_view(report: DemoReport, *, width: int, rows: int | None = None) -> Ren
     symbols = report.symbols
     return Group(
         Text.assemble(
-            ("Aave V3.6 and Uniswap V3 on a local chain", "bold"),
+            ("Aave V3.6, Morpho Blue and Uniswap V3 on a local chain", "bold"),
             f": a crash in {report.steps} steps and {report.blocks} blocks, seed {report.seed}",
         ),
         _liquidations(report, width=width, rows=rows),
@@ -73,15 +76,16 @@ def demo_view(report: DemoReport, *, width: int, rows: int | None = None) -> Ren
         *_section("Bad debt", map(_bad_debt, report.bad_debts)),
         *_section(
             "Left alone",
-            (Text.assemble((short(who), "bold"), f"  {why}") for who, why in report.declined.items()),
+            (Text.assemble(*_whose(position), f"  {why}") for position, why in report.declined.items()),
         ),
         *_section(
             "Overlooked",
             (
-                Text(
-                    f"{short(one.borrower)}  in block {one.block_number} a full close of {one.debt} for "
-                    f"{one.collateral} would have made {native(one.net_wei)}",
-                    "bold red",
+                Text.assemble(
+                    *_whose(one.position),
+                    f"  in block {one.block_number} a full close of {one.debt} for {one.collateral} would "
+                    f"have made {native(one.net_wei)}",
+                    style="bold red",
                 )
                 for one in report.overlooked
             ),
@@ -92,6 +96,16 @@ def demo_view(report: DemoReport, *, width: int, rows: int | None = None) -> Ren
     )
 
 
+def _place(market: str) -> str:
+    """Return where a position is, in a word."""
+    return _PLACES[protocol_of(market)]
+
+
+def _whose(position: PositionId) -> tuple[tuple[str, str], str]:
+    """Return whose position something is about, and where it is."""
+    return (short(position.borrower), "bold"), f" at {_place(position.market)}"
+
+
 # --- liquidations -------------------------------------------------------------------------------------------
 
 
@@ -100,11 +114,11 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     if one_line:
         table.add_column("Block", style="dim", justify="right", no_wrap=True)
-        table.add_column("Borrower", no_wrap=True)
+        table.add_column("Position", no_wrap=True)
         table.add_column("Closed", justify="right", no_wrap=True)
         table.add_column("Sold through", ratio=1)
     else:
-        table.add_column("Block, borrower, closed\nsold through", ratio=1)
+        table.add_column("Block, position, closed\nsold through", ratio=1)
     for name in ("bonus", "−impact", "−flash", "−gas"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("=net", justify="right", no_wrap=True, style="bold green")
@@ -117,11 +131,10 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
     if left_out := len(report.liquidations) - len(report.liquidations[:rows]):
         note.append(f"… and {left_out} more. ")
     note.append(
-        "In WETH; pools by their fees in bps, a split by its shares. "
-        f"Debts lent: {_lent(report.liquidations)}. "
-        "50% and all: what a plain half and a full close of the same pair would have made in that place, "
-        "after gas, by the referee through the best single pool; – where the pool refuses it or it does "
-        "not earn its loan."
+        "In WETH; pools by their fees in bps. 50% and all: what a plain half and a full close of the same "
+        "pair would have made in that place, after gas, by the referee through the best single pool; "
+        "– where it is refused or does not earn what it costs. early: a pre-liquidation beside Morpho, by a "
+        "stand-in for its contract."
     )
     return Group(table, note)
 
@@ -129,12 +142,13 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
 def _one_line(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
     draft = one.plan.draft
     share = _percent(draft.close.close_factor_bps)
-    return str(one.block_number), short(draft.borrower), share, _path(draft.close, symbols)
+    position = f"{_place(draft.market):<{_PLACE_COLUMNS}} {short(draft.borrower)}"
+    return str(one.block_number), position, share, _path(draft.close, symbols)
 
 
 def _two_lines(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
-    block, borrower, share, path = _one_line(one, symbols)
-    return (Text.assemble((f"{block} ", "dim"), f"{borrower} {share}\n", (f"{path}", "dim")),)
+    block, position, share, path = _one_line(one, symbols)
+    return (Text.assemble((f"{block} ", "dim"), f"{position} {share}\n", (f"{path}", "dim")),)
 
 
 def _figures(one: Liquidation) -> Iterator[int | None]:
@@ -145,10 +159,7 @@ def _figures(one: Liquidation) -> Iterator[int | None]:
 
 
 def _path(close: Close, symbols: Mapping[Address, str]) -> str:
-    """Return what was sold, through which pools: ``WBTC→30→USDC, rest→5→WETH``.
-
-    A split sale's routes stand side by side, each with its share.
-    """
+    """Return what was sold, through which pools: ``WBTC→30→USDC, rest→5→WETH``."""
     sold, rest = _flows(close.buys, symbols), _flows(close.sells, symbols)
     if not sold:  # the debt is the wrapped native coin itself, or the collateral
         return f"{close.seized.token.symbol}{rest}"
@@ -166,12 +177,6 @@ def _flows(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
 
 def _hops(route: Route, symbols: Mapping[Address, str]) -> str:
     return "".join(f"→{number(hop.fee_ppm, 100)}→{symbols[hop.token_out]}" for hop in route.hops)
-
-
-def _lent(liquidations: Sequence[Liquidation]) -> str:
-    """Return who lent the debts, and how many: ``20 by aave-v3, 2 by morpho``."""
-    lenders = Counter(one.plan.draft.funding.partition(":")[0] for one in liquidations)
-    return ", ".join(f"{count} by {lender}" for lender, count in lenders.most_common())
 
 
 def _percent(share_bps: int) -> str:
@@ -194,7 +199,7 @@ def _lost(lost: LostRace) -> Text:
     draft, fees = lost.plan.draft, lost.plan.fees
     seized = TokenAmount(token=draft.close.seized.token, raw=lost.rival_seized_raw)
     return Text.assemble(
-        (short(draft.borrower), "bold"),
+        *_whose(draft.position),
         f"  block {lost.block_number}: the rival bid {gwei(lost.rival_priority_fee_wei)} a gas, where ours "
         f"bid {gwei(fees.max_priority_fee_per_gas_wei)}, and stood at place {lost.rival_place + 1} before "
         f"our {lost.place + 1}. It paid {native(lost.rival_paid_wei)} for gas and seized {amount(seized)}; "
@@ -217,7 +222,7 @@ def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
         else f"it ended with {tried.error or 'the transaction going through'}"
     )
     return Text.assemble(
-        (short(draft.borrower), "bold"),
+        *_whose(draft.position),
         f"  before the keeper's transaction the attacker sold {sold} into {pool}, and sold back after it; "
         f"{ended}. The attacker is left with {lost} less. ",
         _taken(tried.taken_wei),
@@ -245,20 +250,20 @@ def _recovery(recovery: Recovery) -> Text:
     )
     times = "once" if recovery.liquidations == 1 else f"{recovery.liquidations} times"
     return Text.assemble(
-        (short(recovery.borrower), "bold"),
+        *_whose(recovery.position),
         f"  killed when {short_hash(recovery.hash)} was out and the answer was not in. Restarted, it "
         f"{found}, and decided upon the same head {recovery.back_after_s:.1f} s after the kill. Block "
-        f"{recovery.block_number} liquidates that borrower {times}.",
+        f"{recovery.block_number} liquidates it {times}.",
     )
 
 
 def _bad_debt(bad: BadDebt) -> Text:
     told = []
     if bad.written_off_base:
-        told.append(f"{worth(bad.written_off_base, DOLLARS)} written off by the pool")
+        told.append(f"{worth(bad.written_off_base, DOLLARS)} written off")
     if bad.uncovered_base:
         told.append(f"{worth(bad.uncovered_base, DOLLARS)} more owed than there is collateral")
-    return Text.assemble((short(bad.borrower), "bold"), f"  {', '.join(told)}")
+    return Text.assemble(*_whose(bad.position), f"  {', '.join(told)}")
 
 
 # --- totals -------------------------------------------------------------------------------------------------
@@ -274,8 +279,9 @@ def _totals(report: DemoReport) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row(
         "borrowers",
-        f"{report.borrowers}, of whom {len(report.unhealthy)} fell below health 1: "
-        f"{len(report.liquidated)} liquidated in {len(report.liquidations)} transactions, "
+        f"{report.borrowers}; {len(report.unhealthy)} positions fell below health 1: "
+        f"{len(report.liquidated)} liquidated ({_by_place(report)}) in {len(report.liquidations)} "
+        f"transactions, "
         f"{len(report.lost)} races lost, {len(report.declined)} declined, "
         f"{len(report.overlooked)} overlooked, {len(report.failures)} reverted",
     )
@@ -294,6 +300,12 @@ def _totals(report: DemoReport) -> RenderableType:
     grid.add_row("attacks", Text.assemble(_taken(report.taken_wei), " wei"))
     grid.add_row("time", f"{report.seconds:.1f} s")
     return grid
+
+
+def _by_place(report: DemoReport) -> str:
+    return ", ".join(
+        f"{count} {_place(protocol)}" for protocol, count in report.liquidated_by_protocol.items() if count
+    )
 
 
 def _verdict(broken: Sequence[str]) -> Iterable[Text]:

@@ -23,8 +23,8 @@ from keeper.devnet.demo.sandwich import sandwich
 from keeper.devnet.demo.stage import Stage
 from keeper.devnet.devnet import Devnet
 from keeper.devnet.scenario import Path, Step
-from keeper.domain.address import Address
 from keeper.domain.declined import Declined
+from keeper.domain.position import PositionId
 from keeper.node.anvil import Anvil
 
 _MOST_ROUNDS = 8
@@ -61,8 +61,8 @@ class Play:
         )
         self._rival = Rival(stage.devnet, seed=seed)
         self._ledger = Ledger(stage)
-        self._unhealthy: set[Address] = set()
-        self._left: dict[Address, Declined] = {}
+        self._unhealthy: set[PositionId] = set()
+        self._left: dict[PositionId, Declined] = {}
         self._overlooked: list[Overlooked] = []
         self._sandwich: Sandwich | None = None
 
@@ -76,11 +76,11 @@ class Play:
                 self._play(number, step, follower)
         finally:
             follower.stop()
-        ledger = self._ledger
+        ledger, there = self._ledger, self._devnet.addresses
         alone = self._unhealthy - ledger.closed
         return DemoReport(
             seed=self._seed,
-            borrowers=len(self._devnet.addresses.borrowers),
+            borrowers=len(there.borrowers) + len(there.morpho_borrowers),
             steps=len(self._path),
             blocks=self._devnet.chain.block_number() - first_block,
             symbols=self._symbols,
@@ -88,7 +88,7 @@ class Play:
             liquidations=tuple(ledger.liquidations),
             lost=tuple(ledger.lost),
             failures=tuple(ledger.failures),
-            declined={borrower: why for borrower, why in self._left.items() if borrower in alone},
+            declined={position: why for position, why in self._left.items() if position in alone},
             overlooked=tuple(self._overlooked),
             bad_debts=tuple(self._bad_debts()),
             sandwich=self._sandwich,
@@ -120,11 +120,11 @@ class Play:
             if not decision.pursued:
                 return
 
-    def _keepers_block(self, decision: Decision, *, late: bool, sparing: Address | None) -> int:
+    def _keepers_block(self, decision: Decision, *, late: bool, sparing: PositionId | None) -> int:
         """Mine the block that the keeper has sent its transactions for, and return its number."""
         block = self._stage.next_block()
         unhealthy = [one for one in self._referee.positions(block) if one.unhealthy]
-        self._unhealthy |= {one.borrower for one in unhealthy}
+        self._unhealthy |= {one.id for one in unhealthy}
         self._left |= decision.left
         self._overlooked += self._judge.overlooked(unhealthy, decision, block)
         comparisons = self._judge.comparisons(decision, block)
@@ -150,7 +150,7 @@ class Play:
             block_number=head,
             prices_base=self._path[step - 1].prices_base,
             unhealthy=len(self._unhealthy),
-            liquidated=len({one.plan.draft.borrower for one in self._ledger.liquidations}),
+            liquidated=len({one.plan.draft.position for one in self._ledger.liquidations}),
             lost=len(self._ledger.lost),
         )
 
@@ -162,13 +162,15 @@ class Play:
             return tuple(run_attacks(Devnet(fork, self._devnet.addresses, automine=True)))
 
     def _bad_debts(self) -> Iterator[BadDebt]:
-        """Yield whoever owes more than there is collateral, or did when the pool wrote it off."""
+        """Yield whatever owes more than there is collateral, or did when its market wrote that off."""
         for position in self._referee.positions(self._stage.next_block()):
-            written_off_base = self._ledger.written_off_base.get(position.borrower, 0)
+            if position.is_offer:
+                continue
+            written_off_base = self._ledger.written_off_base.get(position.id, 0)
             uncovered_base = max(position.debt_base - position.collateral_base, 0)
             if written_off_base or uncovered_base:
                 yield BadDebt(
-                    borrower=position.borrower,
+                    position=position.id,
                     written_off_base=written_off_base,
                     uncovered_base=uncovered_base,
                 )

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from keeper.abi import Event, load
-from keeper.domain.address import Address
+from keeper.devnet.addresses import Addresses
+from keeper.domain.address import Address, Hash32
+from keeper.domain.position import PositionId
+
+_MORPHO = load("morpho_blue")
+
+
+class Seizure(NamedTuple):
+    """A liquidation: of which position, and how much collateral."""
+
+    position: PositionId
+    seized_raw: int
+
+
+class WriteOff(NamedTuple):
+    """Debt that no collateral was left for: whose, in which token."""
+
+    position: PositionId
+    symbol: str
+    raw: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +68,37 @@ class Receipt:
             if to in (None, transfer["to"]) and sender in (None, transfer["from"])
         )
 
-    def liquidated(self, pool: Address) -> tuple[Address, ...]:
-        """Return whose positions were closed, by the pool's own events."""
-        event = load("aave_v3_pool").event("LiquidationCall")
-        return tuple(Address(call["user"]) for call in self._events(pool, event))
+    def seizures(self, there: Addresses) -> Iterator[Seizure]:
+        """Yield every liquidation, by the markets' own events.
 
-    def seized_raw(self, pool: Address) -> int:
-        """Return how much collateral was seized, by the pool's own events."""
-        event = load("aave_v3_pool").event("LiquidationCall")
-        return sum(call["liquidatedCollateralAmount"] for call in self._events(pool, event))
+        A pre-liquidation is none of Morpho's own: a contract withdraws collateral for its borrower.
+        """
+        for call in self._events(there.pool, load("aave_v3_pool").event("LiquidationCall")):
+            yield Seizure(
+                PositionId(there.aave_market, Address(call["user"])), call["liquidatedCollateralAmount"]
+            )
+        for call in self._events(there.morpho, _MORPHO.event("Liquidate")):
+            market = there.morpho_market(Hash32(call["id"]))
+            yield Seizure(PositionId(market, Address(call["borrower"])), call["seizedAssets"])
+        for call in self._events(there.morpho, _MORPHO.event("WithdrawCollateral")):
+            contract = Address(call["caller"])
+            if contract in there.pre_contracts.values():
+                yield Seizure(
+                    PositionId(there.pre_market(contract), Address(call["onBehalf"])), call["assets"]
+                )
 
-    def deficits(self, pool: Address) -> tuple[tuple[Address, Address, int], ...]:
-        """Return what the pool wrote off, by its own events: whose debt, of which token, how much."""
-        event = load("aave_v3_pool").event("DeficitCreated")
-        return tuple(
-            (Address(one["user"]), Address(one["debtAsset"]), one["amountCreated"])
-            for one in self._events(pool, event)
-        )
+    def write_offs(self, there: Addresses) -> Iterator[WriteOff]:
+        """Yield what was written off, by the markets' own events."""
+        symbols = {token: symbol for symbol, token in there.tokens.items()}
+        for one in self._events(there.pool, load("aave_v3_pool").event("DeficitCreated")):
+            position = PositionId(there.aave_market, Address(one["user"]))
+            yield WriteOff(position, symbols[Address(one["debtAsset"])], one["amountCreated"])
+        pairs = {id_: pair for pair, id_ in there.morpho_ids.items()}
+        for one in self._events(there.morpho, _MORPHO.event("Liquidate")):
+            id_ = Hash32(one["id"])
+            if one["badDebtAssets"]:
+                position = PositionId(there.morpho_market(id_), Address(one["borrower"]))
+                yield WriteOff(position, pairs[id_].partition("/")[2], one["badDebtAssets"])
 
     def _events(self, emitter: Address, event: Event) -> Iterator[dict[str, Any]]:
         for log in self.told["logs"]:

@@ -14,10 +14,12 @@ from itertools import product
 from typing import Any
 
 from keeper.abi import interface, load
-from keeper.devnet.addresses import PoolKey
+from keeper.devnet.addresses import Addresses, PoolKey
 from keeper.devnet.compile import CHECKOUT, compile_sources
 from keeper.devnet.devnet import Devnet
-from keeper.domain.address import Address
+from keeper.devnet.tokens import TOKENS
+from keeper.domain.address import ZERO_ADDRESS, Address, Hash32
+from keeper.domain.position import PositionId
 
 HALF_BPS = 5_000
 FULL_BPS = 10_000
@@ -45,19 +47,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A borrower's position: its values in US dollars with eight decimals, its tokens by symbol."""
+    """A position: its values in US dollars with eight decimals, its tokens by symbol."""
 
-    borrower: Address
+    id: PositionId
     collateral_base: int
     debt_base: int
-    health_factor_wad: int
+    unhealthy: bool
+    """Whether it may be liquidated: Aave tells a health; of Morpho a unit is liquidated, and undone."""
     collaterals: tuple[str, ...]
     debts: tuple[str, ...]
-
-    @property
-    def unhealthy(self) -> bool:
-        """Return whether it may be liquidated."""
-        return self.health_factor_wad < _HEALTHY_WAD
+    is_offer: bool = False
+    """Whether it is what a pre-liquidation contract offers of a position that is listed as Morpho's too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Pending:
 class Attempt:
     """One close that went through: what it left, before its gas."""
 
-    borrower: Address
+    position: PositionId
     collateral: str
     debt: str
     profit_wei: int
@@ -85,12 +85,26 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Seat:
+    """Who closes positions of one of Morpho's isolated markets: Morpho itself, or an offer beside it."""
+
+    name: str
+    """As a keeper calls it."""
+    id: Hash32
+    contractor: Address
+    """A pre-liquidation contract; the zero address for Morpho itself."""
+    collateral: str
+    loan: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Trial:
     """A close along one way, as it is asked."""
 
-    borrower: Address
+    position: PositionId
     collateral: str
     debt: str
+    function: str
     data: bytes
 
 
@@ -110,28 +124,56 @@ class Referee:
         (tokens,) = listed.decode(devnet.chain.call(there.pool, listed.encode()))
         self._reserves = [symbols[token] for token in tokens]
 
+        self._seats = {seat.name: seat for seat in _seats(there)}
+
     # --- who is unhealthy
 
     def positions(self, block: Block) -> tuple[Position, ...]:
-        """Return every borrower's position in that block, by the pool's own account."""
-        there, positions = self._devnet.addresses, self._contract.function("positions")
-        data = positions.encode(there.pool, there.borrowers)
-        (answer,) = self._simulate([self._request(block, [], data)])
-        assert answer is not None, "the pool tells everybody's health"
-        (told,) = positions.decode(answer)
-        return tuple(
-            Position(
-                borrower=borrower,
+        """Return every position in that block, by the pool's own account and by Morpho's."""
+        return (*self._at_aave(block), *self._at_morpho(block))
+
+    def _at_aave(self, block: Block) -> Iterator[Position]:
+        there = self._devnet.addresses
+        told = self._ask("positions", block, there.pool, there.borrowers)
+        for borrower, (collateral_base, debt_base, health_factor_wad, configuration) in zip(
+            there.borrowers, told, strict=True
+        ):
+            yield Position(
+                id=PositionId(there.aave_market, borrower),
                 collateral_base=collateral_base,
                 debt_base=debt_base,
-                health_factor_wad=health_factor_wad,
+                unhealthy=health_factor_wad < _HEALTHY_WAD,
                 collaterals=tuple(self._used(configuration >> 1)),
                 debts=tuple(self._used(configuration)),
             )
-            for borrower, (collateral_base, debt_base, health_factor_wad, configuration) in zip(
-                there.borrowers, told, strict=True
-            )
-        )
+
+    def _at_morpho(self, block: Block) -> Iterator[Position]:
+        """Yield whoever has anything in a market; of offers, only what may be closed."""
+        there, prices_base = self._devnet.addresses, self._devnet.prices_base()
+        asked = [(seat, who) for seat in self._seats.values() for who in there.morpho_borrowers]
+        seats = [(there.morpho, seat.id, borrower, seat.contractor) for seat, borrower in asked]
+        told = self._ask("isolatedPositions", block, seats)
+        for (seat, borrower), (collateral_raw, debt_raw, unhealthy) in zip(asked, told, strict=True):
+            is_offer = seat.contractor != ZERO_ADDRESS
+            if (unhealthy or not is_offer) and (collateral_raw or debt_raw):
+                yield Position(
+                    id=PositionId(seat.name, borrower),
+                    collateral_base=TOKENS[seat.collateral].value_base(
+                        collateral_raw, prices_base[seat.collateral]
+                    ),
+                    debt_base=TOKENS[seat.loan].value_base(debt_raw, prices_base[seat.loan]),
+                    unhealthy=unhealthy,
+                    collaterals=(seat.collateral,),
+                    debts=(seat.loan,),
+                    is_offer=is_offer,
+                )
+
+    def _ask(self, name: str, block: Block, *arguments: object) -> Any:
+        function = self._contract.function(name)
+        (answer,) = self._simulate([self._request(block, [], function.encode(*arguments))])
+        assert answer is not None, "everybody's position is told"
+        (told,) = function.decode(answer)
+        return told
 
     def _used(self, configuration: int) -> Iterator[str]:
         """Yield the reserves whose bit is set: two bits each, borrowed below collateral."""
@@ -141,22 +183,22 @@ class Referee:
 
     def full_closes(
         self, positions: Iterable[Position], block: Block, *, after: Sequence[Pending] = ()
-    ) -> Mapping[Address, tuple[Attempt, ...]]:
-        """Return every full close that goes through, by borrower: each pair, along each way."""
+    ) -> Mapping[PositionId, tuple[Attempt, ...]]:
+        """Return every full close that goes through, by position: each pair, along each way."""
         trials = [
             trial
             for one in positions
             for collateral, debt in product(one.collaterals, one.debts)
-            for trial in self._trials(one.borrower, collateral, debt, FULL_BPS)
+            for trial in self._trials(one.id, collateral, debt, FULL_BPS)
         ]
-        closes: dict[Address, tuple[Attempt, ...]] = {}
+        closes: dict[PositionId, tuple[Attempt, ...]] = {}
         for attempt in self._try(trials, block, after):
-            closes[attempt.borrower] = (*closes.get(attempt.borrower, ()), attempt)
+            closes[attempt.position] = (*closes.get(attempt.position, ()), attempt)
         return closes
 
     def close(
         self,
-        borrower: Address,
+        position: PositionId,
         collateral: str,
         debt: str,
         *,
@@ -166,19 +208,23 @@ class Referee:
         gas_price_wei: int,
     ) -> Attempt | None:
         """Return a close of that share along its best way, or None where the chain refuses it."""
-        trials = list(self._trials(borrower, collateral, debt, share_bps))
+        trials = list(self._trials(position, collateral, debt, share_bps))
         attempts = self._try(trials, block, after)
         return max(attempts, key=lambda attempt: attempt.net_wei(gas_price_wei), default=None)
 
-    def _trials(self, borrower: Address, collateral: str, debt: str, share_bps: int) -> Iterator[_Trial]:
-        tokens = self._devnet.addresses.tokens
+    def _trials(self, position: PositionId, collateral: str, debt: str, share_bps: int) -> Iterator[_Trial]:
+        there, seat = self._devnet.addresses, self._seats.get(position.market)
         for buy, sell in product(self._ways(debt, collateral), self._ways(collateral, "WETH")):
-            close = (tokens[collateral], tokens[debt], borrower, share_bps, buy, sell)
+            what: tuple[object, ...] = (there.tokens[collateral], there.tokens[debt], position.borrower)
+            if seat is not None:
+                what = ((there.morpho, seat.id, position.borrower, seat.contractor),)
+            name = "close" if seat is None else "closeIsolated"
             yield _Trial(
-                borrower=borrower,
+                position=position,
                 collateral=collateral,
                 debt=debt,
-                data=self._contract.function("close").encode(self._market, close),
+                function=name,
+                data=self._contract.function(name).encode(self._market, (*what, share_bps, buy, sell)),
             )
 
     def _ways(self, first: str, last: str) -> list[bytes]:
@@ -208,10 +254,10 @@ class Referee:
         attempts = []
         for trial, answer in zip(trials, answers, strict=True):
             if answer is not None:
-                profit_wei, gas_used = self._contract.function("close").decode(answer)
+                profit_wei, gas_used = self._contract.function(trial.function).decode(answer)
                 attempts.append(
                     Attempt(
-                        borrower=trial.borrower,
+                        position=trial.position,
                         collateral=trial.collateral,
                         debt=trial.debt,
                         profit_wei=profit_wei,
@@ -247,6 +293,17 @@ class Referee:
         return [
             bytes.fromhex(call["returnData"][2:]) if int(call["status"], 16) == 1 else None for call in last
         ]
+
+
+def _seats(there: Addresses) -> Iterator[_Seat]:
+    """Yield Morpho's markets, and the contracts that offer a part of them earlier."""
+    for pair, id_ in there.morpho_ids.items():
+        collateral, loan = pair.split("/")
+        offers = {there.morpho_market(id_): ZERO_ADDRESS}
+        if pair in there.pre_contracts:
+            offers[there.pre_market(there.pre_contracts[pair])] = there.pre_contracts[pair]
+        for name, contractor in offers.items():
+            yield _Seat(name=name, id=id_, contractor=contractor, collateral=collateral, loan=loan)
 
 
 def _hex(raw: bytes) -> str:

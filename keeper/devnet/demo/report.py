@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,13 +12,20 @@ from keeper.domain.declined import Declined
 from keeper.domain.depth import Hop
 from keeper.domain.fixed_point import BPS
 from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
 
 LEAST_BORROWERS = 40
 LEAST_LIQUIDATED = 10
 ATTACKS = 3
 MOST_GAS_OF_A_LOST_RACE = 60_000
+PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
 AGREEMENT_BPS = 1
 """How far all that was realised may be from all that was predicted."""
+
+
+def protocol_of(market: str) -> str:
+    """Return which of the protocols a market, by its name, is of."""
+    return market.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +89,7 @@ class Overlooked:
     """A full close that would have paid, and that the keeper neither did nor declined for a stated limit."""
 
     block_number: int
-    borrower: Address
+    position: PositionId
     collateral: str
     debt: str
     net_wei: int
@@ -93,7 +101,7 @@ class Overlooked:
 class BadDebt:
     """A position that owes more than it has. In US dollars with eight decimals."""
 
-    borrower: Address
+    position: PositionId
     written_off_base: int
     """By the pool, when no collateral was left."""
     uncovered_base: int
@@ -127,14 +135,14 @@ class Recovery:
 
     block_number: int
     """The block that the transaction was meant for."""
-    borrower: Address
+    position: PositionId
     hash: Hash32
     back_after_s: float
     """From the kill to the decision upon the same head."""
     found: str | None
     """What the new run made of the transaction; None: it is out, and must not be sent again."""
     liquidations: int
-    """Of that borrower in that block, by the pool's own events: one is right."""
+    """Of that position in that block, by its market's own events: one is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +154,12 @@ class DemoReport:
     steps: int
     blocks: int
     symbols: Mapping[Address, str]
-    unhealthy: frozenset[Address]
-    """Whoever was below health 1 before any of the keeper's blocks."""
+    unhealthy: frozenset[PositionId]
+    """Whatever was below health 1 before any of the keeper's blocks."""
     liquidations: tuple[Liquidation, ...]
     lost: tuple[LostRace, ...]
     failures: tuple[Failure, ...]
-    declined: Mapping[Address, Declined]
+    declined: Mapping[PositionId, Declined]
     """Who was unhealthy and liquidated by nobody, with the keeper's last reason."""
     overlooked: tuple[Overlooked, ...]
     bad_debts: tuple[BadDebt, ...]
@@ -166,9 +174,15 @@ class DemoReport:
     seconds: float
 
     @property
-    def liquidated(self) -> frozenset[Address]:
-        """Return whom the keeper liquidated, at least in part."""
-        return frozenset(one.plan.draft.borrower for one in self.liquidations)
+    def liquidated(self) -> frozenset[PositionId]:
+        """Return what the keeper liquidated, at least in part."""
+        return frozenset(one.plan.draft.position for one in self.liquidations)
+
+    @property
+    def liquidated_by_protocol(self) -> dict[str, int]:
+        """Return how many of those there are of each protocol."""
+        protocols = Counter(protocol_of(position.market) for position in self.liquidated)
+        return {protocol: protocols[protocol] for protocol in PROTOCOLS}
 
     @property
     def predicted_wei(self) -> int:
@@ -187,7 +201,7 @@ class DemoReport:
             self.sandwich.taken_wei if self.sandwich else 0
         )
 
-    def numbers(self) -> dict[str, int | float]:
+    def numbers(self) -> dict[str, int | float | dict[str, int]]:
         """Return what ``--json`` prints."""
         return {
             "borrowers": self.borrowers,
@@ -201,6 +215,7 @@ class DemoReport:
             "predicted_profit_wei": self.predicted_wei,
             "realised_profit_wei": self.realised_wei,
             "seconds": round(self.seconds, 1),
+            "liquidated_by_protocol": self.liquidated_by_protocol,
         }
 
     def broken(self) -> Iterator[str]:
@@ -209,6 +224,9 @@ class DemoReport:
             yield f"borrowers: {self.borrowers}, at least {LEAST_BORROWERS} were promised"
         if len(self.liquidated) < LEAST_LIQUIDATED:
             yield f"liquidated: {len(self.liquidated)}, at least {LEAST_LIQUIDATED} were promised"
+        for protocol, count in self.liquidated_by_protocol.items():
+            if not count:
+                yield f"liquidated: none of {protocol}, where every protocol was promised"
         if not self.lost:
             yield "lost_to_rival: the rival won no race"
         for lost in self.lost:
@@ -245,4 +263,4 @@ class DemoReport:
         if self.recovery is None:
             yield "the keeper was never killed"
         elif self.recovery.liquidations != 1:
-            yield f"after the kill, {self.recovery.liquidations} liquidations of the same borrower"
+            yield f"after the kill, {self.recovery.liquidations} liquidations of the same position"

@@ -15,13 +15,15 @@ from keeper.devnet.accounts import Account
 from keeper.devnet.build import BLOCK_S, BORROWERS
 from keeper.devnet.chain import Chain
 from keeper.devnet.demo.daemon import Daemon, Ended
+from keeper.devnet.demo.receipts import Receipt
 from keeper.devnet.demo.referee import Block
 from keeper.devnet.devnet import Devnet
 from keeper.devnet.proxy import Proxy
 from keeper.devnet.tokens import TOKENS
-from keeper.devnet.variables import aave_market, variables
-from keeper.domain.address import Address, checksum, parse_address, word
+from keeper.devnet.variables import variables
+from keeper.domain.address import Address, checksum, parse_address
 from keeper.domain.fixed_point import BPS
+from keeper.domain.position import PositionId
 
 _DEPLOYS_WITHIN_S = 60.0
 _MEANS_USD = 30e6
@@ -68,17 +70,11 @@ class Stage:
         """Return what the vault holds of the wrapped native coin, by that token itself."""
         return balance_raw(self.devnet.chain, self.devnet.addresses.weth, self.vault)
 
-    def liquidations(self, borrower: Address, block_number: int) -> int:
-        """Return how often a borrower was liquidated in a block, by the pool's own events."""
-        topics = [_hex(load("aave_v3_pool").event("LiquidationCall").topic), None, None, _hex(word(borrower))]
-        at = hex(block_number)
-        query = {
-            "address": _hex(self.devnet.addresses.pool),
-            "fromBlock": at,
-            "toBlock": at,
-            "topics": topics,
-        }
-        return len(self.devnet.anvil.rpc("eth_getLogs", query))
+    def liquidations(self, position: PositionId, block_number: int) -> int:
+        """Return how often a position was liquidated in a block, by its market's own events."""
+        receipts = self.devnet.anvil.rpc("eth_getBlockReceipts", hex(block_number))
+        seizures = (one for told in receipts for one in Receipt(told).seizures(self.devnet.addresses))
+        return sum(one.position == position for one in seizures)
 
 
 def balance_raw(chain: Chain, token: Address, holder: Address) -> int:
@@ -94,8 +90,9 @@ def set_up(seed: int) -> Iterator[Stage]:
         proxy = stack.enter_context(Proxy(devnet.anvil.url))
         folder = devnet.anvil.folder / "keeper"  # goes with the Anvil, however this process ends
         folder.mkdir()
-        give_means(devnet, devnet.rival, spender=devnet.addresses.pool)
-        give_means(devnet, devnet.attacker, spender=devnet.addresses.router)
+        there = devnet.addresses
+        give_means(devnet, devnet.rival, spenders=(there.pool, there.morpho))
+        give_means(devnet, devnet.attacker, spenders=(there.router,))
         devnet.mine()
         environment = _environment(devnet, proxy, folder)
         environment |= _deploy(devnet, environment, folder)
@@ -109,18 +106,18 @@ def set_up(seed: int) -> Iterator[Stage]:
         )
 
 
-def give_means(devnet: Devnet, who: Account, *, spender: Address) -> None:
-    """Give somebody plenty of every token, and let `spender` take it: from the next block on."""
+def give_means(devnet: Devnet, who: Account, *, spenders: tuple[Address, ...]) -> None:
+    """Give somebody plenty of every token, and let these spenders take it: from the next block on."""
     transfer, approve = map(load("erc20").function, ("transfer", "approve"))
     for symbol, token in devnet.addresses.tokens.items():
         amount_raw = TOKENS[symbol].raw(_MEANS_USD)
         devnet.chain.post(devnet.market.address, token, transfer.encode(who.address, amount_raw))
-        devnet.chain.post(who.address, token, approve.encode(spender, _MOST))
+        for spender in spenders:
+            devnet.chain.post(who.address, token, approve.encode(spender, _MOST))
 
 
 def _environment(devnet: Devnet, proxy: Proxy, folder: Path) -> dict[str, str]:
     return variables(devnet) | {
-        "KEEPER_MARKETS": aave_market(devnet),  # the referee knows no other market
         "KEEPER_RPC_URLS": f"{proxy.url},{devnet.anvil.ws_url}",
         "KEEPER_PRIVATE_KEY": f"0x{devnet.operator.private_key.hex()}",
         "KEEPER_MIN_PROFIT_WEI": str(MIN_PROFIT_WEI),
@@ -155,7 +152,3 @@ def _deploy(devnet: Devnet, environment: Mapping[str, str], folder: Path) -> dic
     if done.returncode != 0 or set(printed) != {"KEEPER_EXECUTOR", "KEEPER_VAULT"}:
         raise Ended(f"keeper deploy failed: {done.stderr.strip() or done.stdout.strip()}")
     return printed
-
-
-def _hex(raw: bytes) -> str:
-    return f"0x{raw.hex()}"

@@ -18,18 +18,24 @@ from keeper.devnet.demo.report import (
 )
 from keeper.domain.address import Address, Hash32
 from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
 from tests.unit.render.reports import BUY, PLAN, UNPROFITABLE, USD, USDC, WBTC, WEI, WETH
 
 GAS_WEI = 10**16
 ARRIVED_WEI = 9 * WEI
 
 
-def borrower(number: int) -> Address:
-    return Address(bytes([number]) * 20)
+MARKETS = ("aave-v3:0x87", "morpho:0xBB/0x3a", "morpho-pre:0x6F/0x01")
+
+
+def position(number: int) -> PositionId:
+    """Return a position, of the protocols in turn."""
+    return PositionId(MARKETS[number % 3], Address(bytes([number]) * 20))
 
 
 def plan_for(number: int) -> Plan:
-    return replace(PLAN, draft=replace(PLAN.draft, borrower=borrower(number)))
+    market, borrower = position(number)
+    return replace(PLAN, draft=replace(PLAN.draft, market=market, borrower=borrower))
 
 
 def liquidation(number: int) -> Liquidation:
@@ -58,7 +64,7 @@ LOST = LostRace(
 )
 FAILURE = Failure(block_number=505, hash=Hash32(b"\xaa" * 32), plan=plan_for(4))
 OVERLOOKED = Overlooked(
-    block_number=506, borrower=borrower(20), collateral="WETH", debt="USDC", net_wei=WEI, why=UNPROFITABLE
+    block_number=506, position=position(20), collateral="WETH", debt="USDC", net_wei=WEI, why=UNPROFITABLE
 )
 SANDWICH = Sandwich(
     plan=plan_for(1),
@@ -76,7 +82,7 @@ ATTACKS = tuple(
 )
 RECOVERY = Recovery(
     block_number=502,
-    borrower=borrower(2),
+    position=position(2),
     hash=Hash32(b"\xbb" * 32),
     back_after_s=1.5,
     found=None,
@@ -84,17 +90,17 @@ RECOVERY = Recovery(
 )
 REPORT = DemoReport(
     seed=1,
-    borrowers=48,
+    borrowers=63,
     steps=16,
     blocks=39,
     symbols={token.address: token.symbol for token in (WETH, USDC, WBTC)},
-    unhealthy=frozenset(borrower(number) for number in range(1, 13)),
+    unhealthy=frozenset(position(number) for number in range(1, 13)),
     liquidations=LIQUIDATIONS,
     lost=(LOST,),
     failures=(),
-    declined={borrower(12): UNPROFITABLE},
+    declined={position(12): UNPROFITABLE},
     overlooked=(),
-    bad_debts=(BadDebt(borrower=borrower(2), written_off_base=3_169 * USD, uncovered_base=0),),
+    bad_debts=(BadDebt(position=position(2), written_off_base=3_169 * USD, uncovered_base=0),),
     sandwich=SANDWICH,
     attacks=ATTACKS,
     recovery=RECOVERY,

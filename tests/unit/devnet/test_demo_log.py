@@ -7,6 +7,7 @@ import json
 from keeper.devnet.demo import log
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import Concluded, Decided, Event, Left, Planned, Sent
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired
 from keeper.render.events import Severity, json_line
 from tests.unit.render.reports import BORROWER, HEAD, INCLUDED, MARKET, PLAN, SUBMISSION
@@ -23,9 +24,9 @@ def test_plan__logged__is_the_same_plan() -> None:
 
 def test_sent__logged__tells_which_transaction_for_whom() -> None:
     sent = log.sent(_logged(Sent(submission=SUBMISSION)))
-    assert (sent.hash, sent.borrower, sent.nonce, sent.predicted_profit_wei) == (
+    assert (sent.hash, sent.position, sent.nonce, sent.predicted_profit_wei) == (
         SUBMISSION.hash,
-        SUBMISSION.borrower,
+        PositionId(SUBMISSION.market, SUBMISSION.borrower),
         SUBMISSION.nonce,
         SUBMISSION.predicted_profit_wei,
     )
@@ -34,7 +35,7 @@ def test_sent__logged__tells_which_transaction_for_whom() -> None:
 def test_left__logged__tells_who_and_why() -> None:
     why = Declined(reason=Reason.BELOW_MINIMUM, detail="0.000821 at best, before gas")
     left = Left(head=HEAD, market=MARKET, borrower=BORROWER, health_factor_wad=1, why=why)
-    assert log.left(_logged(left)) == (BORROWER, why)
+    assert log.left(_logged(left)) == (PositionId(MARKET, BORROWER), why)
 
 
 def test_head_number__logged__is_the_heads() -> None:

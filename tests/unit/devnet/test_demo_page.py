@@ -44,7 +44,7 @@ def test_demo_view__wide__each_liquidation_is_one_line() -> None:
     lines = _page(REPORT, 120).splitlines()
     (line,) = (line for line in lines if short(LIQUIDATIONS[0].plan.draft.borrower) in line and "501" in line)
     assert line.split() == [
-        "501", "0x0101…0101", "24.8%", "WETH→5→USDC,", "rest", "kept",
+        "501", "Morpho", "0x0101…0101", "24.8%", "WETH→5→USDC,", "rest", "kept",
         "12.0420", "2.2400", "0.2418", "0.0100", "8.9900", "–", "7.0000",
     ]  # fmt: skip
 

@@ -25,7 +25,7 @@ def test_broken__all_is_well__nothing() -> None:
 
 def test_numbers__are_exactly_those_of_the_promise() -> None:
     assert REPORT.numbers() == {
-        "borrowers": 48,
+        "borrowers": 63,
         "unhealthy": 12,
         "liquidated": 10,
         "lost_to_rival": 1,
@@ -36,10 +36,11 @@ def test_numbers__are_exactly_those_of_the_promise() -> None:
         "predicted_profit_wei": 89_900_000_000_000_000_000,
         "realised_profit_wei": 89_900_000_000_000_000_000,
         "seconds": 12.3,
+        "liquidated_by_protocol": {"aave-v3": 3, "morpho": 4, "morpho-pre": 3},
     }
 
 
-def test_liquidated__one_borrower_twice__counts_once() -> None:
+def test_liquidated__one_position_twice__counts_once() -> None:
     again = replace(REPORT, liquidations=(*LIQUIDATIONS, LIQUIDATIONS[0]))
     assert again.numbers()["liquidated"] == 10
 
@@ -49,6 +50,7 @@ def test_liquidated__one_borrower_twice__counts_once() -> None:
     [
         ({"borrowers": 39}, "borrowers: 39"),
         ({"liquidations": LIQUIDATIONS[:9]}, "liquidated: 9"),
+        ({"liquidations": LIQUIDATIONS[2::3]}, "liquidated: none of morpho,"),
         ({"lost": ()}, "the rival won no race"),
         ({"lost": (replace(LOST, gas_used=60_000),)}, "60000 gas"),
         ({"overlooked": (OVERLOOKED,)}, "overlooked: 1"),
@@ -62,14 +64,21 @@ def test_liquidated__one_borrower_twice__counts_once() -> None:
         ({"attacks": (*ATTACKS[:2], replace(ATTACKS[2], taken_wei=7))}, "taken_by_attacks_wei: 7"),
         ({"attacks": (*ATTACKS[:2], replace(ATTACKS[2], taken_from_allow_list_wei=0))}, "no attack"),
         ({"recovery": None}, "never killed"),
-        ({"recovery": replace(RECOVERY, liquidations=2)}, "2 liquidations of the same borrower"),
-        ({"recovery": replace(RECOVERY, liquidations=0)}, "0 liquidations of the same borrower"),
+        ({"recovery": replace(RECOVERY, liquidations=2)}, "2 liquidations of the same position"),
+        ({"recovery": replace(RECOVERY, liquidations=0)}, "0 liquidations of the same position"),
         ({"claimed_wei": 1}, "the keeper claims 1 wei"),
         ({"vault_wei": REPORT.vault_wei + 1}, "arrived"),
     ],
 )
 def test_broken__one_thing_is_wrong__is_named(changed: dict[str, Any], named: str) -> None:
     assert any(named in promise for promise in replace(REPORT, **changed).broken())
+
+
+def test_liquidated__one_borrower_in_two_markets__counts_twice() -> None:
+    first = LIQUIDATIONS[0]
+    draft = replace(first.plan.draft, market="morpho:0xBB/0x77")
+    elsewhere = replace(first, plan=replace(first.plan, draft=draft))
+    assert replace(REPORT, liquidations=(*LIQUIDATIONS, elsewhere)).numbers()["liquidated"] == 11
 
 
 def test_broken__realised_over_a_bp_apart__is_named() -> None:
