@@ -52,11 +52,16 @@ def run(
 def lines(devnet: Devnet) -> Iterator[str]:
     """Yield what somebody needs to connect: the endpoint, the contracts, the keys that everybody knows."""
     there = devnet.addresses
-    yield f"Devnet: Aave V3.6 and Uniswap V3, {len(there.borrowers)} borrowers, chain id {CHAIN_ID}"
+    borrowers = len(there.borrowers) + len(there.morpho_borrowers)
+    yield f"Devnet: Aave V3.6, Morpho Blue and Uniswap V3, {borrowers} borrowers, chain id {CHAIN_ID}"
     yield f"  HTTP       {devnet.anvil.url}"
     yield f"  WebSocket  {devnet.anvil.ws_url}"
     yield f"  Aave       pool {checksum(there.pool)}, since block {there.deployment_block}"
     yield f"             oracle {checksum(there.oracle)}, provider {checksum(there.provider)}"
+    yield f"  Morpho     {checksum(there.morpho)}, since block {there.morpho_deployment_block}"
+    for pair, id_ in there.morpho_ids.items():
+        yield f"             {pair:12} 0x{id_.hex()}"
+    yield f"             pre-liquidation factory {checksum(there.pre_factory)}, a stand-in"
     yield f"  Uniswap    factory {checksum(there.factory)}, QuoterV2 {checksum(there.quoter)}"
     yield f"             SwapRouter02 {checksum(there.router)}"
     yield f"  Multicall3 {checksum(there.multicall3)}"

@@ -23,6 +23,7 @@ from keeper.planner.options import PlannerOptions
 from keeper.planner.planner import Planner
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
+from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
 from keeper.watcher.book import AnyBook
@@ -104,14 +105,28 @@ def morpho_book(devnet: Devnet) -> AnyBook:
     return Book(MorphoBlue(morpho=addresses.morpho), first_block=addresses.morpho_deployment_block)
 
 
+def pre_book(devnet: Devnet) -> AnyBook:
+    addresses = devnet.addresses
+    return Book(
+        MorphoPreLiquidation(factory=addresses.pre_factory), first_block=addresses.morpho_deployment_block
+    )
+
+
 @asynccontextmanager
 async def stage(
-    devnet: Devnet, options: PlannerOptions, *, books: Sequence[AnyBook] | None = None
+    devnet: Devnet,
+    options: PlannerOptions,
+    *,
+    books: Sequence[AnyBook] | None = None,
+    url: str | None = None,
 ) -> AsyncIterator[Stage]:
-    """Yield a keeper on the devnet that decides and does not send. It watches Aave, where nothing is said."""
+    """Yield a keeper on the devnet that decides and does not send. It watches Aave, where nothing is said.
+
+    `url` is where it reads, where that is not the devnet's own endpoint.
+    """
     addresses = devnet.addresses
     executor, vault = deploy(devnet)
-    endpoints = Endpoints([Endpoint(Secret(devnet.anvil.url))])
+    endpoints = Endpoints([Endpoint(Secret(url or devnet.anvil.url))])
     venue = UniswapV3(factory=addresses.factory, router=addresses.router)
     lender = AaveV3Flash(pool=addresses.pool)
     watcher = Watcher(

@@ -12,7 +12,8 @@ from keeper.devnet.scenario import crash
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.plan import Objective, Plan
 from keeper.planner.options import PlannerOptions
-from tests.fork.keeper_stage import aave_book, morpho_book, stage
+from tests.fork.keeper_stage import aave_book, morpho_book, pre_book, stage
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.asyncio
 
@@ -62,3 +63,34 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
     assert counts["Aave's"] >= 5
     assert counts["behind another of its market"] >= 1, "whose shares are then worth a unit less"
     assert not counts[Reason.SIMULATION.value], "every simulation agrees with its prediction"
+
+
+async def test_observe__three_protocols__a_quiet_heads_reads_are_one_request(
+    manual_devnet: Devnet,
+) -> None:
+    books = (aave_book(manual_devnet), morpho_book(manual_devnet), pre_book(manual_devnet))
+    async with (
+        Proxy(manual_devnet.anvil.url) as proxy,
+        stage(manual_devnet, options_for(manual_devnet), books=books, url=proxy.url) as on,
+    ):
+        await on.engine.observe(await on.head())
+        manual_devnet.mine()
+        await on.engine.observe(await on.head())
+
+        manual_devnet.mine()
+        head = await on.head()
+        proxy.seen.clear()
+        seen = await on.engine.observe(head)
+        assert len(proxy.seen) == 1
+        assert all(book.head == head for book in on.watcher.books) and not seen.skipped
+
+        moved = {symbol: int(manual_devnet.price_base(symbol) * 0.9) for symbol in ("WETH", "wstETH")}
+        manual_devnet.market_block(moved)
+        head = await on.head()
+        proxy.seen.clear()
+        seen = await on.engine.observe(head)
+        assert {one.market.partition(":")[0] for one in seen.opportunities} == {
+            *("aave-v3", "morpho", "morpho-pre")
+        }
+        assert sum("eth_getLogs" in methods for methods in proxy.seen) == 1
+        assert len(proxy.seen) <= 4, "one a round: where prices moved, the pools' new ticks take three more"

@@ -111,7 +111,7 @@ def _whose(position: PositionId) -> tuple[tuple[str, str], str]:
 
 def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> RenderableType:
     one_line, decimals = width >= _ONE_LINE, 4 if width >= _ROOMY else 3
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     if one_line:
         table.add_column("Block", style="dim", justify="right", no_wrap=True)
         table.add_column("Position", no_wrap=True)
