@@ -513,8 +513,8 @@ example: keeper backtest --from 24000000 --to 24007200 --out report
 needs:   KEEPER_RPC_URLS (or --tape), KEEPER_MARKETS (or --market)"""
 
 _DEMO = """\
-Starts a local chain that carries the real contracts of Aave V3.6 and Uniswap V3, lets the market crash, and
-shows the keeper liquidate against a rival, a sandwich and three attacks on its executor. Needs no
+Starts a local chain that carries the real contracts of Aave V3.6, Morpho Blue and Uniswap V3, lets the market
+crash, and shows the keeper liquidate against a rival, a sandwich and three attacks on its executor. Needs no
 configuration and reads none. With --json the last line is one JSON object.
 
 example: keeper demo"""

@@ -18,7 +18,7 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close
 from keeper.domain.position import Holding, Opportunity, Terms
-from keeper.domain.report import Closable, PairReport, PlanReport, ScanReport, ScanRow
+from keeper.domain.report import Closable, OtherPosition, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered
 from keeper.live.opening import Opening
@@ -91,7 +91,11 @@ def current(keeper: Assembled, seen: Observation) -> Iterator[AnyBook]:
 
 
 async def explain(keeper: Assembled, seen: Observation, borrower: Address, listener: Listener) -> PlanReport:
-    """Return the decision on the borrower's worst position upon this state, explained."""
+    """Return the decision on one of the borrower's positions upon this state, explained.
+
+    It is the worst of those of which anything may be closed, else the worst of all: an oracle that fails in
+    one market hides nothing of another.
+    """
     theirs = [
         (health.health_factor_wad, place, position, health)
         for place, book in enumerate(keeper.watcher.books)
@@ -102,9 +106,11 @@ async def explain(keeper: Assembled, seen: Observation, borrower: Address, liste
     if not theirs:
         markets = ", ".join(book.protocol.name for book in keeper.watcher.books)
         raise ConfigError(f"BORROWER: {checksum(borrower)} owes nothing in {markets}")
-    _, place, position, health = min(theirs, key=lambda one: one[:3])
+    closable = {one.position for one in seen.opportunities if one.terms}
+    _, place, position, health = min(theirs, key=lambda one: (one[2] not in closable, *one[:3]))
     book = keeper.watcher.books[place]
     unhealthy = [one for one in seen.opportunities if one.position == position]
+    others = sorted((wad, other.market) for wad, _, other, _ in theirs if other != position)
     considered: Considered | None = None
     pairs: tuple[PairReport, ...] = ()
     if unhealthy:
@@ -120,6 +126,7 @@ async def explain(keeper: Assembled, seen: Observation, borrower: Address, liste
         market=position.market,
         borrower=borrower,
         health=health,
+        others=tuple(OtherPosition(market=market, health_factor_wad=wad) for wad, market in others),
         currency=book.protocol.currency(book.market, position),
         native=native,
         objective=keeper.planner.options.objective,

@@ -111,6 +111,14 @@ class PairReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherPosition:
+    """Another position of the same borrower's, which is not the one explained."""
+
+    market: str
+    health_factor_wad: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReport:
     """One borrower's decision, with everything that led to it."""
 
@@ -131,6 +139,8 @@ class PlanReport:
     """Of every token that a route touches."""
     decision: Decision | None
     """None where the position is healthy: there is nothing to decide."""
+    others: tuple[OtherPosition, ...] = ()
+    """The worst first."""
 
 
 # --- deploy -------------------------------------------------------------------------------------------------

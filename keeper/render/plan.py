@@ -60,6 +60,8 @@ def _heading(report: PlanReport) -> Table:
         "Health", Text(health(report.health.health_factor_wad), "bold red" if unhealthy else "bold green")
     )
     grid.add_row("Position", f"{collateral} of collateral, {debt} of debt")
+    for other in report.others:
+        grid.add_row("Also", f"health {health(other.health_factor_wad)} in {short_market(other.market)}")
     grid.add_row(
         "Decided on",
         f"block {report.head.number:,}, for block {report.block.number:,} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.domain.fixed_point import WAD
-from keeper.domain.position import Currency, Holding
+from keeper.domain.position import DOLLARS, Currency, Holding
 from keeper.domain.report import ScanReport, ScanRow, Supposed, Trigger
+from keeper.domain.token import TokenAmount
 from keeper.render.figures import amount, health, short, short_market, worth
 
 
@@ -31,7 +32,7 @@ def scan_view(report: ScanReport) -> RenderableType:
     if report.supposed:
         parts.insert(1, Text("if " + ", ".join(_supposed(one) for one in report.supposed), "yellow"))
     for market in dict.fromkeys(row.market for row in report.rows):
-        parts += [Text(), _table(market, (row for row in report.rows if row.market == market))]
+        parts += [Text(), _table(market, [row for row in report.rows if row.market == market])]
     if report.triggers:
         parts += [Text(), _triggers(report.triggers)]
     return Group(*parts)
@@ -61,9 +62,9 @@ def _triggers(triggers: Iterable[Trigger]) -> Table:
     return table
 
 
-def _table(market: str, rows: Iterable[ScanRow]) -> Table:
+def _table(market: str, rows: Sequence[ScanRow]) -> Table:
     table = Table(
-        title=short_market(market),
+        title=_title(market, rows[0]),
         title_justify="left",
         title_style="dim",
         box=box.SIMPLE_HEAD,
@@ -85,6 +86,14 @@ def _table(market: str, rows: Iterable[ScanRow]) -> Table:
     return table
 
 
+def _title(market: str, row: ScanRow) -> str:
+    """Return a market's name, and its two tokens where it is an isolated one: it counts in what is lent."""
+    if row.currency == DOLLARS:
+        return short_market(market)
+    held = " and ".join(one.amount.token.symbol for one in row.collateral)
+    return f"{held or 'nothing'} against {row.currency.symbol}  {short_market(market)}"
+
+
 def _style(health_factor_wad: int) -> str:
     return "bold red" if health_factor_wad < WAD else "yellow"
 
@@ -94,7 +103,17 @@ def _holdings(holdings: Iterable[Holding], currency: Currency) -> Text:
 
 
 def _valued(value: Holding, currency: Currency) -> Text:
-    return Text.assemble(amount(value.amount), "\n", (worth(value.value_base, currency), "dim"))
+    """Return an amount and its worth, left out where it is counted in the same token."""
+    if value.amount.token.symbol == currency.symbol:
+        return Text(amount(value.amount))
+    return Text.assemble(
+        amount(value.amount), "\n", (_worth(value.value_base, value.amount, currency), "dim")
+    )
+
+
+def _worth(value_base: int, of: TokenAmount, currency: Currency) -> str:
+    """Return what the oracle says that an amount is worth: a dash where it says nothing of it."""
+    return "–" if of.raw and not value_base else worth(value_base, currency)
 
 
 def _closable(row: ScanRow) -> Text:
@@ -102,11 +121,13 @@ def _closable(row: ScanRow) -> Text:
     if row.closable:
         first, *others = row.closable
         text = _valued(first.repaid, row.currency)
-        text.append(f"\nfor {amount(first.seized.amount)}\n")
-        text.append(worth(first.seized.value_base, row.currency), "dim")
+        text.append(f"\nfor {amount(first.seized.amount)}")
+        text.append(f"\n{worth(first.seized.value_base, row.currency)}", "dim")
         if others:
             text.append(f"\n+ {len(others)} more pair{'s' if len(others) > 1 else ''}", "dim")
         return text
+    if len(row.declined) == 1:
+        return Text(str(row.declined[0].why), "yellow")
     if row.declined:
         return Text(", ".join(dict.fromkeys(pair.why.reason.value for pair in row.declined)), "yellow")
     return Text("–", "dim")

@@ -19,7 +19,7 @@ from keeper.devnet import Devnet
 from keeper.devnet.demo.daemon import Daemon
 from keeper.devnet.proxy import Moment, Proxy, Trap
 from keeper.devnet.scenario import Step
-from keeper.devnet.variables import aave_market, variables
+from keeper.devnet.variables import variables
 from keeper.domain.address import Address, checksum
 from keeper.domain.submission import Outcome, Submission
 from keeper.store.journal import SqliteJournal
@@ -158,13 +158,20 @@ class DaemonStage:
 
 
 @contextmanager
-def daemon_stage(devnet: Devnet, folder: Path) -> Iterator[DaemonStage]:
-    """Yield a keeper that is set up for a devnet that mines when it is told to, and does not run yet."""
+def daemon_stage(
+    devnet: Devnet, folder: Path, *, protocols: tuple[str, ...] = ("aave-v3",)
+) -> Iterator[DaemonStage]:
+    """Yield a keeper that is set up for a devnet that mines when it is told to, and does not run yet.
+
+    It watches what the devnet has of these protocols.
+    """
     with Proxy(devnet.anvil.url) as proxy:
         executor, vault = deploy(devnet)
-        environment = variables(devnet) | {
+        known = variables(devnet)
+        markets = known["KEEPER_MARKETS"].split(",")
+        environment = known | {
             "KEEPER_RPC_URLS": proxy.url,
-            "KEEPER_MARKETS": aave_market(devnet),  # the chain's own account is asked of it alone
+            "KEEPER_MARKETS": ",".join(one for one in markets if one.partition(":")[0] in protocols),
             "KEEPER_EXECUTOR": checksum(executor),
             "KEEPER_VAULT": checksum(vault),
             "KEEPER_PRIVATE_KEY": _hex(devnet.operator.private_key),

@@ -140,6 +140,19 @@ def test_plan__a_position_on_morpho__funded_by_its_own_callback(user: User) -> N
     assert "funded by the liquidation's own callback" in shown
 
 
+def test_plan__a_borrower_with_two_positions__explains_the_worse_and_tells_of_the_other(
+    user: User,
+) -> None:
+    """Whoever opted into a pre-liquidation has two positions; one of them is shown, the other is told of."""
+    crash(user.devnet)
+    rows = json.loads(user.types("scan", "--below", "1", "--json").stdout)["rows"]
+    (offered, *_) = [row for row in rows if row["market"].startswith("morpho-pre:")]
+    report = json.loads(user.types("plan", offered["borrower"], "--json").stdout)
+    assert report["market"] == offered["market"]
+    (other,) = report["others"]
+    assert other["market"].startswith("morpho:") and int(other["health_factor_wad"]) >= 10**18
+
+
 def test_plan__a_healthy_borrower__says_so(user: User) -> None:
     report = json.loads(user.types("scan", "--below", "100", "--json").stdout)
     healthiest = report["rows"][-1]["borrower"]

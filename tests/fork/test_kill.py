@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 
-from keeper.abi import interface, load
+from keeper.abi import Event, interface, load
 from keeper.contracts import executor
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
 from keeper.devnet.proxy import Moment
 from keeper.devnet.scenario import Step, crash
 from keeper.domain.address import Address, Hash32
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded
 from tests.fork.daemon import DEADLINE_S, Catch, DaemonStage, Lines, balance_raw, daemon_stage
 
@@ -144,6 +145,12 @@ SERIES: Mapping[str, tuple[Kill, ...]] = {
         following(3, ASKED),
     ),
 }
+ON_MORPHO = (
+    sending(Kind.SENT, 1),
+    recovering(ANSWERED),
+    sending(Kind.UNSENT, 1, blocks=1),
+    sending(Kind.SENDING, 1, blocks=1),
+)
 STEPS = 20
 SEEDS = {name: seed for seed, name in enumerate(SERIES, start=1)}
 
@@ -169,36 +176,57 @@ def test_moments__thirty__so_many_of_each_kind() -> None:
 def test_run__killed_and_started_again__no_outcome_lost_and_nobody_liquidated_twice(
     series: str, manual_devnet: Devnet, tmp_path: Path
 ) -> None:
-    killed = 0
-    path = iter(crash(SEEDS[series], steps=STEPS))
     with daemon_stage(manual_devnet, tmp_path) as stage:
-        for kill in SERIES[series]:
-            strike(stage, kill, path)
-            audit(stage)
-            killed += 1
-        stage.start()
+        told = live_and_die(stage, SERIES[series], iter(crash(SEEDS[series], steps=STEPS)))
+    print(f"{series}: {dict(told)}")
+    assert told["Included"] >= 5
+
+
+def test_run__killed_over_a_position_on_morpho__no_outcome_lost_and_nobody_liquidated_twice(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    with daemon_stage(manual_devnet, tmp_path, protocols=("morpho", "morpho-pre")) as stage:
+        told = live_and_die(stage, ON_MORPHO, iter(crash(1, steps=STEPS)), goes_on_for=8)
+        markets = Counter(one.market.partition(":")[0] for one, _ in stage.journal())
+    print(f"{dict(markets)}: {dict(told)}")
+    assert told["Included"] >= 4
+    assert markets["morpho"] >= 4 and markets["morpho-pre"] >= 1
+
+
+def live_and_die(
+    stage: DaemonStage, kills: tuple[Kill, ...], path: Iterator[Step], *, goes_on_for: int = 2
+) -> Counter[str]:
+    """Kill the keeper at each moment, let it come to rest, and go on for so many steps of the market's.
+
+    Returns how often what came of it.
+    """
+    for kill in kills:
+        strike(stage, kill, path)
+        audit(stage)
+    stage.start()
+    stage.await_decision()
+    for _ in stage.rest():
         stage.await_decision()
-        for _ in stage.rest():
-            stage.await_decision()
-        recovered = audit(stage)
-        for _ in stage.play(islice(path, 2)):
-            stage.await_decision()
-        stage.stop()
-        outcomes = audit(stage)
-        journal = stage.journal()
+    recovered = audit(stage)
+    for _ in stage.play(islice(path, goes_on_for)):
+        stage.await_decision()
+    stage.stop()
+    outcomes = audit(stage)
+    journal = stage.journal()
     told = Counter(type(outcome).__name__ for outcome in outcomes)
-    print(f"{series}: killed {killed} times, {dict(told)}")
-    assert killed == len(SERIES[series])
     assert None not in recovered and None not in outcomes, "every intent has come to its outcome"
-    assert len(outcomes) > len(recovered) and told["Included"] >= 5, "and it goes on"
+    assert len(outcomes) > len(recovered), "and it goes on"
     assert not told["Reverted"], "the market rests in the keeper's blocks: whoever reverts came second"
     assert all(is_taken_up_again(one, journal) for one, outcome in journal if isinstance(outcome, Expired))
+    return told
 
 
 def is_taken_up_again(lost: Submission, journal: Lines) -> bool:
-    """Return whether a later submission liquidated the borrower of one that never reached a block."""
+    """Return whether a later submission liquidated the position of one that never reached a block."""
     later = journal[[one for one, _ in journal].index(lost) + 1 :]
-    return any(one.borrower == lost.borrower and isinstance(outcome, Included) for one, outcome in later)
+    return any(
+        position_of(one) == position_of(lost) and isinstance(outcome, Included) for one, outcome in later
+    )
 
 
 # --- killing ------------------------------------------------------------------------------------------------
@@ -303,8 +331,8 @@ class Landed:
     """The time of the head that it was decided upon, by the deadline that it was given."""
     succeeded: bool
     gas_used: int
-    liquidated: tuple[tuple[Address, Address, Address], ...]
-    """Borrower, debt and collateral of each liquidation in it that was the executor's."""
+    liquidated: tuple[tuple[PositionId, bytes], ...]
+    """Each position that was closed in it, with the tokens where it may have several."""
 
 
 def audit(stage: DaemonStage) -> list[Outcome | None]:
@@ -356,21 +384,21 @@ def assert_outcomes(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, L
 
 
 def assert_nobody_planned_for_twice(journal: Lines, chain: Mapping[Hash32, Landed]) -> None:
-    """By the journal: nobody is planned for while an earlier plan for them may still land beside the new one.
+    """By the journal: nothing is planned for while an earlier plan for it may still land beside the new one.
 
     One with the same nonce can't: at most one of them is ever included.
     """
-    earlier: dict[Address, list[tuple[Submission, int | None]]] = {}
+    earlier: dict[PositionId, list[tuple[Submission, int | None]]] = {}
     for submission, outcome in journal:
-        for before, ended in earlier.get(submission.borrower, ()):
+        for before, ended in earlier.get(position_of(submission), ()):
             if before.nonce != submission.nonce:
                 assert ended is not None, "planned for, with a transaction on its way"
                 assert ended <= submission.head_number, "decided upon a state from before the last one's end"
-        earlier.setdefault(submission.borrower, []).append((submission, end(submission, outcome, chain)))
+        earlier.setdefault(position_of(submission), []).append((submission, end(submission, outcome, chain)))
         there = chain.get(submission.hash)
         if there is not None and there.succeeded:
-            ((borrower, _, _),) = there.liquidated
-            assert borrower == submission.borrower
+            ((position, _),) = there.liquidated
+            assert position == position_of(submission)
 
 
 def assert_a_plan_for_each(chain: Mapping[Hash32, Landed]) -> None:
@@ -378,7 +406,7 @@ def assert_a_plan_for_each(chain: Mapping[Hash32, Landed]) -> None:
 
     Where prices fell far that is right: a close that is sized for one pool's depth leaves another's.
     """
-    last: dict[tuple[Address, Address, Address], int] = {}
+    last: dict[tuple[PositionId, bytes], int] = {}
     for one in sorted(chain.values(), key=lambda one: one.nonce):
         for pair in one.liquidated:
             assert one.decided_at_s >= last.get(pair, 0)
@@ -420,17 +448,34 @@ def deadline_s(data: bytes) -> int:
     return int.from_bytes(program[:5])
 
 
-def liquidated(
-    logs: list[dict[str, Any]], stage: DaemonStage
-) -> tuple[tuple[Address, Address, Address], ...]:
-    event = load("aave_v3_pool").event("LiquidationCall")
-    found = [
-        event.decode([octets(topic) for topic in log["topics"]], octets(log["data"]))
-        for log in logs
-        if octets(log["address"]) == stage.devnet.addresses.pool and octets(log["topics"][0]) == event.topic
-    ]
-    assert all(one["liquidator"] == stage.executor for one in found)
-    return tuple((one["user"], one["debtAsset"], one["collateralAsset"]) for one in found)
+def position_of(submission: Submission) -> PositionId:
+    return PositionId(submission.market, submission.borrower)
+
+
+def liquidated(logs: list[dict[str, Any]], stage: DaemonStage) -> tuple[tuple[PositionId, bytes], ...]:
+    """Return what was closed by the markets' own events, each by the executor.
+
+    A pre-liquidation is a withdrawal of collateral by its contract, to the executor.
+    """
+    there, morpho = stage.devnet.addresses, load("morpho_blue")
+    found: list[tuple[PositionId, bytes]] = []
+    for one in events(logs, there.pool, load("aave_v3_pool").event("LiquidationCall")):
+        assert one["liquidator"] == stage.executor
+        found.append((PositionId(there.aave_market, one["user"]), one["debtAsset"] + one["collateralAsset"]))
+    for one in events(logs, there.morpho, morpho.event("Liquidate")):
+        assert one["caller"] == stage.executor
+        found.append((PositionId(there.morpho_market(one["id"]), one["borrower"]), b""))
+    for one in events(logs, there.morpho, morpho.event("WithdrawCollateral")):
+        assert one["caller"] in there.pre_contracts.values() and one["receiver"] == stage.executor
+        found.append((PositionId(there.pre_market(one["caller"]), one["onBehalf"]), b""))
+    return tuple(found)
+
+
+def events(logs: list[dict[str, Any]], emitter: Address, event: Event) -> Iterator[dict[str, Any]]:
+    for log in logs:
+        topics = [octets(topic) for topic in log["topics"]]
+        if octets(log["address"]) == emitter and topics[0] == event.topic:
+            yield event.decode(topics, octets(log["data"]))
 
 
 def receipt_of(stage: DaemonStage, submission: Submission) -> Mapping[str, Any] | None:

@@ -101,9 +101,9 @@ def touched(markets: Markets, told: Iterable[Named], *, name_of: Callable[[Hash3
     names: dict[Hash32, str] = {}
     for one in told:
         name = names.get(one.id) or names.setdefault(one.id, name_of(one.id))
-        if one.begins and not configuration:
+        if not configuration:
             market = markets.by_name.get(name)
-            configuration = market is None or not market.is_live
+            configuration = market is None or (one.begins and not market.is_live)
         if one.borrower is not None:
             positions.add(PositionId(name, one.borrower))
     return Touched(positions=frozenset(positions), configuration=configuration)

@@ -10,9 +10,11 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from keeper.domain.address import checksum
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.plan import Close
-from keeper.domain.position import Interval
-from keeper.domain.report import CheckLine, PlanReport
+from keeper.domain.position import Currency, DeclinedPair, Holding, Interval
+from keeper.domain.report import CheckLine, OtherPosition, PlanReport
+from keeper.domain.token import TokenAmount
 from keeper.render.check import check_view, deploy_env, deploy_view
 from keeper.render.plan import feasible, plan_view
 from keeper.render.scan import scan_view
@@ -60,9 +62,36 @@ def test_scan_view__positions__worst_first_with_what_may_be_closed() -> None:
     assert "could not be read: getReservesList reverted" in text
 
 
+def test_scan_view__an_isolated_market__named_by_its_tokens_and_no_amount_told_twice() -> None:
+    row = SCAN_REPORT.rows[0]
+    owes = Holding(amount=TokenAmount(token=USDC, raw=500_000_000), value_base=500_000_000)
+    has = replace(row.collateral[0], value_base=0)
+    silent = Declined(reason=Reason.ZERO_PRICE, detail="the oracle reverts for WETH")
+    isolated = replace(
+        row,
+        market="morpho:0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb/0x" + 32 * "3a",
+        currency=Currency(symbol="USDC", unit_base=10**6),
+        collateral=(has,),
+        debt=(owes,),
+        closable=(),
+        declined=(DeclinedPair(collateral=has.amount.token, debt=USDC, why=silent),),
+    )
+    text = shown(scan_view(replace(SCAN_REPORT, rows=(isolated,), skipped=())), width=120)
+    assert f"{has.amount.token.symbol} against USDC  morpho:0xBBBB…FFCb/0x3a3a…3a3a" in text
+    assert text.count("500 USDC") == 1
+    assert "zero price: the oracle reverts for WETH" in text
+    assert "0 USDC" not in text.replace("500 USDC", ""), "what has no price is not worth nothing"
+
+
 def test_scan_view__nothing_found__says_so() -> None:
     text = shown(scan_view(replace(SCAN_REPORT, rows=(), skipped=())))
     assert text.strip() == "None of 48,213 positions is below 1.0500 at block 21,000,000"
+
+
+def test_plan_view__other_positions_of_the_borrower__told_with_their_health() -> None:
+    other = OtherPosition(market="morpho:0xBBBB/0x3a", health_factor_wad=10**18)
+    text = shown(plan_view(replace(PLAN_REPORT, others=(other,))))
+    assert "Also        health 1.0000 in morpho:0xBBBB/0x3a" in text
 
 
 def test_plan_view__chosen__every_pair_size_hole_and_the_waterfall() -> None:

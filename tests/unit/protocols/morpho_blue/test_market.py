@@ -136,7 +136,9 @@ def test_touched__a_market_begins_or_its_first_debt__to_be_looked_at_again() -> 
     assert BLUE.touched(idle, [borrowed]).configuration
     assert BLUE.touched(Markets(by_name={}), [borrowed]).configuration
     assert BLUE.touched(Markets(by_name={}), [log("CreateMarket", ID)]).configuration
-    assert not BLUE.touched(idle, [log("SupplyCollateral", ID, _OTHER, word(BORROWER))]).configuration
+    supplied = log("SupplyCollateral", ID, _OTHER, word(BORROWER))
+    assert not BLUE.touched(idle, [supplied]).configuration
+    assert BLUE.touched(Markets(by_name={}), [supplied]).configuration, "a market older than the first block"
 
 
 def test_touched__other_emitters_events_and_markets__passed_over() -> None:
