@@ -209,12 +209,15 @@ def _lost(lost: LostRace) -> Text:
 
 
 def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
-    draft, hop = tried.plan.draft, tried.hop
+    draft = tried.plan.draft
     sold, lost = (
         amount(TokenAmount(token=draft.close.seized.token, raw=raw))
         for raw in (tried.sold_raw, tried.lost_raw)
     )
-    pool = f"{symbols[hop.token_in]}/{symbols[hop.token_out]} {number(hop.fee_ppm, 10_000)}%"
+    pools = " and ".join(
+        f"{symbols[hop.token_in]}/{symbols[hop.token_out]} {number(hop.fee_ppm, 10_000)}%"
+        for hop in tried.hops
+    )
     ended = (
         f"{native(tried.profit_wei)} would have reached the vault, the floor is {native(draft.floor_wei)}: "
         "all was undone"
@@ -223,7 +226,7 @@ def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
     )
     return Text.assemble(
         *_whose(draft.position),
-        f"  before the keeper's transaction the attacker sold {sold} into {pool}, and sold back after it; "
+        f"  before the keeper's transaction the attacker sold {sold} into {pools}, and sold back after it; "
         f"{ended}. The attacker is left with {lost} less. ",
         _taken(tried.taken_wei),
     )

@@ -113,8 +113,8 @@ class Sandwich:
     """An attack around a transaction of the keeper's, on a fork."""
 
     plan: Plan
-    hop: Hop
-    """The pool that was attacked, and the direction."""
+    hops: tuple[Hop, ...]
+    """The pools that were attacked, and the direction."""
     sold_raw: int
     """What the attacker sold before the keeper."""
     lost_raw: int

@@ -1,6 +1,6 @@
 """A sandwich around a transaction of the keeper's, executed on a fork of the chain as it is at that moment.
 
-The attacker reads the transaction from the mempool, sells into the pool that it is going to sell into, lets
+The attacker reads the transaction from the mempool, sells into the pools that it is going to sell into, lets
 it run, and sells back. What would reach the vault is then less than the floor, and the executor undoes
 everything: what is left to the attacker is two swaps' fees to pay.
 """
@@ -22,40 +22,39 @@ from keeper.domain.plan import Plan
 from keeper.node.anvil import Anvil
 
 _MOVES_BPS = 20
-"""How far the attacker moves the square root of the pool's price. The price itself moves twice as far: within
-the keeper's slippage limit of 50 bps, which would stop it before the floor does."""
+"""How far the attacker moves the square root of each pool's price. The price itself moves twice as far:
+within the keeper's slippage limit of 50 bps, which would stop it before the floor does."""
 
 _IN_ORDER = ("--order", "fifo", "--auto-impersonate")
 
 
 def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich:
     """Attack the keeper's pending transaction on a fork. The chain itself sees nothing of it."""
-    devnet, hop, block = stage.devnet, _attacked(plan), stage.next_block()
+    devnet, hops, block = stage.devnet, _attacked(plan), stage.next_block()
     attacker, router, weth = devnet.attacker.address, devnet.addresses.router, devnet.addresses.weth
     raw = devnet.anvil.rpc("eth_getRawTransactionByHash", f"0x{transaction.hex()}")
     with Anvil(fork_url=devnet.anvil.url, no_mining=True, extra=_IN_ORDER) as fork:
         chain = Chain(fork.rpc)
         vault_wei = balance_raw(chain, weth, stage.vault)
-        held_raw = balance_raw(chain, hop.token_in, attacker)
-        sell = _swap(hop, held_raw, recipient=attacker, limit_x96=_limit_x96(chain, hop))
-        bought = {"from": f"0x{attacker.hex()}", "to": f"0x{router.hex()}", "data": f"0x{sell.hex()}"}
-        bought_raw = int(fork.rpc("eth_call", bought, "latest"), 16)
-        back = replace(hop, token_in=hop.token_out, token_out=hop.token_in)
+        sold = plan.draft.close.seized.token.address
+        held_raw = balance_raw(chain, sold, attacker)
+        fronts, backs = zip(*(_around(chain, router, hop, held_raw, attacker) for hop in hops), strict=True)
 
-        front = chain.post(attacker, router, sell)
+        sent = [chain.post(attacker, router, front) for front in fronts]
         kept = fork.rpc("eth_sendRawTransaction", raw)
-        chain.post(attacker, router, _swap(back, bought_raw, recipient=attacker, limit_x96=0))
+        for back in backs:
+            chain.post(attacker, router, back)
         chain.mine(at_s=block.timestamp_s)
 
         succeeded = Receipt(chain.receipt(kept)).succeeded
         error = b"" if succeeded else _revert(chain, kept)
         known = interface(contracts.executor().abi)
-        name = known.error_name(error) or f"0x{error[:4].hex()}"
+        name = "" if succeeded else known.error_name(error) or f"0x{error[:4].hex()}"
         return Sandwich(
             plan=plan,
-            hop=hop,
-            sold_raw=Receipt(chain.receipt(front)).moved_raw(hop.token_in, sender=attacker),
-            lost_raw=held_raw - balance_raw(chain, hop.token_in, attacker),
+            hops=hops,
+            sold_raw=sum(Receipt(chain.receipt(one)).moved_raw(sold, sender=attacker) for one in sent),
+            lost_raw=held_raw - balance_raw(chain, sold, attacker),
             succeeded=succeeded,
             error=name,
             profit_wei=uint(error[4:]) if name == "FloorNotMet" else None,
@@ -63,10 +62,20 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich:
         )
 
 
-def _attacked(plan: Plan) -> Hop:
-    """Return where the keeper is going to sell first."""
+def _attacked(plan: Plan) -> tuple[Hop, ...]:
+    """Return where the keeper is going to sell the collateral: every pool once."""
     close = plan.draft.close
-    return (*close.buys, *close.sells)[0].route.hops[0]
+    first = (flow.route.hops[0] for flow in (*close.buys, *close.sells))
+    return tuple({hop.pool: hop for hop in first}.values())
+
+
+def _around(chain: Chain, router: Address, hop: Hop, most_raw: int, attacker: Address) -> tuple[bytes, bytes]:
+    """Return the attacker's two swaps in a pool, before the keeper's and after it."""
+    sell = _swap(hop, most_raw, recipient=attacker, limit_x96=_limit_x96(chain, hop))
+    asked = {"from": f"0x{attacker.hex()}", "to": f"0x{router.hex()}", "data": f"0x{sell.hex()}"}
+    bought_raw = int(chain.rpc("eth_call", asked, "latest"), 16)
+    back = replace(hop, token_in=hop.token_out, token_out=hop.token_in)
+    return sell, _swap(back, bought_raw, recipient=attacker, limit_x96=0)
 
 
 def _limit_x96(chain: Chain, hop: Hop) -> int:

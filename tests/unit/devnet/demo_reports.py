@@ -68,7 +68,7 @@ OVERLOOKED = Overlooked(
 )
 SANDWICH = Sandwich(
     plan=plan_for(1),
-    hop=BUY.hops[0],
+    hops=BUY.hops[:1],
     sold_raw=69 * WEI,
     lost_raw=WEI // 10,
     succeeded=False,
