@@ -63,10 +63,10 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich:
 
 
 def _attacked(plan: Plan) -> tuple[Hop, ...]:
-    """Return where the keeper is going to sell the collateral: every pool once."""
+    """Return where the keeper is going to sell the collateral: every pool of Uniswap V3's once."""
     close = plan.draft.close
     first = (flow.route.hops[0] for flow in (*close.buys, *close.sells))
-    return tuple({hop.pool: hop for hop in first}.values())
+    return tuple({hop.pool: hop for hop in first if hop.venue == "uniswap-v3"}.values())
 
 
 def _around(chain: Chain, router: Address, hop: Hop, most_raw: int, attacker: Address) -> tuple[bytes, bytes]:
