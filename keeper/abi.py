@@ -22,7 +22,7 @@ from eth_utils.crypto import keccak
 
 from keeper.domain.address import Address, Hash32
 
-_WORD = 32
+WORD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,14 +147,14 @@ def interface(fragments: Sequence[Mapping[str, Any]]) -> Interface:
 
 def uint(answer: bytes) -> int:
     """Return the first word of an answer as an unsigned int. Raises ValueError where there is none."""
-    if len(answer) < _WORD:
-        raise ValueError(f"expected a word of {_WORD} bytes")
-    return int.from_bytes(answer[:_WORD], "big")
+    if len(answer) < WORD:
+        raise ValueError(f"expected a word of {WORD} bytes")
+    return int.from_bytes(answer[:WORD], "big")
 
 
 def address(answer: bytes) -> Address:
     """Return the first word of an answer as an address. Raises ValueError where there is none."""
-    return Address(uint(answer).to_bytes(_WORD)[-20:])
+    return Address(uint(answer).to_bytes(WORD)[-20:])
 
 
 # --- how it is done -----------------------------------------------------------------------------------------

@@ -37,6 +37,15 @@ interface IRefereeRouter {
     function exactOutput(ExactOutput calldata swap) external payable returns (uint256);
 }
 
+interface IRefereePairs {
+    function swapExactTokensForTokens(uint256 sold, uint256 least, address[] calldata path, address to, uint256 deadline)
+        external
+        returns (uint256[] memory);
+    function swapTokensForExactTokens(uint256 bought, uint256 most, address[] calldata path, address to, uint256 deadline)
+        external
+        returns (uint256[] memory);
+}
+
 interface IRefereeMorpho {
     struct Params {
         address loanToken;
@@ -71,7 +80,16 @@ contract Referee {
     struct Market {
         IRefereePool pool;
         IRefereeRouter router;
+        IRefereePairs pairs;
         IRefereeToken wrappedNative;
+    }
+
+    /// From one token to another, by one exchange; empty where both are one token.
+    struct Way {
+        /// Through Uniswap V3's pools, as its router reads them: for `exactOutput` from the end.
+        bytes pools;
+        /// Through Uniswap V2's pairs: the tokens, from the one that is sold.
+        address[] pairs;
     }
 
     struct Close {
@@ -80,10 +98,10 @@ contract Referee {
         address borrower;
         /// Of the debt, in bps; from 10,000 on: whatever the pool lets be closed.
         uint256 shareBps;
-        /// Debt token back to collateral, as `exactOutput` reads it; empty where both are one token.
-        bytes buyPath;
-        /// Collateral to the wrapped native coin; empty where it is that.
-        bytes sellPath;
+        /// Collateral to exactly as much of the debt token as must be paid.
+        Way buy;
+        /// What is left of the collateral to the wrapped native coin.
+        Way sell;
     }
 
     struct Position {
@@ -114,8 +132,8 @@ contract Referee {
         Seat seat;
         /// Of the debt, in bps; from 10,000 on: whatever may be closed.
         uint256 shareBps;
-        bytes buyPath;
-        bytes sellPath;
+        Way buy;
+        Way sell;
     }
 
     /// A pre-liquidation contract says with this how much it would have let be closed.
@@ -144,7 +162,7 @@ contract Referee {
         uint256 loan = pulled(told, cover);
         uint256 gasBefore = gasleft();
         market_.pool.flashLoanSimple(address(this), address(told.debt), loan, abi.encode(told, cover, false), 0);
-        sell(IRefereeToken(told.collateral), told.sellPath);
+        sell(IRefereeToken(told.collateral), told.sell);
         return (market_.wrappedNative.balanceOf(address(this)), gasBefore - gasleft());
     }
 
@@ -156,7 +174,7 @@ contract Referee {
         allow(told.debt, address(market.pool), amount);
         market.pool.liquidationCall(told.collateral, address(told.debt), told.borrower, cover, false);
         if (probing) revert Pulled(amount - told.debt.allowance(address(this), address(market.pool)));
-        buy(IRefereeToken(told.collateral), told.buyPath, amount + premium);
+        buy(IRefereeToken(told.collateral), told.buy, amount + premium);
         allow(told.debt, address(market.pool), amount + premium);
         return true;
     }
@@ -164,6 +182,7 @@ contract Referee {
     /// @notice Positions in isolated markets; whether one is unhealthy is found out by closing a unit of it.
     function isolatedPositions(Seat[] calldata seats) external returns (IsolatedPosition[] memory told) {
         told = new IsolatedPosition[](seats.length);
+        Way memory none;
         for (uint256 i = 0; i < seats.length; ++i) {
             Seat memory seat = seats[i];
             seat.morpho.accrueInterest(seat.morpho.idToMarketParams(seat.id));
@@ -172,7 +191,7 @@ contract Referee {
             told[i] = IsolatedPosition({
                 collateral: collateral,
                 debt: (shares * (assets + 1) + allShares + 1e6 - 1) / (allShares + 1e6),
-                unhealthy: shares > 0 && bytes4(probed(IsolatedClose(seat, 0, "", ""), 1, 0)) == Pulled.selector
+                unhealthy: shares > 0 && bytes4(probed(IsolatedClose(seat, 0, none, none), 1, 0)) == Pulled.selector
             });
         }
     }
@@ -186,7 +205,7 @@ contract Referee {
         (uint256 seized, uint256 shares) = asked(told);
         uint256 gasBefore = gasleft();
         liquidate(told, seized, shares);
-        sell(IRefereeToken(params(told.seat).collateralToken), told.sellPath);
+        sell(IRefereeToken(params(told.seat).collateralToken), told.sell);
         return (market_.wrappedNative.balanceOf(address(this)), gasBefore - gasleft());
     }
 
@@ -203,7 +222,7 @@ contract Referee {
         (IsolatedClose memory told, bool probing) = abi.decode(data, (IsolatedClose, bool));
         if (probing) revert Pulled(repaid);
         IRefereeMorpho.Params memory made = params(told.seat);
-        buy(IRefereeToken(made.collateralToken), told.buyPath, repaid);
+        buy(IRefereeToken(made.collateralToken), told.buy, repaid);
         allow(IRefereeToken(made.loanToken), msg.sender, repaid);
     }
 
@@ -249,18 +268,27 @@ contract Referee {
         return seat.morpho.idToMarketParams(seat.id);
     }
 
-    function buy(IRefereeToken collateral, bytes memory path, uint256 amount) private {
-        if (path.length == 0) return;
+    function buy(IRefereeToken collateral, Way memory way, uint256 amount) private {
         uint256 most = collateral.balanceOf(address(this));
-        allow(collateral, address(market.router), most);
-        market.router.exactOutput(IRefereeRouter.ExactOutput(path, address(this), amount, most));
+        if (way.pools.length > 0) {
+            allow(collateral, address(market.router), most);
+            market.router.exactOutput(IRefereeRouter.ExactOutput(way.pools, address(this), amount, most));
+        } else if (way.pairs.length > 0) {
+            allow(collateral, address(market.pairs), most);
+            market.pairs.swapTokensForExactTokens(amount, most, way.pairs, address(this), block.timestamp);
+        }
     }
 
-    function sell(IRefereeToken collateral, bytes memory path) private {
+    function sell(IRefereeToken collateral, Way memory way) private {
         uint256 left = collateral.balanceOf(address(this));
-        if (path.length == 0 || left == 0) return;
-        allow(collateral, address(market.router), left);
-        market.router.exactInput(IRefereeRouter.ExactInput(path, address(this), left, 0));
+        if (left == 0) return;
+        if (way.pools.length > 0) {
+            allow(collateral, address(market.router), left);
+            market.router.exactInput(IRefereeRouter.ExactInput(way.pools, address(this), left, 0));
+        } else if (way.pairs.length > 0) {
+            allow(collateral, address(market.pairs), left);
+            market.pairs.swapExactTokensForTokens(left, 0, way.pairs, address(this), block.timestamp);
+        }
     }
 
     /// Some tokens refuse to change an allowance that is not zero.

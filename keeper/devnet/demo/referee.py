@@ -2,19 +2,19 @@
 
 It shares no code with the planner, and reckons nothing: every close is carried out, by ``eth_simulateV1`` in
 the block that the keeper's transaction is meant for, through a contract that lies there for the length of the
-call (``contracts/devnet/Referee.sol``). Routes are every single pool between two tokens, or, where there is
-none, every way through one token in between.
+call (``contracts/devnet/Referee.sol``). Routes are every single pool between two tokens, of Uniswap V3's and
+V2's, or, where there is none, every way through one token in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import Any
 
 from keeper.abi import interface, load
-from keeper.devnet.addresses import Addresses, PoolKey
+from keeper.devnet.addresses import Addresses
 from keeper.devnet.compile import CHECKOUT, compile_sources
 from keeper.devnet.devnet import Devnet
 from keeper.devnet.tokens import TOKENS
@@ -108,13 +108,39 @@ class _Trial:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """From one token to another, as the contract is told of it."""
+
+    tokens: tuple[Address, ...] = ()
+    """From the first that is sold; none where there is nothing to sell."""
+    fees_pips: tuple[int, ...] = ()
+    """Uniswap V3's pools between them; none: Uniswap V2's pairs."""
+
+    @property
+    def sold(self) -> tuple[bytes, tuple[Address, ...]]:
+        """Return the way, for an amount that is sold."""
+        return (b"", self.tokens) if not self.fees_pips else (self._path(), ())
+
+    @property
+    def bought(self) -> tuple[bytes, tuple[Address, ...]]:
+        """Return the way, for an amount that is bought: Uniswap V3 reads it from the end."""
+        if not self.fees_pips:
+            return self.sold
+        return replace(self, tokens=self.tokens[::-1], fees_pips=self.fees_pips[::-1]).sold
+
+    def _path(self) -> bytes:
+        rest = zip(self.fees_pips, self.tokens[1:], strict=True)
+        return self.tokens[0] + b"".join(fee_pips.to_bytes(3) + token for fee_pips, token in rest)
+
+
 class Referee:
     """Tries closes on a devnet's head. Changes nothing there."""
 
     def __init__(self, devnet: Devnet) -> None:
         self._devnet = devnet
         there = devnet.addresses
-        self._market = (there.pool, there.router, there.weth)
+        self._market = (there.pool, there.router, there.v2_router, there.weth)
         compiled = compile_sources({_SOURCE: (CHECKOUT / _SOURCE).read_text()})["Referee"]
         self._code = f"0x{compiled.deployed_bytecode}"
         self._contract = interface(compiled.abi)
@@ -214,7 +240,9 @@ class Referee:
 
     def _trials(self, position: PositionId, collateral: str, debt: str, share_bps: int) -> Iterator[_Trial]:
         there, seat = self._devnet.addresses, self._seats.get(position.market)
-        for buy, sell in product(self._ways(debt, collateral), self._ways(collateral, "WETH")):
+        buys = [way.bought for way in self._ways(collateral, debt)]
+        sells = [way.sold for way in self._ways(collateral, "WETH")]
+        for buy, sell in product(buys, sells):
             what: tuple[object, ...] = (there.tokens[collateral], there.tokens[debt], position.borrower)
             if seat is not None:
                 what = ((there.morpho, seat.id, position.borrower, seat.contractor),)
@@ -227,27 +255,26 @@ class Referee:
                 data=self._contract.function(name).encode(self._market, (*what, share_bps, buy, sell)),
             )
 
-    def _ways(self, first: str, last: str) -> list[bytes]:
-        """Return the ways between two tokens as paths of the router; one empty one where they are the same.
-
-        A path that is bought along is read from what is bought back to what it is paid with.
-        """
+    def _ways(self, first: str, last: str) -> list[_Way]:
+        """Return the ways between two tokens; one that leads nowhere where they are the same."""
         if first == last:
-            return [b""]
-        direct = [self._path(first, key.fee_pips, last) for key in self._pools(first, last)]
-        return direct or [
-            self._path(first, one.fee_pips, between, other.fee_pips, last)
+            return [_Way()]
+        return self._along(first, last) or [
+            way
             for between in _BETWEEN
             if between not in (first, last)
-            for one, other in product(self._pools(first, between), self._pools(between, last))
+            for way in self._along(first, between, last)
         ]
 
-    def _pools(self, one: str, other: str) -> list[PoolKey]:
-        return [key for key in self._devnet.addresses.pools if {key.base, key.quote} == {one, other}]
-
-    def _path(self, *steps: str | int) -> bytes:
-        tokens = self._devnet.addresses.tokens
-        return b"".join(step.to_bytes(3) if isinstance(step, int) else tokens[step] for step in steps)
+    def _along(self, *symbols: str) -> list[_Way]:
+        """Return every way from token to token, by one exchange."""
+        there = self._devnet.addresses
+        tokens = tuple(there.tokens[symbol] for symbol in symbols)
+        steps = [{one, other} for one, other in pairwise(symbols)]
+        pools = [[key.fee_pips for key in there.pools if {key.base, key.quote} == step] for step in steps]
+        ways = [_Way(tokens=tokens, fees_pips=fees_pips) for fees_pips in product(*pools)]
+        pairs = [set(name.split("/")) for name in there.v2_pairs]
+        return [*ways, _Way(tokens=tokens)] if all(step in pairs for step in steps) else ways
 
     def _try(self, trials: Sequence[_Trial], block: Block, after: Sequence[Pending]) -> list[Attempt]:
         answers = self._simulate([self._request(block, after, trial.data) for trial in trials])

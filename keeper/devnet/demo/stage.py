@@ -92,7 +92,7 @@ def set_up(seed: int) -> Iterator[Stage]:
         folder.mkdir()
         there = devnet.addresses
         give_means(devnet, devnet.rival, spenders=(there.pool, there.morpho))
-        give_means(devnet, devnet.attacker, spenders=(there.router,))
+        give_means(devnet, devnet.attacker, spenders=(there.router, there.v2_router))
         devnet.mine()
         environment = _environment(devnet, proxy, folder)
         environment |= _deploy(devnet, environment, folder)
@@ -146,6 +146,8 @@ def _deploy(devnet: Devnet, environment: Mapping[str, str], folder: Path) -> dic
             timeout=_DEPLOYS_WITHIN_S,
             check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise Ended(f"keeper deploy did not end within {error.timeout:g} s: is the machine busy?") from None
     finally:
         devnet.anvil.rpc("evm_setAutomine", False)
     printed = dict(re.findall(r"^(KEEPER_\w+)=(\S+)$", done.stdout, re.MULTILINE))

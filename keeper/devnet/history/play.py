@@ -116,9 +116,10 @@ class _Maker:
         """Give the rivals means, deploy a keeper's contracts, and begin."""
         devnet, chain = self._devnet, self._devnet.chain
         chain.set_code(_BURNER, b"\xfe")
+        spenders = (devnet.addresses.pool,)
         for rival in RIVALS:
             chain.set_balance(rival.account, _MEANS_WEI)
-            give_means(devnet, Account(address=rival.account, private_key=b""), spender=devnet.addresses.pool)
+            give_means(devnet, Account(address=rival.account, private_key=b""), spenders=spenders)
         vault = self._create(vault_creation_code(owner=devnet.owner.address))
         executor = self._create(
             executor_creation_code(
