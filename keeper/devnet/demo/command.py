@@ -77,7 +77,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     if not console.is_terminal:
         yield lambda progress: console.print(progress_line(progress), soft_wrap=True)
         return
-    first = Text("setting the stage: Aave V3.6, Morpho Blue, Uniswap V3, executor and vault", "dim")
+    first = Text("setting the stage: Aave V3.6, Morpho Blue, Uniswap V3 and V2, executor and vault", "dim")
     with Live(first, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
         yield lambda progress: live.update(progress_line(progress))
 

@@ -23,7 +23,7 @@ from keeper.devnet.demo.report import (
     protocol_of,
 )
 from keeper.domain.address import Address
-from keeper.domain.depth import Flow, Route
+from keeper.domain.depth import Flow, Hop, Route
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Close
 from keeper.domain.position import DOLLARS, PositionId
@@ -34,6 +34,15 @@ Value = TypeVar("Value")
 
 _PLACES = {"aave-v3": "Aave", "morpho": "Morpho", "morpho-pre": "early"}
 _PLACE_COLUMNS = max(map(len, _PLACES.values()))
+
+_LENDERS = {
+    "aave-v3": "Aave",
+    "balancer-v2": "Balancer",
+    "morpho": "Morpho",
+    "uniswap-v3": "Uniswap",
+    "vault": "vault",
+}
+"""By the beginnings of their names; without one a position's own callback pays."""
 
 _ONE_LINE = 110
 """Columns from which on a liquidation fits into one line."""
@@ -65,7 +74,7 @@ def demo_view(report: DemoReport, *, width: int, rows: int | None = None) -> Ren
     symbols = report.symbols
     return Group(
         Text.assemble(
-            ("Aave V3.6, Morpho Blue and Uniswap V3 on a local chain", "bold"),
+            ("Aave V3.6, Morpho Blue, Uniswap V3 and V2 on a local chain", "bold"),
             f": a crash in {report.steps} steps and {report.blocks} blocks, seed {report.seed}",
         ),
         _liquidations(report, width=width, rows=rows),
@@ -116,9 +125,10 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
         table.add_column("Block", style="dim", justify="right", no_wrap=True)
         table.add_column("Position", no_wrap=True)
         table.add_column("Closed", justify="right", no_wrap=True)
+        table.add_column("Lent by", no_wrap=True)
         table.add_column("Sold through", ratio=1)
     else:
-        table.add_column("Block, position, closed\nsold through", ratio=1)
+        table.add_column("Block, position, closed\nlent by, sold through", ratio=1)
     for name in ("bonus", "−impact", "−flash", "−gas"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("=net", justify="right", no_wrap=True, style="bold green")
@@ -131,10 +141,10 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
     if left_out := len(report.liquidations) - len(report.liquidations[:rows]):
         note.append(f"… and {left_out} more. ")
     note.append(
-        "In WETH; pools by their fees in bps. 50% and all: what a plain half and a full close of the same "
-        "pair would have made in that place, after gas, by the referee through the best single pool; "
-        "– where it is refused or does not earn what it costs. early: a pre-liquidation beside Morpho, by a "
-        "stand-in for its contract."
+        "In WETH; Uniswap V3's pools by their fees in bps, v2: Uniswap V2's pairs. Lent by –: the position's "
+        "own callback pays. 50% and all: what a plain half and a full close of the same pair would have made "
+        "in that place, after gas, by the referee through the best single pool; – where it is refused or "
+        "does not earn what it costs. early: a pre-liquidation beside Morpho, by a stand-in for its contract."
     )
     return Group(table, note)
 
@@ -143,12 +153,12 @@ def _one_line(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[Rendera
     draft = one.plan.draft
     share = _percent(draft.close.close_factor_bps)
     position = f"{_place(draft.market):<{_PLACE_COLUMNS}} {short(draft.borrower)}"
-    return str(one.block_number), position, share, _path(draft.close, symbols)
+    return str(one.block_number), position, share, _lender(draft.funding), _path(draft.close, symbols)
 
 
 def _two_lines(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
-    block, position, share, path = _one_line(one, symbols)
-    return (Text.assemble((f"{block} ", "dim"), f"{position} {share}\n", (f"{path}", "dim")),)
+    block, position, share, lender, path = _one_line(one, symbols)
+    return (Text.assemble((f"{block} ", "dim"), f"{position} {share}\n", (f"{lender} {path}", "dim")),)
 
 
 def _figures(one: Liquidation) -> Iterator[int | None]:
@@ -160,10 +170,8 @@ def _figures(one: Liquidation) -> Iterator[int | None]:
 
 def _path(close: Close, symbols: Mapping[Address, str]) -> str:
     """Return what was sold, through which pools: ``WBTC→30→USDC, rest→5→WETH``."""
-    sold, rest = _flows(close.buys, symbols), _flows(close.sells, symbols)
-    if not sold:  # the debt is the wrapped native coin itself, or the collateral
-        return f"{close.seized.token.symbol}{rest}"
-    return f"{close.seized.token.symbol}{sold}, rest{rest or ' kept'}"
+    parts = (_flows(close.buys, symbols), _flows(close.sells, symbols))
+    return f"{close.seized.token.symbol}{', rest'.join(filter(None, parts))}"
 
 
 def _flows(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
@@ -176,7 +184,15 @@ def _flows(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
 
 
 def _hops(route: Route, symbols: Mapping[Address, str]) -> str:
-    return "".join(f"→{number(hop.fee_ppm, 100)}→{symbols[hop.token_out]}" for hop in route.hops)
+    return "".join(f"→{_pool(hop)}→{symbols[hop.token_out]}" for hop in route.hops)
+
+
+def _pool(hop: Hop) -> str:
+    return "v2" if hop.venue == "uniswap-v2" else number(hop.fee_ppm, 100)
+
+
+def _lender(funding: str) -> str:
+    return _LENDERS.get(funding.partition(":")[0], "–")
 
 
 def _percent(share_bps: int) -> str:
@@ -215,8 +231,7 @@ def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
         for raw in (tried.sold_raw, tried.lost_raw)
     )
     pools = " and ".join(
-        f"{symbols[hop.token_in]}/{symbols[hop.token_out]} {number(hop.fee_ppm, 10_000)}%"
-        for hop in tried.hops
+        f"{symbols[hop.token_in]}/{symbols[hop.token_out]} {_pool(hop)}" for hop in tried.hops
     )
     ended = (
         f"{native(tried.profit_wei)} would have reached the vault, the floor is {native(draft.floor_wei)}: "

@@ -14,6 +14,7 @@ from keeper.devnet.demo.command import draw
 from keeper.devnet.demo.page import demo_view, progress_line
 from keeper.devnet.demo.play import Progress
 from keeper.devnet.demo.report import DemoReport
+from keeper.domain.depth import Flow, Route
 from keeper.render.figures import short
 from tests.unit.devnet.demo_reports import FAILURE, LIQUIDATIONS, OVERLOOKED, REPORT
 
@@ -44,9 +45,24 @@ def test_demo_view__wide__each_liquidation_is_one_line() -> None:
     lines = _page(REPORT, 120).splitlines()
     (line,) = (line for line in lines if short(LIQUIDATIONS[0].plan.draft.borrower) in line and "501" in line)
     assert line.split() == [
-        "501", "Morpho", "0x0101…0101", "24.8%", "WETH→5→USDC,", "rest", "kept",
+        "501", "Morpho", "0x0101…0101", "24.8%", "Aave", "WETH→5→USDC",
         "12.0420", "2.2400", "0.2418", "0.0100", "8.9900", "–", "7.0000",
     ]  # fmt: skip
+
+
+def test_demo_view__several_routes__each_with_its_share_its_venue_and_the_lender() -> None:
+    one = LIQUIDATIONS[0]
+    close = one.plan.draft.close
+    (whole,) = close.buys
+    (hop,) = whole.route.hops
+    pair = Route(hops=(replace(hop, venue="uniswap-v2", fee_ppm=3000),))
+    parts = (Flow(route=whole.route, amounts_raw=(3, 2)), Flow(route=pair, amounts_raw=(1, 1)))
+    draft = replace(
+        one.plan.draft, close=replace(close, buys=parts), funding="the liquidation's own callback"
+    )
+    split = replace(one, plan=replace(one.plan, draft=draft))
+    told = " ".join(_page(replace(REPORT, liquidations=(split,)), 160).split())
+    assert "24.8% – WETH(75%→5→USDC 25%→v2→USDC)" in told
 
 
 def test_demo_view__rows_given__the_others_are_counted() -> None:
