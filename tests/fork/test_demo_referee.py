@@ -162,6 +162,7 @@ def test_overlooked__keeper_says_nothing__all_that_pays(crashed: Devnet, referee
         (Reason.DIVERGENCE, True),
         (Reason.STALE_ORACLE, True),
         (Reason.BAD_DEBT, True),
+        (Reason.BACKING_OFF, True),
         (Reason.UNPROFITABLE, False),
         (Reason.NO_ROUTE, False),
         (Reason.DUST, False),

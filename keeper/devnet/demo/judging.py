@@ -18,12 +18,12 @@ from keeper.domain.position import PositionId
 _LIMITS = frozenset(
     {
         *(Reason.DENIED, Reason.BASE_FEE, Reason.DIVERGENCE, Reason.STALE_ORACLE, Reason.BELOW_MINIMUM),
-        *(Reason.BAD_DEBT, Reason.IN_FLIGHT),
+        *(Reason.BAD_DEBT, Reason.IN_FLIGHT, Reason.BACKING_OFF),
     }
 )
 """Reasons that are limits which the operator has stated, or the keeper states of itself: it leaves alone what
 leaves more bad debt than it wins. A transaction in flight is one for a block: its pools are spoken for, and
-at the next block the referee looks again."""
+at the next block the referee looks again. So it is with whom a plan has just failed for: the keeper waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,8 @@ _LENDERS = {
 }
 """By the beginnings of their names; without one a position's own callback pays."""
 
-_ONE_LINE = 110
-"""Columns from which on a liquidation fits into one line."""
+_ONE_LINE = 150
+"""Columns from which on a liquidation's routes fit beside its figures."""
 _ROOMY = 96
 """Columns from which on there is room for a fourth decimal."""
 
@@ -126,9 +126,9 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
         table.add_column("Position", no_wrap=True)
         table.add_column("Closed", justify="right", no_wrap=True)
         table.add_column("Lent by", no_wrap=True)
-        table.add_column("Sold through", ratio=1)
+        table.add_column("Sold through", ratio=1, overflow="fold")
     else:
-        table.add_column("Block, position, closed\nlent by, sold through", ratio=1)
+        table.add_column("Block, position, closed, lent by\nsold through", ratio=1, overflow="fold")
     for name in ("bonus", "−impact", "−flash", "−gas"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("=net", justify="right", no_wrap=True, style="bold green")
@@ -158,7 +158,7 @@ def _one_line(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[Rendera
 
 def _two_lines(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
     block, position, share, lender, path = _one_line(one, symbols)
-    return (Text.assemble((f"{block} ", "dim"), f"{position} {share}\n", (f"{lender} {path}", "dim")),)
+    return (Text.assemble((f"{block} ", "dim"), f"{position} {share:>6} {lender}\n", (path, "dim")),)
 
 
 def _figures(one: Liquidation) -> Iterator[int | None]:
@@ -179,7 +179,9 @@ def _flows(flows: Sequence[Flow], symbols: Mapping[Address, str]) -> str:
     if len(flows) <= 1:
         return _hops(flows[0].route, symbols) if flows else ""
     whole = sum(flow.amount_in_raw for flow in flows)
-    parts = (f"{flow.amount_in_raw * 100 // whole}%{_hops(flow.route, symbols)}" for flow in flows)
+    shares = [flow.amount_in_raw * 100 // whole for flow in flows]
+    shares[-1] += 100 - sum(shares)  # the largest, which comes last, has what the others' rounding leaves
+    parts = (f"{share}%{_hops(flow.route, symbols)}" for share, flow in zip(shares, flows, strict=True))
     return f"({' '.join(parts)})"
 
 
@@ -230,9 +232,7 @@ def _sandwich(tried: Sandwich, symbols: Mapping[Address, str]) -> Text:
         amount(TokenAmount(token=draft.close.seized.token, raw=raw))
         for raw in (tried.sold_raw, tried.lost_raw)
     )
-    pools = " and ".join(
-        f"{symbols[hop.token_in]}/{symbols[hop.token_out]} {_pool(hop)}" for hop in tried.hops
-    )
+    pools = ", ".join(f"{symbols[hop.token_in]}/{symbols[hop.token_out]} {_pool(hop)}" for hop in tried.hops)
     ended = (
         f"{native(tried.profit_wei)} would have reached the vault, the floor is {native(draft.floor_wei)}: "
         "all was undone"

@@ -42,7 +42,7 @@ def test_demo_view__any_width__tells_all_and_fits(width: int) -> None:
 
 
 def test_demo_view__wide__each_liquidation_is_one_line() -> None:
-    lines = _page(REPORT, 120).splitlines()
+    lines = _page(REPORT, 160).splitlines()
     (line,) = (line for line in lines if short(LIQUIDATIONS[0].plan.draft.borrower) in line and "501" in line)
     assert line.split() == [
         "501", "Morpho", "0x0101…0101", "24.8%", "Aave", "WETH→5→USDC",
