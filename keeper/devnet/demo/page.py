@@ -158,7 +158,7 @@ def _one_line(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[Rendera
 
 def _two_lines(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
     block, position, share, lender, path = _one_line(one, symbols)
-    return (Text.assemble((f"{block} ", "dim"), f"{position} {share:>6} {lender}\n", (path, "dim")),)
+    return (Text.assemble((f"{block} ", "dim"), f"{position} {share:>6} {lender}\n", (f"{path}", "dim")),)
 
 
 def _figures(one: Liquidation) -> Iterator[int | None]:
