@@ -1,7 +1,7 @@
 """Requests: what a block costs the endpoint, counted on the wire, at 1,000 to 100,000 accounts.
 
 A request is one HTTP POST; a batch counts once for each six methods in it, as endpoints count. The blocks are
-a quiet one, one in which a dozen borrow, and one in which a price and every pool move.
+a quiet one, one in which ten or so borrow, and one in which a price and every pool move.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def _most(devnet: Devnet, accounts: int) -> int:
                 if place == 0:
                     _crowd(watcher, accounts)
                     continue
-                assert len(advance.books[0].rows) == (_ACTING if kind == "acting" else 0)
+                assert bool(advance.books[0].rows) == (kind == "acting")
                 most = max(most, sum(map(_counted, seen)))
             assert sum(len(book.rows) for book in watcher.books) > accounts
             return most
