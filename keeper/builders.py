@@ -22,17 +22,11 @@ class Builder:
     """``eth_sendPrivateTransaction``: a single one, kept for some blocks."""
     cancels: bool = False
     """``eth_cancelBundle``."""
-    takes_backruns: bool = False
-    """``mev_sendBundle``: behind a transaction that is known by its hash alone."""
 
 
 BUILDERS: tuple[Builder, ...] = (
     Builder(
-        name="flashbots",
-        url="https://relay.flashbots.net",
-        takes_private_transactions=True,
-        cancels=True,
-        takes_backruns=True,
+        name="flashbots", url="https://relay.flashbots.net", takes_private_transactions=True, cancels=True
     ),
     Builder(name="titan", url="https://rpc.titanbuilder.xyz", takes_private_transactions=True, cancels=True),
     Builder(name="titan-eu", url="https://eu.rpc.titanbuilder.xyz", cancels=True),

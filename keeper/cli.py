@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from keeper.config import Settings
     from keeper.domain.address import Address
     from keeper.domain.events import Listener
+
 DONE, FAILED, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 130
 
 _CHAIN = ("KEEPER_RPC_URLS",)
@@ -186,10 +187,10 @@ def _deploy(arguments: argparse.Namespace, settings: Settings) -> int:
     owner = _address("--owner", arguments.owner)
     _must_send(settings, "deploy")
 
-    from keeper import app
+    from keeper.app.deploying import deploy
     from keeper.render.check import deploy_env, deploy_view
 
-    report = asyncio.run(app.deploy(settings, owner=owner, listener=_warnings(settings)))
+    report = asyncio.run(deploy(settings, owner=owner, listener=_warnings(settings)))
     _print(deploy_view(report))
     print(f"\nFor your .env:\n\n{deploy_env(report)}")
     return DONE

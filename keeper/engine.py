@@ -181,8 +181,7 @@ class Engine:
         observation, concluded = await asyncio.gather(
             self.observe(head), self._settle(head), return_exceptions=True
         )
-        if isinstance(concluded, tuple):
-            self._told(concluded)
+        self._told(concluded if isinstance(concluded, tuple) else ())
         if isinstance(observation, BaseException):
             self._degraded(f"head {head.number} could not be read", observation)
             return
@@ -199,6 +198,7 @@ class Engine:
                 milliseconds=self._since(seen),
             )
         )
+        self._tell_purse()
         if isinstance(concluded, BaseException):
             self._degraded(f"head {head.number} was not dealt with to its end", concluded)
             return
@@ -406,18 +406,21 @@ class Engine:
         """Return what the operator can pay for gas; None where nothing is to be sent."""
         if self._landing is None:
             return None
-        balance_wei = yield from balance(self._planner.desk.operator)
-        poor = balance_wei < self._pace.min_purse_wei
-        if poor and not self._told_poor:
+        return (yield from balance(self._planner.desk.operator))
+
+    def _tell_purse(self) -> None:
+        """Tell, once, where the operator has less for gas than it should."""
+        purse_wei, least_wei = self._purse_wei, self._pace.min_purse_wei
+        poor = purse_wei is not None and purse_wei < least_wei
+        if purse_wei is not None and poor and not self._told_poor:
             self._listen(
                 Degraded(
                     what="the operator is running out of gas",
-                    why=f"it has {balance_wei / 1e18:.6f}, and "
-                    f"{self._pace.min_purse_wei / 1e18:.6f} is the least it should have",
+                    why=f"it has {purse_wei / 1e18:.6f}, and {least_wei / 1e18:.6f} is the least it should "
+                    "have",
                 )
             )
         self._told_poor = poor
-        return balance_wei
 
     async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> bool:
         """Return whether it is on its way, or may be."""

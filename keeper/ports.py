@@ -465,23 +465,12 @@ class BidForm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
-    """A pending transaction that another is to come right behind, in the same block."""
-
-    hash: Hash32
-    raw: bytes | None
-    """None where only its hash is known: then it takes a relay that knows it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """A submission, and what must stand before it in the same block."""
 
     submission: Submission
     before: tuple[bytes, ...] = ()
     """Raw transactions: the keeper's own of lower nonces, or one that is waited for, such as an oracle's."""
-    behind: Hash32 | None = None
-    """The hash of a transaction, not known otherwise, that it must come right behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

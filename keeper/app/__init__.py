@@ -1,8 +1,11 @@
-"""What the commands do: the one place where implementations are chosen and joined."""
+"""What the commands do: the one place where implementations are chosen and joined.
+
+Deploying, backtesting and sweeping settings are imported by themselves: what they are made of takes longer to
+load than everything else, and a keeper that is to be back after a kill has no use for it.
+"""
 
 from keeper.app.cancelling import HeldNonce, cancel
 from keeper.app.checking import check
-from keeper.app.deploying import deploy
 from keeper.app.inspecting import plan, scan
 from keeper.app.reporting import idle, ledger, lost, write_csv
 from keeper.app.resuming import resume
@@ -13,7 +16,6 @@ __all__ = [
     "HeldNonce",
     "cancel",
     "check",
-    "deploy",
     "idle",
     "ledger",
     "liquidate",

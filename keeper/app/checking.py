@@ -17,6 +17,8 @@ from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
 from keeper.live.braking import brakes_of
+from keeper.node.endpoints import Endpoints
+from keeper.node.standing import Standing
 from keeper.places import Place
 from keeper.query import (
     AccountState,
@@ -35,7 +37,7 @@ from keeper.store.journal import SqliteJournal
 
 WORLDLY = frozenset({"endpoint", "head"})
 """The lines that are about the world, not about what the operator wrote."""
-WARNINGS = frozenset({"gas", "brakes"})
+WARNINGS = frozenset({"node", "gas", "brakes"})
 """The lines that do not keep a keeper from starting: it watches, and sends once they are mended."""
 
 
@@ -44,7 +46,7 @@ async def check(settings: Settings) -> tuple[CheckLine, ...]:
     try:
         async with reach(settings) as reached:
             head = await reached.endpoints.block("latest")
-            lines = [_chain(reached), _head_age(head, settings)]
+            lines = [_chain(reached), _head_age(head, settings), *(await _nodes(reached.endpoints))]
             try:
                 trading = settings.trading(reached.chain.chain_id)
             except ConfigError as error:
@@ -92,6 +94,31 @@ def _head_age(head: Head, settings: Settings) -> CheckLine:
         else f"The endpoint is behind by more than KEEPER_MAX_HEAD_AGE_S ({settings.max_head_age_s} s): wait "
         "until it has caught up, or use another one.",
     )
+
+
+async def _nodes(endpoints: Endpoints) -> list[CheckLine]:
+    """Return a line for each endpoint: how far it is, how quick, and what it may be shown."""
+    if any(one.head is None for one in endpoints.standings):  # one alone is not surveyed at the start
+        await endpoints.survey()
+    return [_node(one, newest_number=endpoints.newest_number) for one in endpoints.standings]
+
+
+def _node(one: Standing, *, newest_number: int) -> CheckLine:
+    name = str(one.endpoint)
+    marks = "".join(f", {role}" for role in sorted(one.endpoint.roles))
+    if not one.endpoint.answers_reads:
+        return CheckLine(name="node", ok=True, detail=f"{name}{marks}: is sent to, and never asked")
+    if one.foreign:
+        return CheckLine(name="node", ok=False, detail=one.foreign.partition(": ")[2], advice="Remove it.")
+    if one.head is None:
+        advice = "The others are asked meanwhile. Is its URL right, and the node up?"
+        return CheckLine(name="node", ok=False, detail=f"{name}{marks}: does not answer", advice=advice)
+    at = f"{name}{marks}: block {one.head.number}, told in {one.latency_s * 1e3:.0f} ms"
+    if one.off_branch:
+        advice = "It is not believed until it is back on the others' branch."
+        return CheckLine(name="node", ok=False, detail=f"{at}, another one than most have", advice=advice)
+    behind = newest_number - one.head.number
+    return CheckLine(name="node", ok=True, detail=at + (f", {behind} behind" if behind > 1 else ""))
 
 
 async def _simulation(reached: Reached, head: Head) -> CheckLine:

@@ -127,6 +127,7 @@ def _summed(spans: Iterable[Watched]) -> Watched:
         last_head=spans[-1].last_head,
         borrowers=spans[-1].borrowers,
         most_unhealthy=max(span.most_unhealthy for span in spans),
+        nearly=spans[-1].nearly,
         planned=sum(span.planned for span in spans),
         declined=sum(span.declined for span in spans),
         sent=sum(span.sent for span in spans),

@@ -19,7 +19,8 @@ from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
-from keeper.domain.events import Degraded, Event, Listener, Sent, Started, Stopped
+from keeper.domain.events import Concluded, Degraded, Event, Listener, Sent, Started, Stopped
+from keeper.domain.head import Head
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, Key, SigningLimits
@@ -123,8 +124,7 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
         await _require_sound(keeper)
         async with arm(keeper, listener) as armed:
             seen = await observe(keeper, listener)
-            for recovered in await armed.lander.recover(seen.head):
-                listener(recovered)
+            await _take_up(armed, seen.head, listener)
             theirs = tuple(one for one in seen.opportunities if one.borrower == borrower)
             if not theirs:
                 return Declined(reason=Reason.HEALTHY, detail=f"{checksum(borrower)} is not below health 1")
@@ -138,6 +138,14 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
             submission = await armed.lander.submit(considered.decision, seen.head)
             listener(Sent(submission=submission))
             return await _outcome(armed, submission, listener)
+
+
+async def _take_up(armed: Armed, head: Head, listen: Listener) -> None:
+    """Take up what an earlier run left open. What came to its outcome meanwhile, the brakes count too."""
+    for recovered in await armed.lander.recover(head):
+        listen(recovered)
+        if recovered.outcome is not None:
+            armed.guard.concluded(Concluded(submission=recovered.submission, outcome=recovered.outcome))
 
 
 async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> Outcome:
@@ -179,8 +187,7 @@ async def _follow(
         gc.collect()
         gc.freeze()  # what was read stays: the collector need not look at it again in the middle of a head
         if armed is not None:
-            for recovered in await armed.lander.recover(seen.head):
-                listen(recovered)
+            await _take_up(armed, seen.head, listen)
         listen(
             Started(
                 head=seen.head,

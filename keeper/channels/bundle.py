@@ -31,12 +31,7 @@ class BundleChannel:
     bid_form: BidForm = BidForm.COINBASE
 
     def requests(self, sending: Sending) -> tuple[ChannelRequest, ...]:
-        """Return a bundle for each builder, for the block after the head that was decided upon.
-
-        None where it must stand behind a transaction of which only the hash is known.
-        """
-        if sending.behind is not None:
-            return ()
+        """Return a bundle for each builder, for the block after the head that was decided upon."""
         submission = sending.submission
         raw = [*sending.before, submission.transaction.raw]
         bundle = {

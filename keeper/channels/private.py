@@ -32,7 +32,7 @@ class PrivateChannel:
 
     def requests(self, sending: Sending) -> tuple[ChannelRequest, ...]:
         """Return the requests that submit a transaction; none where it must stand behind another."""
-        if sending.behind is not None:
+        if sending.before:
             return ()
         submission = sending.submission
         raw = "0x" + submission.transaction.raw.hex()

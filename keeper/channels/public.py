@@ -20,7 +20,9 @@ class PublicChannel:
     is_for_one_block: bool = False
 
     def requests(self, sending: Sending) -> tuple[ChannelRequest, ...]:
-        """Return the request that submits a transaction."""
+        """Return the request that submits a transaction; none where it must stand behind another."""
+        if sending.before:
+            return ()
         raw = "0x" + sending.submission.transaction.raw.hex()
         return (ChannelRequest(method="eth_sendRawTransaction", params=(raw,)),)
 

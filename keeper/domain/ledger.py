@@ -52,7 +52,7 @@ class Split:
 
     @classmethod
     def realised(cls, outcome: Outcome, plan: Waterfall | None) -> Self:
-        """Return what the chain did. Vault profit, bid and gas are measured.
+        """Return what the chain did. Vault profit, bid, gas and L1 fee are measured.
 
         Bonus and flash fee are valued as the plan valued them, at the pools' prices before the sale; what
         then arrived less, or more, is price impact. Without the plan all that arrived is bonus.
@@ -67,9 +67,10 @@ class Split:
                     flash_fee_wei=flash_fee_wei,
                     bid_wei=outcome.tip_wei,
                     gas_wei=outcome.gas_wei,
+                    l1_fee_wei=outcome.l1_fee_wei,
                 )
             case Reverted():
-                return cls(gas_wei=outcome.gas_wei)
+                return cls(gas_wei=outcome.gas_wei, l1_fee_wei=outcome.l1_fee_wei)
             case _:
                 return cls()
 
@@ -116,6 +117,8 @@ class Watched:
     """Positions with debt, at the last head."""
     most_unhealthy: int = 0
     """At any one head."""
+    nearly: int = 0
+    """Below health 1.02, at the last head: counted in floats, so there may be one too many."""
     planned: int = 0
     declined: int = 0
     """Positions, at each head anew."""

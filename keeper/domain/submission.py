@@ -134,6 +134,8 @@ class Included:
     vault_profit_wei: int
     """What reached the vault, tip deducted, as the executor measured it."""
     tip_wei: int
+    l1_fee_wei: int = 0
+    """What a rollup took for the transaction's data, beside its gas."""
 
     @property
     def gas_wei(self) -> int:
@@ -142,8 +144,8 @@ class Included:
 
     @property
     def realised_profit_wei(self) -> int:
-        """Return what was earned, after gas."""
-        return self.vault_profit_wei - self.gas_wei
+        """Return what was earned, after gas and L1 fee."""
+        return self.vault_profit_wei - self.gas_wei - self.l1_fee_wei
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,8 @@ class Reverted:
     block_hash: Hash32
     gas_used: int
     effective_gas_price_wei: int
+    l1_fee_wei: int = 0
+    """What a rollup took for the transaction's data, beside its gas."""
 
     @property
     def gas_wei(self) -> int:
@@ -162,8 +166,8 @@ class Reverted:
 
     @property
     def realised_profit_wei(self) -> int:
-        """Return what was earned, after gas: less than nothing."""
-        return -self.gas_wei
+        """Return what was earned, after gas and L1 fee: less than nothing."""
+        return -self.gas_wei - self.l1_fee_wei
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

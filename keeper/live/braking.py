@@ -72,7 +72,7 @@ class Braking:
                 at_s=self._now_s(),
                 position=PositionId(submission.market, submission.borrower),
                 reverted=isinstance(outcome, Reverted),
-                gas_wei=outcome.gas_wei,
+                gas_wei=outcome.gas_wei + outcome.l1_fee_wei,
                 profit_wei=outcome.realised_profit_wei,
                 is_liquidation=submission.purpose is Purpose.LIQUIDATION,
             )
@@ -98,7 +98,10 @@ class Braking:
 
     def _hear_releases(self) -> None:
         """Take in what `keeper resume`, a process of its own, has written meanwhile."""
-        turns = self._journal.turns()
+        try:
+            turns = self._journal.turns()
+        except Unavailable:  # it stays on until the journal can be read
+            return
         for turn in turns[self._turns :]:
             if isinstance(turn, Resumed):
                 self._brakes.resume()

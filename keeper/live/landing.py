@@ -38,7 +38,7 @@ from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Endpoint, Reply, Request, Unreachable
 from keeper.node.endpoints import Endpoints, everyone, private
 from keeper.node.wire import MinedReceipt
-from keeper.ports import Behind, Channel, ChannelError, ChannelRequest, Journal, Sending, Signer
+from keeper.ports import Channel, ChannelError, ChannelRequest, Journal, Sending, Signer
 from keeper.submitter import machine
 from keeper.submitter.answers import together
 from keeper.submitter.earnings import earnings_wei
@@ -102,10 +102,10 @@ class Lander:
         self._settled_at = head.hash
         return tuple(Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in intents)
 
-    async def submit(self, plan: Plan, head: Head, *, behind: Behind | None = None) -> Submission:
+    async def submit(self, plan: Plan, head: Head, *, behind: bytes | None = None) -> Submission:
         """Sign, journal the intent, send once, and return what is on its way, or may be.
 
-        `behind` is what it must come right behind, in the same block.
+        `behind` is a raw transaction of somebody else's that it must come behind, in the same block.
 
         Raises Rejected where it is certain that nothing is: every channel refused it, no nonce is to be had,
         or to replace what has it costs too much; Unavailable where the intent can't be written.
@@ -291,7 +291,7 @@ class Lander:
 
     # --- carrying out commands ------------------------------------------------------------------------------
 
-    async def _launch(self, submission: Submission, behind: Behind | None = None) -> Submission:
+    async def _launch(self, submission: Submission, behind: bytes | None = None) -> Submission:
         sending = self._sending(submission, behind)
         if not any(channel.requests(sending) for channel in self._channels):
             self._submitter.discard(submission.nonce)
@@ -307,7 +307,7 @@ class Lander:
         self,
         submission: Submission,
         commands: tuple[machine.Command, ...],
-        behind: Behind | None = None,
+        behind: bytes | None = None,
     ) -> list[machine.Event]:
         """Do what is commanded, and what follows from that; return all that came of it."""
         happened: list[machine.Event] = []
@@ -318,7 +318,7 @@ class Lander:
             waiting.extend(self._submitter.tell(submission, event))
         return happened
 
-    async def _do(self, command: machine.Command, behind: Behind | None) -> machine.Event:
+    async def _do(self, command: machine.Command, behind: bytes | None) -> machine.Event:
         match command:
             case machine.JournalIntent(submission=submission):
                 try:
@@ -335,13 +335,9 @@ class Lander:
             case _:
                 assert_never(command)
 
-    def _sending(self, submission: Submission, behind: Behind | None) -> Sending:
-        own = self._submitter.before(submission)
-        if behind is None:
-            return Sending(submission=submission, before=own)
-        if behind.raw is None:
-            return Sending(submission=submission, before=own, behind=behind.hash)
-        return Sending(submission=submission, before=(behind.raw, *own))
+    def _sending(self, submission: Submission, behind: bytes | None) -> Sending:
+        theirs = () if behind is None else (behind,)
+        return Sending(submission=submission, before=(*theirs, *self._submitter.before(submission)))
 
     async def _send(self, sending: Sending) -> Acceptance:
         """Send to all whom the channels name, at the same time and each once; return what it comes to."""
@@ -451,6 +447,7 @@ class Lander:
             succeeded=mined.succeeded,
             gas_used=mined.gas_used,
             effective_gas_price_wei=mined.effective_gas_price_wei,
+            l1_fee_wei=mined.l1_fee_wei,
             vault_profit_wei=vault_profit_wei,
             tip_wei=tip_wei,
         )

@@ -26,6 +26,7 @@ from keeper.domain.events import (
     Sent,
     Stopped,
 )
+from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head
 from keeper.domain.ledger import Watched
 from keeper.domain.plan import Plan
@@ -45,6 +46,7 @@ from keeper.watcher.sightings import Sightings
 
 _WRITTEN_EVERY_S = 60
 _MOST_WAITING = 256
+_NEARLY_WAD = 102 * WAD // 100
 
 
 class Recorder:
@@ -138,6 +140,10 @@ class Recorder:
     def _write(self) -> None:
         sent, self._sent = self._sent, []
         watched, self._watched = self._watched, Watched(at_s=int(self._clock()))
+        nearly = sum(
+            book.count_below(_NEARLY_WAD, at_s=book.head.timestamp_s) for book in self._books if book.head
+        )
+        watched = replace(watched, nearly=nearly)
         try:
             for one, plan in sent:
                 self._journal.planned(one.submission, plan)
@@ -178,7 +184,7 @@ class Recorder:
             return Winner(
                 sender=sent.sender,
                 place=sent.place,
-                gas_wei=sent.gas_used * sent.effective_gas_price_wei,
+                gas_wei=sent.gas_used * sent.effective_gas_price_wei + sent.l1_fee_wei,
                 priority_fee_wei=max(0, sent.effective_gas_price_wei - head.base_fee_wei),
             )
 

@@ -97,7 +97,7 @@ class Endpoint:
         """
         self._headers = headers
         self._url = url
-        self._roles = frozenset(roles)
+        self.roles = frozenset(roles)
         self._address = URL(url.reveal(), encoded=True)
         self._timeout_s = timeout_s
         self._batch_limit = _BATCH_LIMIT
@@ -112,17 +112,17 @@ class Endpoint:
     @property
     def is_private(self) -> bool:
         """Return whether it shows what it is sent to nobody before that is in a block."""
-        return not self._roles.isdisjoint((Role.PRIVATE, Role.SEQUENCER))
+        return not self.roles.isdisjoint((Role.PRIVATE, Role.SEQUENCER))
 
     @property
     def is_trusted(self) -> bool:
         """Return whether what is not public yet may be simulated there."""
-        return Role.TRUSTED in self._roles
+        return Role.TRUSTED in self.roles
 
     @property
     def answers_reads(self) -> bool:
         """Return whether it may be asked anything: a sequencer takes transactions alone."""
-        return Role.SEQUENCER not in self._roles
+        return Role.SEQUENCER not in self.roles
 
     async def close(self) -> None:
         """Close the connections. A later request opens others."""

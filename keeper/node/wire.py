@@ -54,6 +54,7 @@ class _Receipt(msgspec.Struct, rename="camel"):
     gas_used: str
     effective_gas_price: str
     logs: list[_Log]
+    l1_fee: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,8 @@ class MinedReceipt:
     succeeded: bool
     gas_used: int
     effective_gas_price_wei: int
+    l1_fee_wei: int
+    """What a rollup of the OP stack took for its data beside the gas, as its receipt says; 0 elsewhere."""
     logs: tuple[Log, ...]
 
 
@@ -73,6 +76,7 @@ class _Sent(msgspec.Struct, rename="camel"):
     transaction_index: str
     gas_used: str
     effective_gas_price: str
+    l1_fee: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,7 @@ class SentBy:
     place: int
     gas_used: int
     effective_gas_price_wei: int
+    l1_fee_wei: int
 
 
 _TEXT = msgspec.json.Decoder(str)
@@ -250,6 +255,7 @@ def _sent_by(sent: _Sent) -> SentBy:
         place=_int(sent.transaction_index),
         gas_used=_int(sent.gas_used),
         effective_gas_price_wei=_int(sent.effective_gas_price),
+        l1_fee_wei=_int(sent.l1_fee or "0x0"),
     )
 
 
@@ -260,5 +266,6 @@ def _receipt(mined: _Receipt) -> MinedReceipt:
         succeeded=_int(mined.status) == 1,
         gas_used=_int(mined.gas_used),
         effective_gas_price_wei=_int(mined.effective_gas_price),
+        l1_fee_wei=_int(mined.l1_fee or "0x0"),
         logs=_logs(mined.logs, None),
     )

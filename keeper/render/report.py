@@ -43,7 +43,10 @@ def ledger_view(report: LedgerReport) -> RenderableType:
             native(row.realised.net_wei),
         )
     since = Text(f"since {_time(report.since_s)}, in the native coin\n")
-    formula = Text("net = bonus − price impact − flash fee − bid − gas − L1 fee", "dim")
+    formula = Text(
+        "net = bonus − price impact − flash fee − bid − gas − L1 fee, which is predicted within the gas",
+        "dim",
+    )
     return Group(since, each, Text(), sums, Text(), _split(report.total), formula)
 
 
@@ -89,6 +92,7 @@ def idle_view(report: IdleReport) -> RenderableType:
         ("times that something did not answer", f"{watched.degraded:,}"),
         ("positions with debt, at the last head", f"{watched.borrowers:,}"),
         ("below health 1, at most at one head", f"{watched.most_unhealthy:,}"),
+        ("below health 1.02, at the last head", f"{watched.nearly:,}"),
         ("declined, at each head anew", f"{watched.declined:,}"),
         ("plans", f"{watched.planned:,}"),
         ("sent", f"{watched.sent:,}"),

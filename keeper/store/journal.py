@@ -174,7 +174,7 @@ class SqliteJournal:
                 _insert(
                     "outcomes",
                     "intent, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
-                    "vault_profit_wei, tip_wei, realised_profit_wei, why",
+                    "vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei",
                 ),
                 (intent, *_outcome_row(outcome)),
             )
@@ -230,7 +230,7 @@ class SqliteJournal:
         """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
         found = self._read(
             f"SELECT {_INTENT}, kind, block_number, block_hash, gas_used, "
-            "effective_gas_price_wei, vault_profit_wei, tip_wei, why "
+            "effective_gas_price_wei, vault_profit_wei, tip_wei, why, l1_fee_wei "
             "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
         )
         return tuple(
@@ -259,7 +259,7 @@ class SqliteJournal:
     def _landed(self) -> list[Landed]:
         found = self._read(
             "SELECT CAST(strftime('%s', outcomes.written_at) AS INTEGER), market, borrower, kind, gas_used, "
-            "effective_gas_price_wei, realised_profit_wei, purpose "
+            "effective_gas_price_wei, l1_fee_wei, realised_profit_wei, purpose "
             "FROM outcomes JOIN intents ON intent = intents.id "
             "WHERE kind IN ('included', 'reverted') ORDER BY outcomes.written_at, intent"
         )
@@ -268,11 +268,11 @@ class SqliteJournal:
                 at_s=at_s,
                 position=PositionId(market, Address(borrower)),
                 reverted=kind == "reverted",
-                gas_wei=gas_used * int(price),
+                gas_wei=gas_used * int(price) + int(l1_fee),
                 profit_wei=int(profit),
                 is_liquidation=purpose == Purpose.LIQUIDATION,
             )
-            for at_s, market, borrower, kind, gas_used, price, profit, purpose in found
+            for at_s, market, borrower, kind, gas_used, price, l1_fee, profit, purpose in found
         ]
 
     def _read(self, query: str, *values: object) -> list[Any]:
@@ -287,7 +287,7 @@ class SqliteJournal:
             "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, hash, "
             "predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, gas_wei, "
             "kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
-            "outcomes.tip_wei, why FROM intents LEFT JOIN plans ON plans.intent = intents.id "
+            "outcomes.tip_wei, why, l1_fee_wei FROM intents LEFT JOIN plans ON plans.intent = intents.id "
             "LEFT JOIN outcomes ON outcomes.intent = intents.id "
             "WHERE CAST(strftime('%s', intents.written_at) AS INTEGER) >= ? ORDER BY intents.id",
             since_s,
@@ -406,20 +406,21 @@ def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
         case Included():
             price, profit = str(outcome.effective_gas_price_wei), str(outcome.vault_profit_wei)
             place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
-            return ("included", *place, price, profit, str(outcome.tip_wei), realised, None)
+            tip, l1_fee = str(outcome.tip_wei), str(outcome.l1_fee_wei)
+            return ("included", *place, price, profit, tip, realised, None, l1_fee)
         case Reverted():
             price = str(outcome.effective_gas_price_wei)
             place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
-            return ("reverted", *place, price, None, None, realised, None)
+            return ("reverted", *place, price, None, None, realised, None, str(outcome.l1_fee_wei))
         case Expired():
-            return ("expired", outcome.head_number, None, None, None, None, None, realised, outcome.why)
+            return ("expired", outcome.head_number, None, None, None, None, None, realised, outcome.why, "0")
         case Superseded():
-            return ("superseded", outcome.head_number, None, None, None, None, None, realised, None)
+            return ("superseded", outcome.head_number, None, None, None, None, None, realised, None, "0")
 
 
 def _outcome(row: Sequence[Any]) -> Outcome:
-    """Return the outcome in the columns from `kind` to `why`, but for the realised profit."""
-    kind, number, block_hash, gas_used, price, profit, tip, why = row
+    """Return the outcome in the columns from `kind` to `l1_fee_wei`, but for the realised profit."""
+    kind, number, block_hash, gas_used, price, profit, tip, why, l1_fee = row
     match kind:
         case "included":
             return Included(
@@ -429,6 +430,7 @@ def _outcome(row: Sequence[Any]) -> Outcome:
                 effective_gas_price_wei=int(price),
                 vault_profit_wei=int(profit),
                 tip_wei=int(tip),
+                l1_fee_wei=int(l1_fee),
             )
         case "reverted":
             return Reverted(
@@ -436,6 +438,7 @@ def _outcome(row: Sequence[Any]) -> Outcome:
                 block_hash=Hash32(block_hash),
                 gas_used=gas_used,
                 effective_gas_price_wei=int(price),
+                l1_fee_wei=int(l1_fee),
             )
         case "expired":
             return Expired(head_number=number, why=why)

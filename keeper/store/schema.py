@@ -156,4 +156,8 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """
     + _append_only("plans", "watched", "races"),
+    """
+    ALTER TABLE outcomes ADD COLUMN l1_fee_wei TEXT NOT NULL DEFAULT '0';
+    ALTER TABLE watched ADD COLUMN nearly INTEGER NOT NULL DEFAULT 0;
+    """,
 )

@@ -161,6 +161,7 @@ class Receipt:
     effective_gas_price_wei: int
     vault_profit_wei: int
     tip_wei: int
+    l1_fee_wei: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,10 +315,12 @@ def _mined_outcome(receipt: Receipt) -> Included | Reverted:
             effective_gas_price_wei=receipt.effective_gas_price_wei,
             vault_profit_wei=receipt.vault_profit_wei,
             tip_wei=receipt.tip_wei,
+            l1_fee_wei=receipt.l1_fee_wei,
         )
     return Reverted(
         block_number=receipt.block_number,
         block_hash=receipt.block_hash,
         gas_used=receipt.gas_used,
         effective_gas_price_wei=receipt.effective_gas_price_wei,
+        l1_fee_wei=receipt.l1_fee_wei,
     )

@@ -161,6 +161,11 @@ class Book(Generic[Market, Row]):
                 found.append((position, row, health))
         return sorted(found, key=lambda one: (one[2].health_factor_wad, one[0]))
 
+    def count_below(self, health_wad: int, *, at_s: int) -> int:
+        """Return how many positions' health is less, as the screen tells: in floats, so never too few."""
+        weights = self.protocol.weights(self.market, self._rows.slots, at_s=at_s)
+        return sum(1 for _ in self._rows.screen(weights, below=health_wad / WAD))
+
     def first_to_fall(self, token: Address, *, at_s: int) -> tuple[float, PositionId] | None:
         """Return at how many times its price a falling token lets the next position fall, and which that is.
 

@@ -26,7 +26,7 @@ from keeper.keys import SigningKey
 from keeper.keys.relay_key import signed_headers
 from keeper.node.anvil import Anvil
 from keeper.node.endpoint import Endpoint
-from keeper.ports import Behind, Channel
+from keeper.ports import Channel
 from tests.fork.landing_stage import BLOCK_S, CHAIN, Keeper, chain, running
 
 RELAY_KEY = SigningKey(b"\x52" * 32)
@@ -243,14 +243,13 @@ async def test_submit__behind_a_pending_oracle_transaction__right_behind_it_or_n
             }
         ).raw_transaction
     )
-    behind = Behind(hash=Hash32(b"\x01" * 32), raw=raw)
-    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=behind)
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=raw)
     head = await stage.build()
     block = keeper.anvil.rpc("eth_getBlockByNumber", hex(head.number), True)
     assert [one["hash"] for one in block["transactions"]][1] == "0x" + submission.hash.hex()
     assert block["transactions"][0]["from"] == ORACLE.address.lower()
     assert [type(one) for one in await keeper.outcomes()] == [Included]
-    late = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=behind)
+    late = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=raw)
     assert late.nonce == 1
     assert [type(one) for one in await stage.ends()] == [Expired], (
         "what it stood behind is in a block already"

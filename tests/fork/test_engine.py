@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,16 @@ from keeper.channels.public import PublicChannel
 from keeper.devnet import Devnet
 from keeper.devnet.scenario import crash
 from keeper.domain.declined import Reason
-from keeper.domain.events import Concluded, Left, Planned, Sent
+from keeper.domain.events import Concluded, Decided, Degraded, Left, Overtaken, Planned, Sent
 from keeper.domain.head import Head
+from keeper.domain.state import StateRef
 from keeper.domain.submission import Included, Submission
 from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
 from keeper.planner.options import PlannerOptions
-from keeper.ports import NewHead
+from keeper.ports import Doubted, NewHead, Signal, World
+from keeper.query import Answer, Ask, Simulate
 from keeper.store import SqliteJournal
 from tests.fork.keeper_stage import Stage, stage
 
@@ -63,7 +66,10 @@ class Sending:
 
 
 @asynccontextmanager
-async def sending(devnet: Devnet, folder: Path) -> AsyncIterator[Sending]:
+async def sending(
+    devnet: Devnet, folder: Path, *, world: Callable[[World], World] = lambda live: live
+) -> AsyncIterator[Sending]:
+    """Yield a keeper that sends; `world` is what it sees the chain through."""
     addresses = devnet.addresses
     options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]))
     key = SigningKey(devnet.operator.private_key)
@@ -82,7 +88,7 @@ async def sending(devnet: Devnet, folder: Path) -> AsyncIterator[Sending]:
             )
             await lander.recover(await on.head())
             engine = Engine(
-                world=LiveWorld(on.endpoints),
+                world=world(LiveWorld(on.endpoints)),
                 watcher=on.watcher,
                 planner=on.planner,
                 journal=journal,
@@ -181,3 +187,56 @@ async def test_step__the_operator_can_pay_for_one__sends_one_and_says_why_not_mo
         assert len(keeper.sent) == 1
         left = [event.why.reason for event in keeper.on.heard if isinstance(event, Left)]
         assert left.count(Reason.NO_GAS) == len(plans) - 1
+
+
+class Doubting:
+    """A World that doubts its first head while a decision upon that is simulated, and no other."""
+
+    def __init__(self, world: World, heads: asyncio.Queue[Head]) -> None:
+        self._world = world
+        self._heads = heads
+        self._simulating = asyncio.Event()
+        self._heard = asyncio.Event()
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        first = await self._heads.get()
+        yield NewHead(head=first, seen_at_s=0)
+        await self._simulating.wait()
+        yield Doubted(head=first, why="another endpoint has another block")
+        self._heard.set()
+        while True:
+            yield NewHead(head=await self._heads.get(), seen_at_s=0)
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        if any(isinstance(ask, Simulate) for ask in asks):
+            self._simulating.set()
+            await self._heard.wait()
+        return await self._world.answer(asks, at)
+
+
+async def test_follow__another_endpoint_doubts_the_head_in_mid_decision__dropped_and_the_next_sent_upon(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    heads: asyncio.Queue[Head] = asyncio.Queue()
+    stop = asyncio.Event()
+    async with sending(manual_devnet, tmp_path, world=lambda live: Doubting(live, heads)) as keeper:
+        for step in crash(seed=7, steps=8):
+            manual_devnet.market_block(step.prices_base)
+
+        async def until(kind: type[Overtaken | Decided]) -> None:
+            while not any(isinstance(event, kind) for event in keeper.on.heard):
+                await asyncio.sleep(0.01)
+
+        following = asyncio.create_task(keeper.engine.follow(stop))
+        heads.put_nowait(await keeper.on.head())
+        await until(Overtaken)
+        assert [event.what for event in keeper.on.heard if isinstance(event, Degraded)] == [
+            f"head {(await keeper.on.head()).number} is doubted"
+        ]
+        assert not keeper.sent
+        manual_devnet.mine()
+        heads.put_nowait(await keeper.on.head())
+        await until(Decided)
+        assert keeper.sent
+        stop.set()
+        await following

@@ -18,7 +18,8 @@ from keeper.domain.errors import KeeperError
 
 _WATCHDOG = 'read -r _; kill -9 "$1"'
 """Waits on a pipe whose other end only we hold: the system closes it however we end."""
-_PATIENCE_S = 30.0
+_PATIENCE_S = 100.0
+"""One that has ended is known at once: this is for one that hangs, on a machine with other work to do."""
 _LOOKS_EVERY_S = 0.02
 _STOPS_WITHIN_S = 10.0
 

@@ -9,7 +9,6 @@ import pytest
 
 from keeper.builders import Builder
 from keeper.channels.bundle import BundleChannel, replacement_uuid
-from keeper.domain.address import Hash32
 from keeper.domain.submission import Accepted, Refusal, Refused, Unclear
 from keeper.ports import ChannelError, Sending
 from tests.unit.submitter.submissions import submission
@@ -28,10 +27,6 @@ def test_requests__behind_others__whole_and_in_order_for_the_next_block_to_each_
     }
     assert (plain.method, plain.relay, plain.params) == ("eth_sendBundle", "plain", (bundle,))
     assert cancelling.params == (bundle | {"replacementUuid": replacement_uuid(ONE)},)
-
-
-def test_requests__behind_a_hash__none_for_a_bundle_holds_whole_transactions() -> None:
-    assert CHANNEL.requests(Sending(submission=ONE, behind=Hash32(bytes(32)))) == ()
 
 
 def test_withdrawals__those_that_cancel__by_the_id_of_its_nonce() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from keeper.builders import Builder
 from keeper.channels.private import PrivateChannel
-from keeper.domain.address import Hash32
 from keeper.domain.submission import Accepted, Unclear
 from keeper.ports import Sending
 from tests.unit.submitter.submissions import submission
@@ -29,10 +28,10 @@ def test_requests__endpoints_and_builders__raw_to_those_and_with_a_last_block_to
     assert to_builder.params == ({"tx": raw, "maxBlockNumber": hex(ONE.head_number + 25)},)
 
 
-@pytest.mark.parametrize("behind", [None, Hash32(bytes(32))])
-def test_requests__nobody_to_take_it__none(behind: Hash32 | None) -> None:
-    channel = PrivateChannel(builders=(BUNDLES,), has_endpoints=behind is not None)
-    assert channel.requests(Sending(submission=ONE, behind=behind)) == ()
+@pytest.mark.parametrize("before", [(), (b"\x01",)])
+def test_requests__nobody_to_take_it__none(before: tuple[bytes, ...]) -> None:
+    channel = PrivateChannel(builders=(BUNDLES,), has_endpoints=bool(before))
+    assert channel.requests(Sending(submission=ONE, before=before)) == ()
 
 
 def test_withdrawals__builders__by_its_hash() -> None:

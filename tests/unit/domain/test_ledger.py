@@ -27,14 +27,14 @@ INCLUDED = Included(
 REVERTED = Reverted(block_number=1, block_hash=Hash32(bytes(32)), gas_used=3, effective_gas_price_wei=7)
 
 
-@given(plan=st.none() | _plans, profit_wei=_wei, tip_wei=_wei)
+@given(plan=st.none() | _plans, profit_wei=_wei, tip_wei=_wei, l1_fee_wei=_wei)
 def test_realised__included__adds_up_to_what_was_measured(
-    plan: Waterfall | None, profit_wei: int, tip_wei: int
+    plan: Waterfall | None, profit_wei: int, tip_wei: int, l1_fee_wei: int
 ) -> None:
-    outcome = replace(INCLUDED, vault_profit_wei=profit_wei, tip_wei=tip_wei)
+    outcome = replace(INCLUDED, vault_profit_wei=profit_wei, tip_wei=tip_wei, l1_fee_wei=l1_fee_wei)
     split = Split.realised(outcome, plan)
-    assert split.net_wei == outcome.realised_profit_wei
-    assert (split.bid_wei, split.gas_wei) == (tip_wei, 21)
+    assert split.net_wei == outcome.realised_profit_wei == profit_wei - 21 - l1_fee_wei
+    assert (split.bid_wei, split.gas_wei, split.l1_fee_wei) == (tip_wei, 21, l1_fee_wei)
 
 
 @given(plan=_plans)
@@ -49,6 +49,7 @@ def test_realised__less_arrived_than_was_planned__is_price_impact() -> None:
 
 def test_realised__not_included__costs_its_gas_or_nothing() -> None:
     assert Split.realised(REVERTED, None) == Split(gas_wei=21)
+    assert Split.realised(replace(REVERTED, l1_fee_wei=4), None) == Split(gas_wei=21, l1_fee_wei=4)
     for outcome in (Expired(head_number=1, why=""), Superseded(head_number=1)):
         assert Split.realised(outcome, None) == Split()
 

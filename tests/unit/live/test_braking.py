@@ -6,6 +6,7 @@ import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,24 @@ def test_refuses__borrower_whose_plan_failed__backs_off(tmp_path: Path) -> None:
 
 
 # --- what breaks under it -----------------------------------------------------------------------------------
+
+
+def test_concluded__data_of_a_rollup__is_burned_as_gas_is_now_and_after_a_restart(tmp_path: Path) -> None:
+    burned_wei = REVERTED.gas_wei + 9
+    with keeper(tmp_path, max_gas_wei_per_hour=burned_wei + 1) as one:
+        one.land(1, replace(REVERTED, l1_fee_wei=9))
+        assert not one.held
+    with keeper(tmp_path, max_gas_wei_per_hour=burned_wei) as again:
+        assert "within an hour" in again.held
+
+
+def test_look__the_journal_cannot_be_read__stays_on(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.land(2)
+        one.journal.close()
+        one.braking.look()
+        assert one.held
 
 
 def test_concluded__disk_full__braked_all_the_same_and_after_a_restart(tmp_path: Path) -> None:

@@ -98,6 +98,14 @@ def test_receipt__reverted__says_so() -> None:
     assert (mined.block_number, mined.gas_used, mined.effective_gas_price_wei) == (16, 21_000, 8)
 
 
+@pytest.mark.parametrize(("said", "l1_fee_wei"), [({"l1Fee": "0x2a"}, 42), ({"l1Fee": None}, 0), ({}, 0)])
+def test_receipt__of_an_op_stack_rollup_or_not__its_fee_for_data(
+    said: dict[str, str | None], l1_fee_wei: int
+) -> None:
+    mined = wire.receipt(raw({**RECEIPT, "logs": [], **said}))
+    assert mined is not None and mined.l1_fee_wei == l1_fee_wei
+
+
 def test_receipt__in_no_block__none() -> None:
     assert wire.receipt(raw(None)) is None
 

@@ -102,8 +102,15 @@ OUTCOMES: tuple[Outcome, ...] = (
         effective_gas_price_wei=2**65,
         vault_profit_wei=2**90,
         tip_wei=2**66,
+        l1_fee_wei=2**67,
     ),
-    Reverted(block_number=5, block_hash=Hash32(b"\x05" * 32), gas_used=40_000, effective_gas_price_wei=2**65),
+    Reverted(
+        block_number=5,
+        block_hash=Hash32(b"\x05" * 32),
+        gas_used=40_000,
+        effective_gas_price_wei=2**65,
+        l1_fee_wei=2**68,
+    ),
     Expired(head_number=9, why="its deadline passed"),
     Superseded(head_number=9),
 )

@@ -49,6 +49,14 @@ def crowd(count: int) -> dict[PositionId, Row]:
     }
 
 
+@pytest.mark.parametrize("below", [0.5, 1, 1.02, 10])
+def test_count_below__many_positions__as_many_as_are_below_but_for_the_screens_margin(below: float) -> None:
+    book = book_of(crowd(500))
+    counted = book.count_below(int(below * WAD), at_s=NOW_S)
+    exactly = len(book.below(int(below * WAD), at_s=NOW_S))
+    assert exactly <= counted <= exactly + 1
+
+
 @pytest.mark.parametrize("below", [0.5, 1, 1.05, 10])
 def test_below__many_positions__as_looking_at_each(below: float) -> None:
     book = book_of(crowd(500))
