@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper.domain.address import Address
+from keeper.domain.errors import Invariant
 from keeper.domain.position import PositionId
 from keeper.ports import Entry, Row, Weights
 
@@ -32,7 +33,7 @@ _ADDRESS_BYTES = 20
 _WIDTH_BITS = 8
 
 _CHUNK = 2**14
-"""Entries screened at once: what is computed of them stays in the processor's cache."""
+"""Positions of one width screened at once: what is computed of them stays in the processor's cache."""
 
 _FLOAT_MARGIN = 1e-12
 """How much each weight is worsened. A weight and an amount are each rounded to 53 bits, and so are their
@@ -66,6 +67,7 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         self._markets: list[str] = []
         self._places: dict[str, dict[Address, int]] = {}
         self._misfits: dict[PositionId, Row] = {}
+        self._scratch = _Scratch()
 
     # --- a mapping
 
@@ -194,8 +196,10 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         adds[taken] *= below
         slack *= max(below, 1.0) * (1 + _FLOAT_MARGIN)
         adds -= np.abs(adds) * _FLOAT_MARGIN
+        if len(adds) != len(self._slots) or len(slack) != len(self._slots):
+            raise Invariant(f"weights of {len(adds) - 1} slots, but there are {len(self._slots) - 1}")
         for table in self._tables.values():
-            for row in table.under(adds, slack):
+            for row in table.under(adds, slack, self._scratch):
                 market, borrower = table.position(row)
                 yield PositionId(self._markets[market], borrower)
         yield from self._misfits
@@ -218,6 +222,29 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
             return None
         factor, (market, borrower) = max(found)
         return factor, PositionId(self._markets[market], borrower)
+
+
+class _Scratch:
+    """Room for what is computed of a chunk: made once, for a page's first use costs more than its sums."""
+
+    def __init__(self) -> None:
+        self._slots = np.empty(_CHUNK, np.intp)
+        self._terms = np.empty(_CHUNK, np.float64)
+        self._sums = np.empty(_CHUNK, np.float64)
+
+    def summed(
+        self, weights: NDArray[np.float64], slots: NDArray[np.uint16], amounts: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return what each column's amounts come to by their slots' weights; good until the next call."""
+        width, count = slots.shape
+        index, terms, sums = self._slots[:count], self._terms[:count], self._sums[:count]
+        sums.fill(0)
+        for entry in range(width):
+            np.copyto(index, slots[entry])  # NumPy gathers by its own kind of integer several times faster
+            np.take(weights, index, out=terms, mode="clip")  # none is out of bounds; clipping is quickest
+            np.multiply(terms, amounts[entry], out=terms)
+            np.add(sums, terms, out=sums)
+        return sums
 
 
 class _Table:
@@ -275,21 +302,18 @@ class _Table:
         self._amounts[:, at] = np.array(amounts, np.float64).T
         self._exact[:, at] = np.frombuffer(exact, self._exact.dtype).reshape(len(rows), -1).T
 
-    def under(self, adds: NDArray[np.float64], slack: NDArray[np.float64]) -> list[int]:
-        """Return the rows whose entries come to no more than their slack."""
+    def under(self, adds: NDArray[np.float64], slack: NDArray[np.float64], scratch: _Scratch) -> list[int]:
+        """Return the rows whose entries come to no more than their slack. Each slot must have both."""
         found: list[int] = []
-        width = len(self._slots)
-        most = width * float(slack.max())
-        step = _CHUNK // width
-        for start in range(0, self.count, step):
-            part = slice(start, min(start + step, self.count))
-            terms = adds.take(self._slots[:, part])
-            terms *= self._amounts[:, part]
-            sums = terms.sum(axis=0)
-            near = np.flatnonzero(~(sums > most))  # not a number is near, too
-            if len(near):
-                allowed = slack.take(self._slots[:, part][:, near]).sum(axis=0)
-                found += (start + near[~(sums[near] > allowed)]).tolist()
+        most = len(self._slots) * float(slack.max())
+        for start in range(0, self.count, _CHUNK):
+            part = slice(start, min(start + _CHUNK, self.count))
+            sums = scratch.summed(adds, self._slots[:, part], self._amounts[:, part])
+            if sums.min() > most:  # not if one is not a number
+                continue
+            near = np.flatnonzero(~(sums > most))
+            allowed = slack.take(self._slots[:, part][:, near]).sum(axis=0)
+            found += (start + near[~(sums[near] > allowed)]).tolist()
         return found
 
     def first_to_fall(

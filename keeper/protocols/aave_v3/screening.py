@@ -27,8 +27,8 @@ from typing import NamedTuple
 
 from keeper.domain.fixed_point import BPS, RAY
 from keeper.ports import Entry, Weights
-from keeper.protocols.aave_v3.revision import Indices, Revision
-from keeper.protocols.aave_v3.state import Market, Row, Scaled
+from keeper.protocols.aave_v3.revision import Revision
+from keeper.protocols.aave_v3.state import Market, Reserve, Row, Scaled
 
 
 class Slot(NamedTuple):
@@ -59,30 +59,33 @@ def weights(revision: Revision, market: Market, slots: Sequence[Slot], *, at_s: 
     """Return what a unit in each slot weighs at `at_s`, in base units; 0 where its reserve was dropped."""
 
     @cache
-    def indices(reserve_id: int) -> Indices:
-        return revision.accrue(market.reserves[reserve_id], at_s=at_s)
+    def per_unit_of(reserve_id: int) -> tuple[Reserve, float, float, float]:
+        """Return a reserve, what its raw unit is worth, and what a scaled one is, had and owed."""
+        reserve = market.reserves[reserve_id]
+        indices = revision.accrue(reserve, at_s=at_s)
+        raw_base = reserve.price_base / reserve.unit_raw
+        has, owes = (index_ray / RAY * raw_base for index_ray in (indices.liquidity_ray, indices.debt_ray))
+        return reserve, raw_base, has, owes
 
     per_unit: list[float] = []
     slack: list[float] = []
-    for owes, e_mode_id, reserve_id in slots:
-        reserve = market.reserves.get(reserve_id)
-        if reserve is None:
+    for owed, e_mode_id, reserve_id in slots:
+        if reserve_id not in market.reserves:
             per_unit.append(0.0)
             slack.append(0.0)
             continue
-        raw_base = reserve.price_base / reserve.unit_raw
-        if owes:
-            index_ray, part = indices(reserve_id).debt_ray, -1.0
-        else:
-            e_mode = market.e_modes.get(e_mode_id)
-            in_e_mode = e_mode is not None and e_mode.covers(reserve_id)
-            threshold_bps = (
-                e_mode.liquidation_threshold_bps
-                if e_mode is not None and in_e_mode
-                else reserve.configuration.liquidation_threshold_bps
-            )
-            least_bps = revision.least_threshold_bps(reserve, threshold_bps)
-            index_ray, part = indices(reserve_id).liquidity_ray, least_bps / BPS
-        per_unit.append(index_ray / RAY * raw_base * part)
+        reserve, raw_base, has, owes = per_unit_of(reserve_id)
+        if owed:
+            per_unit.append(-owes)
+            slack.append(raw_base + 2)
+            continue
+        e_mode = market.e_modes.get(e_mode_id)
+        threshold_bps = (
+            e_mode.liquidation_threshold_bps
+            if e_mode is not None and e_mode.covers(reserve_id)
+            else reserve.configuration.liquidation_threshold_bps
+        )
+        part = revision.least_threshold_bps(reserve, threshold_bps) / BPS
+        per_unit.append(has * part)
         slack.append((raw_base + 1) * abs(part) + 1)
     return Weights(per_unit=per_unit, slack=slack)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from keeper.domain.address import Address
 from keeper.domain.token import Token
 
+_UNITS_RAW: tuple[int, ...] = tuple(10**decimals for decimals in range(2**8))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
@@ -67,7 +69,7 @@ class Reserve:
     @property
     def unit_raw(self) -> int:
         """Return a whole token in raw units, by the market's own count of its decimals."""
-        return int(10**self.configuration.decimals)
+        return _UNITS_RAW[self.configuration.decimals]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

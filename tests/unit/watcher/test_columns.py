@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper.domain.address import Address
+from keeper.domain.errors import Invariant
 from keeper.domain.position import PositionId
 from keeper.ports import Entry, Weights
 from keeper.watcher.columns import Columns
@@ -130,3 +131,10 @@ def test_screen__a_weight_that_is_no_number__lets_through(weight: float) -> None
     held = columns()
     held.put({PEOPLE[0]: ((1, 5),)})
     assert list(held.screen(Weights(per_unit=[weight], slack=[0.0]), below=1.0)) == [PEOPLE[0]]
+
+
+def test_screen__weights_of_fewer_slots__refused() -> None:
+    held = columns()
+    held.put({PEOPLE[0]: ((1, 5), (2, 5))})
+    with pytest.raises(Invariant, match="weights of 1 slots, but there are 2"):
+        list(held.screen(Weights(per_unit=[1.0], slack=[0.0]), below=1.0))
