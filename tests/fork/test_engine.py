@@ -67,14 +67,18 @@ class Sending:
 
 @asynccontextmanager
 async def sending(
-    devnet: Devnet, folder: Path, *, world: Callable[[World], World] = lambda live: live
+    devnet: Devnet,
+    folder: Path,
+    *,
+    world: Callable[[World], World] = lambda live: live,
+    url: str | None = None,
 ) -> AsyncIterator[Sending]:
-    """Yield a keeper that sends; `world` is what it sees the chain through."""
+    """Yield a keeper that sends; `world` is what it sees the chain through, and `url` where that is read."""
     addresses = devnet.addresses
     options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]))
     key = SigningKey(devnet.operator.private_key)
     limits = SigningLimits(chain_id=CHAIN_ID, max_fee_per_gas_wei=options.max_fee_per_gas_wei)
-    async with stage(devnet, options) as on:
+    async with stage(devnet, options, url=url) as on:
         executor = on.planner.desk.executor
         with SqliteJournal.open(folder / "journal.sqlite", chain_id=CHAIN_ID) as journal:
             lander = Lander(

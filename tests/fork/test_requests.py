@@ -5,11 +5,14 @@ A request is one HTTP POST; a batch counts once for each six methods in it, as e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from keeper.devnet import Devnet
+from keeper.devnet.scenario import crash
 from keeper.domain.address import Address
 from keeper.domain.events import Observed
 from keeper.domain.position import PositionId
@@ -23,8 +26,9 @@ from keeper.ports import NewHead
 from keeper.protocols.aave_v3.state import Row
 from keeper.watcher import Book
 from tests.fork.keeper_stage import aave_book, morpho_book, stage
+from tests.fork.test_engine import sending
 from tests.fork.test_watcher import act
-from tests.proxy import Proxy
+from tests.proxy import Delay, Proxy
 
 MOST = 3
 METHODS_A_REQUEST = 6
@@ -93,3 +97,37 @@ async def test_step__nothing_is_liquidatable__three_requests_a_block(
         print(f"{accounts:,} accounts: {costs}")
         assert max(costs.values()) <= MOST
         assert costs["quiet"] == 1
+
+
+@pytest.mark.parametrize("delay_ms", [5, 50])
+async def test_step__something_to_send__one_round_trip_from_the_state_to_the_signature(
+    manual_devnet: Devnet, tmp_path: Path, delay_ms: int
+) -> None:
+    """Between the head's being read and its transactions' being sent the endpoint is asked once."""
+    async with (
+        Proxy(manual_devnet.anvil.url) as proxy,
+        sending(manual_devnet, tmp_path, url=proxy.url) as keeper,
+    ):
+        await keeper.step()  # everything is read
+        proxy.add(None, Delay(delay_ms / 1_000))
+        rounds: list[list[tuple[str, ...]]] = []
+        for step in crash(seed=7, steps=8):
+            manual_devnet.market_block(step.prices_base)
+            head = await keeper.on.head()
+            proxy.seen.clear()
+            keeper.on.heard.clear()
+            began_s = time.monotonic()
+            await keeper.step(head)
+            took_ms = (time.monotonic() - began_s) * 1_000
+            if keeper.sent:
+                rounds.append(list(proxy.seen))
+                print(f"{delay_ms} ms away: {len(keeper.sent)} sent after {took_ms:.0f} ms")
+            if len(rounds) == 2:
+                break
+            manual_devnet.keeper_block()
+            await keeper.step()  # so that no head is missed
+        assert len(rounds) == 2
+        for seen in rounds:
+            simulated = next(place for place, one in enumerate(seen) if "eth_simulateV1" in one)
+            sent = next(place for place, one in enumerate(seen) if "eth_sendRawTransaction" in one)
+            assert sent == simulated + 1
