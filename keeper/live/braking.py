@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from keeper.domain.brake import Landed, Resumed
+from keeper.domain.brake import Landed, Resumed, Tripped
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Unavailable
 from keeper.domain.events import Braked, Concluded, Degraded, Listener, Released
@@ -37,7 +37,11 @@ class Braking:
         self._clock = clock
         self._told = ""
         self._brakes = brakes_of(journal, limits)
-        self._turns = len(journal.turns())
+        turns = journal.turns()
+        self._turns = len(turns)
+        tripped = self._brakes.on(self._now_s())
+        if tripped is not None and tripped not in turns:  # a limit was lowered, or the disk was full
+            self._write_down(tripped)
 
     # --- the port -------------------------------------------------------------------------------------------
 
@@ -80,6 +84,10 @@ class Braking:
         if tripped is None:
             return
         self.look()
+        self._write_down(tripped)
+
+    def _write_down(self, tripped: Tripped) -> None:
+        """Let `keeper resume` and the report know, whatever limits they are given."""
         try:
             self._journal.braked(tripped)
             self._turns += 1

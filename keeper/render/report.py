@@ -44,7 +44,8 @@ def ledger_view(report: LedgerReport) -> RenderableType:
         )
     since = Text(f"since {_time(report.since_s)}, in the native coin\n")
     formula = Text(
-        "net = bonus − price impact − flash fee − bid − gas − L1 fee, which is predicted within the gas",
+        "net = bonus − price impact − flash fee − bid − gas − L1 fee\n"
+        "what is predicted of the L1 fee stands within the gas",
         "dim",
     )
     return Group(since, each, Text(), sums, Text(), _split(report.total), formula)

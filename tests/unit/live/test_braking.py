@@ -158,6 +158,18 @@ def test_concluded__data_of_a_rollup__is_burned_as_gas_is_now_and_after_a_restar
         assert "within an hour" in again.held
 
 
+def test_braking__a_limit_was_lowered__on_and_written_down_for_whoever_resumes(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        assert not one.held
+    with keeper(tmp_path, max_reverts_in_row=1) as stricter:
+        assert stricter.held
+    with keeper(tmp_path) as again:
+        assert again.held and len(again.journal.turns()) == 1
+        again.journal.braked(Resumed(at_s=int(NOW_S)))
+        assert not again.held
+
+
 def test_look__the_journal_cannot_be_read__stays_on(tmp_path: Path) -> None:
     with keeper(tmp_path) as one:
         one.land(1)
