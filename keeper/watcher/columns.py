@@ -32,7 +32,7 @@ _AMOUNT_BYTES = _AMOUNT_BITS // 8
 _ADDRESS_BYTES = 20
 _WIDTH_BITS = 8
 
-_CHUNK = 2**14
+_CHUNK = 2**15
 """Positions of one width screened at once: what is computed of them stays in the processor's cache."""
 
 _FLOAT_MARGIN = 1e-12
@@ -238,12 +238,13 @@ class _Scratch:
         """Return what each column's amounts come to by their slots' weights; good until the next call."""
         width, count = slots.shape
         index, terms, sums = self._slots[:count], self._terms[:count], self._sums[:count]
-        sums.fill(0)
         for entry in range(width):
+            term = terms if entry else sums
             np.copyto(index, slots[entry])  # NumPy gathers by its own kind of integer several times faster
-            np.take(weights, index, out=terms, mode="clip")  # none is out of bounds; clipping is quickest
-            np.multiply(terms, amounts[entry], out=terms)
-            np.add(sums, terms, out=sums)
+            np.take(weights, index, out=term, mode="clip")  # none is out of bounds; clipping is quickest
+            np.multiply(term, amounts[entry], out=term)
+            if entry:
+                np.add(sums, term, out=sums)
         return sums
 
 
