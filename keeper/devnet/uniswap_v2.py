@@ -91,7 +91,7 @@ def price_raw(symbol: str, prices_base: Mapping[str, int]) -> Fraction:
 
 
 def trade_raw(reserve_in: int, reserve_out: int, wanted: Fraction) -> int:
-    """Return what to sell so that a unit out then is worth `wanted` units in; 0 where that is too little.
+    """Return what to sell so that a unit out then is worth `wanted` units in; 0 where that buys nothing.
 
     With g what is left of an amount after the fee, (r + x)(r + g x) = wanted · r · R: a square equation.
     """
@@ -100,7 +100,9 @@ def trade_raw(reserve_in: int, reserve_out: int, wanted: Fraction) -> int:
     rest = _WHOLE * reserve_in * (reserve_in - int(wanted * reserve_out))
     if rest >= 0:
         return 0
-    return (isqrt(half * half - 4 * _KEEPS * rest) - half) // (2 * _KEEPS)
+    amount = (isqrt(half * half - 4 * _KEEPS * rest) - half) // (2 * _KEEPS)
+    bought = _KEEPS * amount * reserve_out // (_WHOLE * reserve_in + _KEEPS * amount)
+    return amount if bought else 0  # a pair refuses to give nothing for something
 
 
 def _artifact(folder: str, name: str) -> Artifact:

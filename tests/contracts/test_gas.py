@@ -17,9 +17,12 @@ from keeper.devnet.tokens import TOKENS
 from keeper.domain.address import ZERO_ADDRESS, Address
 from keeper.domain.calls import ContractCall, Guard, Spend
 from keeper.domain.depth import Hop, Route
+from keeper.domain.fixed_point import BPS, WAD
+from keeper.domain.funding import Offer
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
-from keeper.venues.uniswap_v3.calls import buy_call, sell_call
+from keeper.venues.uniswap_v3 import UNISWAP
+from keeper.venues.uniswap_v3.calls import Router
 from tests.contracts.lab import go_back
 
 MOST = 2**256 - 1
@@ -117,8 +120,8 @@ class Bench:
     def program(self) -> Program:
         case, addresses = self.case, self.devnet.addresses
         flash = AaveV3Flash(pool=addresses.pool)
-        fee_raw = -(-self.cover_raw * 5 // 10_000)
-        loan = flash.call(self.debt, amount_raw=self.cover_raw, fee_raw=fee_raw, executor=self.executor)
+        offer = Offer(token=self.debt, available_raw=self.cover_raw, premium_wad=5 * WAD // BPS)
+        loan = flash.call(offer, amount_raw=self.cover_raw, executor=self.executor)
         liquidation = ContractCall(
             target=addresses.pool,
             data=POOL.function("liquidationCall").encode(
@@ -126,17 +129,16 @@ class Bench:
             ),
             spend=Spend(token=self.debt, amount_raw=self.cover_raw),
         )
-        buy = buy_call(
-            addresses.router,
+        router = Router(address=addresses.router, fork=UNISWAP)
+        buy = router.buy(
             self._route(case.debt),
-            amount_out_raw=self.cover_raw + fee_raw,
+            amount_out_raw=self.cover_raw + offer.fee_raw(self.cover_raw),
             most_in_raw=10**24,
             recipient=self.executor,
         )
         afterwards = ()
         if case.collateral != "WETH":
-            sell = sell_call(
-                addresses.router,
+            sell = router.sell(
                 self._route("WETH"),
                 amount_in_raw=1,
                 least_out_raw=0,
