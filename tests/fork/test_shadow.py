@@ -74,11 +74,12 @@ def running(user: User, command: str, **variables: str) -> Iterator[subprocess.P
 
 
 def test_shadow__a_rival_liquidates__scored_as_it_happens_and_reported(user: User) -> None:
-    give_means(user.devnet, user.devnet.rival, spender=user.devnet.addresses.pool)
+    give_means(user.devnet, user.devnet.rival, spenders=(user.devnet.addresses.pool,))
     crash(user.devnet)
     with running(user, "shadow") as process:
         events = _until(process, "decided")
-        assert events[0]["event"] == "started" and events[0]["dry_run"]
+        started = next(event for event in events if event["event"] == "started")
+        assert started["dry_run"]
         planned = next(
             event
             for event in events
