@@ -253,8 +253,14 @@ class Engine:
 
     # --- deciding -------------------------------------------------------------------------------------------
 
-    async def decide(self, seen: Observation) -> tuple[Considered, ...]:
-        """Return what is to be done about each unhealthy borrower: the plans first, in the order they run."""
+    async def decide(
+        self, seen: Observation, *, behind: Sequence[SimulatedCall] = ()
+    ) -> tuple[Considered, ...]:
+        """Return what is to be done about each unhealthy borrower: the plans first, in the order they run.
+
+        All is simulated `behind` these transactions of others: such as the oracle's whose prices `seen` has.
+        """
+        ahead = (*behind, *self._preamble)
         flying = self._landing.in_flight() if self._landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
         waiting: list[Opportunity] = []
@@ -275,7 +281,7 @@ class Engine:
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         expected = {draft: self._usual_gas.get(_kind(draft), _USUAL_GAS) for draft in proposed}
         expected_order = _in_order(self._planner.choose(seen, proposals, expected, busy_pools=busy_pools))
-        simulations = await self._simulate(seen, proposed, [one.draft for one in expected_order])
+        simulations = await self._simulate(seen, proposed, [one.draft for one in expected_order], ahead)
         gas_used = {draft: _gas(simulated) for draft, simulated in simulations.alone.items()}
         self._learn(gas_used)
         while True:
@@ -283,7 +289,7 @@ class Engine:
             sized_for = {draft: _as_expected(gas, expected[draft]) for draft, gas in gas_used.items()}
             chosen = self._planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
             run_in_order = _in_order(chosen)
-            simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations)
+            simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, ahead)
             decided = iter(
                 [
                     self._planner.conclude(seen, drafted, result)
@@ -317,15 +323,19 @@ class Engine:
             )
 
     async def _simulate(
-        self, seen: Observation, proposed: Sequence[Draft], in_order: Sequence[Draft]
+        self,
+        seen: Observation,
+        proposed: Sequence[Draft],
+        in_order: Sequence[Draft],
+        ahead: Sequence[SimulatedCall],
     ) -> _Simulations:
         """Return what becomes of each proposed draft by itself in the next block, and of some in order."""
         self._predict(seen, list(dict.fromkeys((*proposed, *in_order))))
-        queries = [simulate(self._calls([draft]), seen.block) for draft in proposed]
+        queries = [simulate((*ahead, *self._calls([draft])), seen.block) for draft in proposed]
         if len(in_order) > 1 or not set(in_order) <= set(proposed):
-            queries.append(simulate(self._calls(in_order), seen.block))
+            queries.append(simulate((*ahead, *self._calls(in_order)), seen.block))
         results = await run(settle(queries), Mined(hash=seen.head.hash), self._world)
-        own = [result[len(self._preamble) :] if isinstance(result, tuple) else None for result in results]
+        own = [result[len(ahead) :] if isinstance(result, tuple) else None for result in results]
         alone = {draft: result[0] for draft, result in zip(proposed, own, strict=False) if result}
         ordered: dict[tuple[Draft, ...], tuple[Simulated, ...]] = {
             (draft,): (result,) for draft, result in alone.items()
@@ -335,7 +345,11 @@ class Engine:
         return _Simulations(alone=alone, in_order=ordered)
 
     async def _simulated(
-        self, seen: Observation, drafts: Sequence[Draft], known: _Simulations
+        self,
+        seen: Observation,
+        drafts: Sequence[Draft],
+        known: _Simulations,
+        ahead: Sequence[SimulatedCall],
     ) -> tuple[Simulated, ...]:
         """Return what became of each chosen draft, after those before it in the same block."""
         if not drafts:
@@ -343,8 +357,9 @@ class Engine:
         if (found := known.in_order.get(tuple(drafts))) is not None:
             return found
         self._predict(seen, [draft for draft in drafts if draft not in known.alone])
-        result = await run(simulate(self._calls(drafts), seen.block), Mined(hash=seen.head.hash), self._world)
-        return result[len(self._preamble) :]
+        calls = (*ahead, *self._calls(drafts))
+        result = await run(simulate(calls, seen.block), Mined(hash=seen.head.hash), self._world)
+        return result[len(ahead) :]
 
     def _learn(self, gas_used: Mapping[Draft, int | Declined]) -> None:
         """Remember what each kind of draft used: the next one's size and place are expected by it."""
@@ -359,9 +374,8 @@ class Engine:
 
     def _calls(self, drafts: Sequence[Draft]) -> tuple[SimulatedCall, ...]:
         operator = self._planner.desk.operator
-        return (
-            *self._preamble,
-            *(SimulatedCall(operator, draft.transaction.to, draft.transaction.data) for draft in drafts),
+        return tuple(
+            SimulatedCall(operator, draft.transaction.to, draft.transaction.data) for draft in drafts
         )
 
     # --- sending --------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
 from keeper.domain.surcharge import Surcharge
 from keeper.domain.token import Token
-from keeper.query import Answer, Ask, Log, Query
+from keeper.query import Answer, Ask, Call, Log, Query
 
 # --- the world ----------------------------------------------------------------------------------------------
 
@@ -130,6 +130,9 @@ class Weights:
 
 Figures: TypeAlias = Mapping[str, int]
 """What a protocol says of a position, each figure by its name, with its unit."""
+
+Prices: TypeAlias = Mapping[Call, int | None]
+"""What calls that tell prices answer, as the protocol counts it; None where one reverts."""
 
 T = TypeVar("T")
 
@@ -312,6 +315,17 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return the market as it would be if these tokens' prices were so many times what they are, floored.
 
         No other token's price follows, however it is made.
+        """
+        ...
+
+    def prices(self, market: Market) -> Prices:
+        """Return each call by which the market learns a price, and what it answered."""
+        ...
+
+    def priced(self, market: Market, prices: Prices) -> Market:
+        """Return the market as it would be if these calls answered so; what others answered stays.
+
+        Calls that tell no price here are passed over: so all markets can be given the same prices.
         """
         ...
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias
 
 from keeper.domain.address import Address
@@ -18,7 +19,7 @@ from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Mismatch, Rejoined
 from keeper.domain.position import Health, Opportunity, PositionId
-from keeper.ports import NOTHING_TOUCHED, Figures, LendingProtocol, Link, Market, Row, Touched
+from keeper.ports import NOTHING_TOUCHED, Figures, LendingProtocol, Link, Market, Prices, Row, Touched
 from keeper.query import Query, block_hashes, both, log_range
 from keeper.watcher import auditing
 from keeper.watcher.chain import Chain, rejoined
@@ -179,10 +180,16 @@ class Book(Generic[Market, Row]):
         )
         return self._rows.first_to_fall(weights, doubled)
 
-    def opportunities(self, *, block: NextBlock, deadline_s: int) -> Iterator[Opportunity]:
-        """Yield the positions that may be liquidated in `block`, worst health first."""
-        for position, row, _ in self.below(_LIQUIDATABLE_BELOW_WAD, at_s=block.timestamp_s):
-            yield self.protocol.opportunity(self.market, position, row, block=block, deadline_s=deadline_s)
+    def opportunities(
+        self, *, block: NextBlock, deadline_s: int, prices: Prices = MappingProxyType({})
+    ) -> Iterator[Opportunity]:
+        """Yield the positions that may be liquidated in `block`, worst health first.
+
+        It is told for the chain's prices but for `prices`.
+        """
+        market = self.protocol.priced(self.market, prices) if prices else self.market
+        for position, row, _ in self.below(_LIQUIDATABLE_BELOW_WAD, at_s=block.timestamp_s, market=market):
+            yield self.protocol.opportunity(market, position, row, block=block, deadline_s=deadline_s)
 
     # --- the ways to a new state ----------------------------------------------------------------------------
 

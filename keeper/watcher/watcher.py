@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool
@@ -17,7 +18,7 @@ from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Mismatch, Observation, Rejoined, Skipped
 from keeper.domain.surcharge import NO_SURCHARGE, Surcharge
-from keeper.ports import FlashSource, SurchargeSource
+from keeper.ports import FlashSource, Prices, SurchargeSource
 from keeper.query import Query, both, settle
 from keeper.watcher.book import AnyBook, AnyChange
 from keeper.watcher.depths import DepthChange, Depths
@@ -114,10 +115,13 @@ class Watcher:
             self.depths[place].apply(depth)
         self._last = advance
 
-    def observe(self, *, block: NextBlock, deadline_s: int) -> Observation:
+    def observe(
+        self, *, block: NextBlock, deadline_s: int, prices: Prices = MappingProxyType({})
+    ) -> Observation:
         """Return the last head's state, and who may be liquidated in the block that follows it.
 
-        A market that could not be read at that head is left out: what is known of it is older.
+        A market that could not be read at that head is left out: what is known of it is older. With `prices`
+        it is told as if these calls answered so: such as behind an oracle's transaction that is pending.
         """
         if self._last is None:
             raise LookupError("nothing has been read yet")
@@ -129,7 +133,7 @@ class Watcher:
             opportunities=tuple(
                 opportunity
                 for book in current
-                for opportunity in book.opportunities(block=block, deadline_s=deadline_s)
+                for opportunity in book.opportunities(block=block, deadline_s=deadline_s, prices=prices)
             ),
             # pools of an older head would misprice every sale: without them there is no route
             pools={

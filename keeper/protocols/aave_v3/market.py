@@ -23,7 +23,7 @@ from keeper.domain.position import (
 )
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Figures, Filter, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
 from keeper.protocols.aave_v3 import events, queries, screening
 from keeper.protocols.aave_v3.known import Known, caveat, known
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
@@ -131,6 +131,21 @@ class AaveV3:
             id_: replace(one, price_base=int(one.price_base * factors.get(one.token.address, 1)))
             for id_, one in market.reserves.items()
         }
+        return replace(market, reserves=reserves)
+
+    def prices(self, market: Market) -> Prices:
+        return {
+            queries.price_call(market.oracle, one): one.price_base if one.priced else None
+            for one in market.reserves.values()
+        }
+
+    def priced(self, market: Market, prices: Prices) -> Market:
+        reserves = dict(market.reserves)
+        for id_, one in market.reserves.items():
+            call = queries.price_call(market.oracle, one)
+            if call in prices:
+                price_base = prices[call]
+                reserves[id_] = replace(one, price_base=price_base or 0, priced=price_base is not None)
         return replace(market, reserves=reserves)
 
     def dollars(self, market: Market, token: Address) -> Fraction | None:

@@ -120,6 +120,11 @@ def _market(
     )
 
 
+def price_call(oracle: Address, reserve: Reserve) -> Call:
+    """Return the call by which the pool learns a reserve's price."""
+    return Call(oracle, _PRICE.encode(reserve.token.address))
+
+
 def _contracts(provider: Address, layout: Layout) -> Query[_Contracts]:
     names = ["getPoolConfigurator", "getPriceOracle"]
     names += ["getPriceOracleSentinel"] if layout.has_sentinel else []

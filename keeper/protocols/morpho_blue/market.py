@@ -13,7 +13,7 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Figures, Filter, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.liquidation import owed_raw
 from keeper.protocols.morpho_blue.screening import Slot
@@ -178,6 +178,19 @@ class MorphoBlue:
             }
         )
 
+    def prices(self, market: Markets) -> Prices:
+        """Return what the oracles of the markets in use answered."""
+        live = (one for one in market.by_name.values() if one.is_live)
+        return {queries.price_call(one.listing.oracle): one.price for one in live}
+
+    def priced(self, market: Markets, prices: Prices) -> Markets:
+        return Markets(
+            by_name={
+                name: _priced(one, prices.get(queries.price_call(one.listing.oracle), one.price))
+                for name, one in market.by_name.items()
+            }
+        )
+
     def dollars(self, market: Markets, token: Address) -> Fraction | None:
         return None
 
@@ -267,6 +280,11 @@ class MorphoBlue:
         if found is None:
             raise Broken(f"{position.market} is not listed")
         return found
+
+
+def _priced(market: IsolatedMarket, price: int | None) -> IsolatedMarket:
+    """Return the market at a price that no state has shown yet, unless it is the same."""
+    return market if price == market.price else replace(market, price=price, priced_at_s=None)
 
 
 def _health(found: Standing | Declined, market: IsolatedMarket, position: Position) -> Health:

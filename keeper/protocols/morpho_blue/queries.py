@@ -23,6 +23,7 @@ _MARKET = _MORPHO.function("market")
 _POSITION = _MORPHO.function("position")
 _PARAMS = _MORPHO.function("idToMarketParams")
 _PRICE = load("morpho_oracle").function("price")
+_PRICE_DATA = _PRICE.encode()
 _RATE = load("morpho_irm").function("borrowRateView")
 _WORD = 32
 
@@ -89,7 +90,7 @@ def read_figures(
     (totals, prices), rates = yield from both(
         both(
             read([Call(morpho, _MARKET.encode(one.listing.id)) for one in markets], _totals),
-            attempt([Call(one.listing.oracle, _PRICE.encode()) for one in markets], _number),
+            attempt([price_call(one.listing.oracle) for one in markets], _number),
         ),
         _rates([(one.listing, one.totals) for one in markets]),
     )
@@ -132,9 +133,14 @@ def _or_none(answer: int | Reverted | None) -> int | None:
     return None if isinstance(answer, Reverted) else answer
 
 
+def price_call(oracle: Address) -> Call:
+    """Return the call by which an oracle is asked."""
+    return Call(oracle, _PRICE_DATA)
+
+
 def read_prices(oracles: Sequence[Address]) -> Query[Mapping[Address, int | None]]:
     """Return each oracle's price, None where it reverts."""
-    answers = yield from attempt([Call(one, _PRICE.encode()) for one in oracles], _number)
+    answers = yield from attempt([price_call(one) for one in oracles], _number)
     return {oracle: _or_none(answer) for oracle, answer in zip(oracles, answers, strict=True)}
 
 

@@ -11,8 +11,10 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head
 from keeper.domain.position import PositionId
+from keeper.ports import Prices
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.aave_v3.state import Market, Row
+from keeper.query import Call
 from keeper.watcher.book import Book, Change
 from keeper.watcher.chain import Chain
 from tests.unit.protocols.aave_v3.markets import DOLLAR, NOW_S, POOL, market, reserve, row
@@ -93,6 +95,32 @@ def test_below__prices_not_on_chain__as_looking_at_each_under_them() -> None:
     }
     found = {position for position, _, _ in book.below(WAD, at_s=NOW_S, market=supposed)}
     assert found == expected > {position for position, _, _ in book.below(WAD, at_s=NOW_S)}
+
+
+def test_opportunities__prices_not_on_chain__those_that_they_let_fall_and_the_book_as_it_was() -> None:
+    book = book_of(crowd(300))
+    ether, dollar = book.protocol.prices(MARKET)
+    assert book.protocol.prices(MARKET) == {ether: 3_000 * DOLLAR, dollar: DOLLAR}
+    prices = {ether: 2_760 * DOLLAR, Call(POOL, b"another's"): 1}
+
+    def fallen(prices: Prices) -> set[PositionId]:
+        found = book.opportunities(block=HEAD.next_block(block_time_s=0), deadline_s=NOW_S, prices=prices)
+        return {one.position for one in found}
+
+    under = book.protocol.priced(MARKET, prices)
+    expected = {one for one, _, _ in book.below(WAD, at_s=NOW_S, market=under)}
+    assert fallen({}) < fallen(prices) == expected
+    assert book.protocol.prices(under) == {ether: 2_760 * DOLLAR, dollar: DOLLAR}
+    assert book.protocol.prices(book.market) == {ether: 3_000 * DOLLAR, dollar: DOLLAR}
+
+
+def test_priced__a_call_that_reverts__no_price_and_none_that_is_zero() -> None:
+    protocol = AaveV3(pool=POOL)
+    ether, _ = protocol.prices(MARKET)
+    under = protocol.priced(MARKET, {ether: None}).reserves[0]
+    assert (under.priced, under.price_base) == (False, 0)
+    under = protocol.priced(MARKET, {ether: 0}).reserves[0]
+    assert (under.priced, under.price_base) == (True, 0)
 
 
 def test_first_to_fall__a_falling_token__just_the_next_one_falls_there() -> None:

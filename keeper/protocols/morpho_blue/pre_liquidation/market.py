@@ -15,7 +15,7 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Figures, Filter, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.arithmetic import Refused
 from keeper.protocols.morpho_blue.liquidation import collateral_value_raw, health_factor_wad, owed_raw
@@ -276,6 +276,22 @@ class MorphoPreLiquidation:
             markets=blue.repriced(Markets(by_name=market.markets), factors).by_name,
             prices={
                 oracle: screening.repriced(price, listings[oracle], factors) if oracle in listings else price
+                for oracle, price in market.prices.items()
+            },
+        )
+
+    def prices(self, market: PreMarkets) -> Prices:
+        """Return what the contracts' own oracles answered, and those of the markets behind them."""
+        own = {queries.price_call(oracle): price for oracle, price in market.prices.items()}
+        return {**MorphoBlue(morpho=market.morpho).prices(Markets(by_name=market.markets)), **own}
+
+    def priced(self, market: PreMarkets, prices: Prices) -> PreMarkets:
+        blue = MorphoBlue(morpho=market.morpho)
+        return replace(
+            market,
+            markets=blue.priced(Markets(by_name=market.markets), prices).by_name,
+            prices={
+                oracle: prices.get(queries.price_call(oracle), price)
                 for oracle, price in market.prices.items()
             },
         )

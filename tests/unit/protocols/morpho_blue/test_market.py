@@ -31,6 +31,19 @@ _EVENTS = load("morpho_blue")
 _UNHEALTHY = position(loan_usd=270_000, collateral_eth=100)
 
 
+def test_priced__another_price__the_markets_of_that_oracle_at_it_and_no_longer_old() -> None:
+    blue, own = MorphoBlue(morpho=MORPHO), market()
+    ((call, price),) = blue.prices(Markets(by_name={NAME: own})).items()
+    assert price == own.price is not None
+
+    def under(price: int | None) -> IsolatedMarket:
+        return blue.priced(Markets(by_name={NAME: own}), {call: price}).by_name[NAME]
+
+    assert (under(price // 2).price, under(price // 2).priced_at_s) == (price // 2, None)
+    assert under(price) == own
+    assert under(None).price is None
+
+
 @pytest.mark.parametrize(
     ("isolated", "held", "reason", "said"),
     [
