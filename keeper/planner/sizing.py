@@ -14,14 +14,17 @@ not linear an integer search takes its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from math import ceil
 
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Route, Segment
+from keeper.domain.depth import Hop, Route, Segment
 from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.position import Interval, Settlement
 from keeper.planner.closed_form import IDENTITY, Line, optimal_size
 from keeper.planner.evaluation import Evaluation, Trade, evaluate, value_wei, waterfall
 from keeper.planner.parallel import parallel_segments
+from keeper.planner.routing import mid_price
 
 __all__ = [
     "Evaluation",
@@ -36,7 +39,10 @@ __all__ = [
 
 _FIRST_STEP_BITS = 4
 """A climb begins with a sixteenth of the size."""
-_MOST_PARABOLAS = 12
+_CUT_OFF_BITS = 6
+"""Close to a size is a sixty-fourth of the side."""
+_CLEARLY_BITS = 10
+"""Clearly is by more than a thousandth."""
 _LOWEST_WEI = -(1 << 256)
 """Less than any profit: what can't be carried out."""
 _ROUNDING_RAW = 8
@@ -57,7 +63,7 @@ def max_profit(trade: Trade) -> Evaluation | Declined:
             continue
         found = _best_within(trade, interval)
         bests.append(found)
-        if isinstance(found, Evaluation) and found.repay_raw < interval.most_raw:
+        if isinstance(found, Evaluation) and _ends_clearly_after(interval, found.repay_raw):
             turned = found
     best = _most_profitable(bests)
     if best is not None:
@@ -171,6 +177,11 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     return best
 
 
+def _ends_clearly_after(interval: Interval, repay_raw: int) -> bool:
+    """Return whether an interval goes on for long enough to tell a profit that falls from one that rounds."""
+    return interval.most_raw - repay_raw > (interval.most_raw - interval.least_raw) >> _CLEARLY_BITS
+
+
 def _pays_more(trade: Trade, repay_raw: int, turned: Evaluation) -> bool:
     """Return whether a size seizes more for each unit owed than a smaller one from which on profit falls.
 
@@ -263,21 +274,17 @@ def _last_before(trade: Trade, least_raw: int, beyond_raw: int) -> Evaluation | 
 def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int) -> Evaluation:
     """Return the best size near `start`, which was found as if the two sales did not meet.
 
-    Three sizes are moved uphill by ever longer steps until the middle one is the best of them; then the top
-    of the parabola through them takes the place of one, again and again.
+    Three sizes are moved uphill by ever longer steps until the middle one is the best of them; then they are
+    drawn together around the top, until what lies between them can't be worth more.
     """
     seen = {start.repay_raw: start}
 
-    def at(raw: int) -> Evaluation | None:
+    def height(raw: int) -> int:
         size = seen.get(raw) or evaluate(trade, raw)
         if isinstance(size, Declined):
-            return None
+            return _LOWEST_WEI
         seen[raw] = size
-        return size
-
-    def height(raw: int) -> int:
-        size = at(raw)
-        return _LOWEST_WEI if size is None else size.profit_wei
+        return size.profit_wei
 
     step = max(start.repay_raw >> _FIRST_STEP_BITS, 1)
     middle = start.repay_raw
@@ -288,14 +295,67 @@ def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int) -> 
     while height(high) > height(middle) and high < most_raw:
         step *= 2
         low, middle, high = middle, high, min(high + step, most_raw)
-    for _ in range(_MOST_PARABOLAS):
-        top = _top(low, middle, high, height)
-        if top in (low, middle, high):
-            break
-        ends = (low, top, middle, high) if top < middle else (low, middle, top, high)
-        best = max(ends[1:3], key=height)
-        low, middle, high = (ends[0], ends[1], ends[2]) if best == ends[1] else (ends[1], ends[2], ends[3])
+    _draw_together(low, middle, high, height, rounding_wei=_coarsest_unit_wei(trade))
     return max(seen.values(), key=lambda one: (one.profit_wei, -one.repay_raw))
+
+
+def _draw_together(
+    low: int, middle: int, high: int, height: Callable[[int], int], *, rounding_wei: int
+) -> None:
+    """Ask for heights between three sizes until none can be above what was seen by more than rounding.
+
+    The top of the parabola through the three takes the place of one; where two such steps have not halved the
+    whole, as at a kink between two ranges of a pool, the middle of the longer side does.
+    """
+    before = earlier = 2 * (high - low)
+    while (width := high - low) > 2 and _may_rise_wei(low, middle, high, height) > rounding_wei:
+        if 2 * width > earlier:
+            tried = (middle + high) // 2 if high - middle > middle - low else (low + middle) // 2
+        else:
+            tried = _beside(low, middle, high, _top(low, middle, high, height))
+        earlier, before = before, width
+        lower, upper = sorted((tried, middle))
+        if height(lower) >= height(upper):
+            middle, high = lower, upper
+        else:
+            low, middle = lower, upper
+
+
+def _beside(low: int, middle: int, high: int, top: int) -> int:
+    """Return `top`; where it is one of the three a size close to it, on the longer side of the middle."""
+    left, right = middle - low, high - middle
+    if top == low and left > 1:
+        return low + max(left >> _CUT_OFF_BITS, 1)
+    if top == high and right > 1:
+        return high - max(right >> _CUT_OFF_BITS, 1)
+    if top not in (low, middle, high):
+        return top
+    near = max(min(left, right), max(left, right) >> _CUT_OFF_BITS, 1)
+    return middle + near if right > left else middle - near
+
+
+def _may_rise_wei(low: int, middle: int, high: int, height: Callable[[int], int]) -> int:
+    """Return by how much, at most, a size between the outer two may beat the best of the three.
+
+    What is concave stays, on either side of the middle, under the line through the middle and the other side.
+    """
+    left, right = middle - low, high - middle
+    rise, fall = height(middle) - height(low), height(middle) - height(high)
+    if not left or not right:
+        return -_LOWEST_WEI
+    return max(rise * right // left, fall * left // right) + min(0, rise, fall)
+
+
+def _coarsest_unit_wei(trade: Trade) -> int:
+    """Return what a unit of the coarsest token on the way is worth, rounded up: so much rounding may move."""
+
+    def price(hops: Sequence[Hop]) -> Fraction:
+        return mid_price(trade.pools, Route(hops=tuple(hops))) or Fraction(0)
+
+    sold = [price(route.hops[at:]) for route in trade.sells for at in range(len(route.hops))]
+    collateral_wei = sold[0] if sold else Fraction(1)
+    prices = [price(route.hops[: at + 1]) for route in trade.buys for at in range(len(route.hops))]
+    return ceil(max(Fraction(1), collateral_wei, *sold, *(collateral_wei / each for each in prices if each)))
 
 
 def _top(low: int, middle: int, high: int, height: Callable[[int], int]) -> int:
