@@ -112,7 +112,7 @@ SERIES: Mapping[str, tuple[Kill, ...]] = {
     "lost for good": (
         loading("eth_call", 1),
         sending(Kind.UNSENT, 1, blocks=5),
-        simulating(2, ANSWERED, blocks=2),
+        simulating(1, ANSWERED, blocks=2),
         sending(Kind.UNSENT, 2, blocks=5),
         random_time(1, 0.5),
     ),
