@@ -1,161 +1,175 @@
-"""A proxy before an endpoint that can hold back one request: what is killed then is killed in mid-send.
+"""An HTTP proxy in front of a JSON-RPC endpoint that misbehaves when told: what networks do to a keeper.
 
-The moment is chosen from outside, so what is tested needs no hook of its own::
+    async with Proxy(anvil.url) as proxy:
+        proxy.add("eth_sendRawTransaction", DropAnswer(), times=1)
+        hold = proxy.hold("eth_getTransactionReceipt")
+        ...                                # talk to proxy.url
+        await hold.reached.wait()          # a request with that method is here, and goes no further
+        hold.release()
 
-    with Proxy(anvil.url) as proxy:
-        trap = proxy.trap("eth_sendRawTransaction", Moment.ANSWERED)
-        ...                                  # start a keeper on proxy.url
-        trap.wait(within_s=10)               # the endpoint has the transaction, the keeper does not know
-        keeper.kill()
-        trap.release()
-
-It runs in a thread of its own: whoever uses it may block.
+A rule concerns the requests (batches included) that hold its method, or all where it names none. The first
+rule that fits and is not used up applies.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
+import re
+from asyncio import sleep
 from collections.abc import Callable
-from enum import StrEnum
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import ClientError, ClientSession, web
+import aiohttp
+from aiohttp import web
 
+from keeper.devnet.faults import Delay, DropAnswer, DropRequest, Fault, Hold, Replace, Say, Truncate
+
+_METHOD = re.compile(rb'"method"\s*:\s*"(\w+)"')
 _MOST_BYTES = 2**28
+_JSON = {"Content-Type": "application/json"}
 
 
-class Moment(StrEnum):
-    """Where a request is held."""
+@dataclass(slots=True)
+class _Rule:
+    method: str | None
+    fault: Fault
+    times: int | None
 
-    ASKED = "asked"
-    """The endpoint has not seen it."""
-    ANSWERED = "answered"
-    """The endpoint has answered, and whoever asked has not heard."""
-
-
-class Trap:
-    """Holds the next request of one method, until released."""
-
-    def __init__(self, method: str, moment: Moment, loop: asyncio.AbstractEventLoop) -> None:
-        self.method = method
-        self.moment = moment
-        self.params: tuple[Any, ...] = ()
-        """What was asked, once it has sprung."""
-        self._loop = loop
-        self._sprung = threading.Event()
-        self._released = asyncio.Event()
-
-    @property
-    def sprung(self) -> bool:
-        """Return whether it holds a request, or did."""
-        return self._sprung.is_set()
-
-    def wait(self, *, within_s: float) -> bool:
-        """Wait for it to spring, and return whether it has."""
-        return self._sprung.wait(within_s)
-
-    def release(self) -> None:
-        """Let the request go on."""
-        self._loop.call_soon_threadsafe(self._released.set)
-
-    async def spring(self, params: tuple[Any, ...]) -> None:
-        """Hold the request that asks so, until released."""
-        self.params = params
-        self._sprung.set()
-        await self._released.wait()
+    def fits(self, methods: tuple[str, ...]) -> bool:
+        return self.times != 0 and (self.method is None or self.method in methods)
 
 
 class Proxy:
-    """Passes JSON-RPC on to an endpoint, from `start` (or `with`) to `stop`, on a free loopback port."""
+    """The proxy, from `async with` on, on a free loopback port."""
 
     def __init__(self, upstream: str, *, hear: Callable[[bytes], object] = lambda body: None) -> None:
-        """`hear` is told each request's body, in the proxy's own thread."""
-        self._upstream = upstream
+        """`hear` is told each request's body."""
+        self.upstream = upstream
+        """The endpoint behind it; another may take its place at any time."""
         self._hear = hear
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._set: list[Trap] = []
-        self._held: list[Trap] = []
+        self._rules: list[_Rule] = []
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._port = 0
+        self.url = ""
+        self.seen: list[tuple[str, ...]] = []
+        """The methods of each HTTP request, in the order they came."""
+        self.forwarded: list[tuple[str, ...]] = []
+        """The same of those that the endpoint saw."""
 
-    @property
-    def url(self) -> str:
-        """Return its HTTP endpoint."""
-        return f"http://127.0.0.1:{self._port}"
+    def add(self, method: str | None, fault: Fault, *, times: int | None = None) -> None:
+        """Misbehave so for requests with this method, so many times, or always."""
+        self._rules.append(_Rule(method, fault, times))
 
-    def trap(self, method: str, moment: Moment = Moment.ANSWERED) -> Trap:
-        """Return a trap for the next request of this method. Several spring in the order they were set."""
-        trap = Trap(method, moment, self._loop)
-        self._set.append(trap)
-        return trap
+    def hold(self, method: str, *, after: bool = False, times: int | None = 1) -> Hold:
+        """Hold requests with this method."""
+        hold = Hold(after=after)
+        self.add(method, hold, times=times)
+        return hold
 
-    def start(self) -> Self:
-        """Start it and return it, once it listens."""
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+    def behave(self) -> None:
+        """Forget every rule, and let go what is held."""
+        for rule in self._rules:
+            if isinstance(rule.fault, Hold):
+                rule.fault.release()
+        self._rules.clear()
+
+    def count(self, method: str) -> int:
+        """Return how often a method reached the endpoint."""
+        return sum(methods.count(method) for methods in self.forwarded)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def start(self) -> Self:
+        """Listen: at the same address as before, where it went away."""
+        self._session = aiohttp.ClientSession(auto_decompress=False)
+        app = web.Application(client_max_size=_MOST_BYTES)
+        app.router.add_post("/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        await site.start()
+        host, self._port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{self._port}"
         return self
 
-    def stop(self) -> None:
-        """Let go of whatever is held, and end it."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    async def stop(self) -> None:
+        """Go away: connections are closed, and new ones refused."""
+        self.behave()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+        self._runner = self._session = None
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        await self.stop()
 
-    async def _open(self) -> None:
-        self._session = ClientSession()
-        application = web.Application(client_max_size=_MOST_BYTES)
-        application.router.add_post("/", self._pass_on)
-        self._runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
-
-    async def _close(self) -> None:
-        for trap in self._held:
-            trap.release()
-        await self._runner.cleanup()
-        await self._session.close()
-
-    async def _pass_on(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.Response:
         body = await request.read()
         self._hear(body)
-        sprung, params = self._sprung_by(body)
-        if sprung is not None and sprung.moment is Moment.ASKED:
-            await sprung.spring(params)
+        methods = tuple(name.decode() for name in _METHOD.findall(body))  # most bodies are not even parsed
+        self.seen.append(methods)
+        rule = self._rule(methods)
+        fault = None if rule is None else rule.fault
+        match fault:
+            case Delay(seconds=seconds):
+                await sleep(seconds)
+            case DropRequest():
+                return _cut(request)
+            case Say(status=status, body=said, headers=headers):
+                return web.Response(status=status, body=said, headers=headers)
+            case Hold(after=False):
+                await fault.wait(_params(body, rule))
+                if fault.is_dropped:
+                    return _cut(request)
         try:
-            async with self._session.post(self._upstream, data=body, headers=_JSON) as answer:
-                status, reply = answer.status, await answer.read()
-        except ClientError:
-            status, reply = 502, b""
-        if sprung is not None and sprung.moment is Moment.ANSWERED:
-            await sprung.spring(params)
-        return web.Response(status=status, body=reply, headers=_JSON)
+            status, answer = await self._forward(body, methods)
+        except aiohttp.ClientError:
+            return web.Response(status=502)
+        match fault:
+            case DropAnswer():
+                return _cut(request)
+            case Truncate(share=share):
+                answer = answer[: int(len(answer) * share)]
+            case Replace(old=old, new=new):
+                answer = answer.replace(old, new)
+            case Hold(after=True):
+                await fault.wait(_params(body, rule))
+                if fault.is_dropped:
+                    return _cut(request)
+        return web.Response(status=status, body=answer, headers=_JSON)
 
-    def _sprung_by(self, body: bytes) -> tuple[Trap | None, tuple[Any, ...]]:
-        """Return the trap that a request springs, if any, and what it asks."""
-        if not any(trap.method.encode() in body for trap in self._set):
-            return None, ()  # most requests are not even parsed
-        asked = json.loads(body)
-        for one in asked if isinstance(asked, list) else [asked]:
-            for trap in self._set:
-                if trap.method == one["method"]:
-                    self._set.remove(trap)
-                    self._held.append(trap)
-                    return trap, tuple(one.get("params", ()))
-        return None, ()
+    def _rule(self, methods: tuple[str, ...]) -> _Rule | None:
+        for rule in self._rules:
+            if rule.fits(methods):
+                if rule.times is not None:
+                    rule.times -= 1
+                return rule
+        return None
+
+    async def _forward(self, body: bytes, methods: tuple[str, ...]) -> tuple[int, bytes]:
+        assert self._session is not None
+        self.forwarded.append(methods)
+        async with self._session.post(self.upstream, data=body, headers=_JSON) as response:
+            return response.status, await response.read()
 
 
-_JSON = {"Content-Type": "application/json"}
+def _params(body: bytes, rule: _Rule | None) -> tuple[Any, ...]:
+    """Return the parameters of the first request of the rule's method in a body."""
+    asked = json.loads(body)
+    for one in asked if isinstance(asked, list) else [asked]:
+        if rule is not None and rule.method in (None, one["method"]):
+            return tuple(one.get("params", ()))
+    return ()
+
+
+def _cut(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()

@@ -34,7 +34,7 @@ def _samples() -> Iterator[Sample]:
 
 async def _most(devnet: Devnet, accounts: int) -> int:
     """Return how many requests a block costs at most, with so many accounts more than the devnet has."""
-    from keeper.devnet.proxy import Proxy
+    from keeper.devnet.proxy_thread import ProxyThread
     from keeper.domain.secret import Secret
     from keeper.domain.state import Mined
     from keeper.live.world import LiveWorld
@@ -43,7 +43,7 @@ async def _most(devnet: Devnet, accounts: int) -> int:
     from keeper.query import run
 
     seen: list[bytes] = []
-    with Proxy(devnet.anvil.url, hear=seen.append) as proxy:
+    with ProxyThread(devnet.anvil.url, hear=seen.append) as proxy:
         endpoints = Endpoints([Endpoint(Secret(proxy.url))])
         try:
             world, watcher = LiveWorld(endpoints), _watcher(devnet)

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from keeper.abi import load, uint
 from keeper.devnet import Devnet
 from keeper.devnet.demo.daemon import Daemon
-from keeper.devnet.proxy import Moment, Proxy, Trap
+from keeper.devnet.proxy_thread import Moment, ProxyThread, Trap
 from keeper.devnet.scenario import Step
 from keeper.devnet.variables import variables
 from keeper.domain.address import Address, checksum
@@ -40,7 +40,7 @@ def never() -> bool:
 class Catch:
     """Holds the n-th request of a method since it began to count, and lets those before it pass."""
 
-    def __init__(self, proxy: Proxy, method: str, moment: Moment, *, nth: int) -> None:
+    def __init__(self, proxy: ProxyThread, method: str, moment: Moment, *, nth: int) -> None:
         self._proxy = proxy
         self._method = method
         self._moment = moment
@@ -81,7 +81,7 @@ class DaemonStage:
     """What a test plays on."""
 
     devnet: Devnet
-    proxy: Proxy
+    proxy: ProxyThread
     vault: Address
     executor: Address
     folder: Path
@@ -165,7 +165,7 @@ def daemon_stage(
 
     It watches what the devnet has of these protocols.
     """
-    with Proxy(devnet.anvil.url) as proxy:
+    with ProxyThread(devnet.anvil.url) as proxy:
         executor, vault = deploy(devnet)
         known = variables(devnet)
         markets = known["KEEPER_MARKETS"].split(",")

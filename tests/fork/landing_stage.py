@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from keeper import abi, contracts
 from keeper.channels.public import PublicChannel
+from keeper.devnet.proxy import Proxy
 from keeper.domain.address import Address
 from keeper.domain.head import Head
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
@@ -25,7 +26,6 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.ports import Channel
 from keeper.store import SqliteJournal
-from tests.proxy import Proxy
 
 CHAIN = 31_337
 BLOCK_S = 12

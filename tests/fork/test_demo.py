@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.devnet.proxy import Moment, Proxy
+from keeper.devnet.proxy_thread import Moment, ProxyThread
 from keeper.node.anvil import Anvil
 from keeper.node.blocking_rpc import BlockingRpc
 
@@ -106,7 +106,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_proxy__nothing_trapped__passes_everything_on() -> None:
-    with Anvil(chain_id=7) as anvil, Proxy(anvil.url) as proxy:
+    with Anvil(chain_id=7) as anvil, ProxyThread(anvil.url) as proxy:
         rpc = BlockingRpc(proxy.url)
         assert rpc("eth_chainId") == "0x7"
         assert rpc.batch([("eth_chainId", []), ("eth_blockNumber", [])]) == ["0x7", "0x0"]
@@ -115,7 +115,7 @@ def test_proxy__nothing_trapped__passes_everything_on() -> None:
 
 @pytest.mark.parametrize(("moment", "mined"), [(Moment.ASKED, 0), (Moment.ANSWERED, 1)])
 def test_trap__request_held__the_endpoint_has_seen_it_or_not(moment: Moment, mined: int) -> None:
-    with Anvil() as anvil, Proxy(anvil.url) as proxy:
+    with Anvil() as anvil, ProxyThread(anvil.url) as proxy:
         trap = proxy.trap("evm_mine", moment)
         asker = subprocess.Popen([sys.executable, "-c", _MINES, proxy.url], stdout=subprocess.PIPE, text=True)
         assert trap.wait(within_s=20)
@@ -128,7 +128,7 @@ def test_trap__request_held__the_endpoint_has_seen_it_or_not(moment: Moment, min
 
 
 def test_trap__asker_killed_while_held__the_endpoint_keeps_what_it_was_asked() -> None:
-    with Anvil() as anvil, Proxy(anvil.url) as proxy:
+    with Anvil() as anvil, ProxyThread(anvil.url) as proxy:
         trap = proxy.trap("evm_mine", Moment.ASKED)
         asker = subprocess.Popen([sys.executable, "-c", _MINES, proxy.url], stdout=subprocess.DEVNULL)
         assert trap.wait(within_s=20)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from keeper.devnet.faults import ENDPOINT, Say
+from keeper.devnet.proxy import Proxy
 from keeper.domain.errors import Unavailable
 from keeper.domain.head import Head
 from keeper.domain.secret import Secret
@@ -22,21 +24,8 @@ from keeper.node.anvil import Anvil
 from keeper.node.endpoint import Endpoint, Request
 from keeper.node.endpoints import Endpoints
 from keeper.ports import Doubted, NewHead
-from tests.proxy import Delay, DropAnswer, DropRequest, Proxy, Replace, Say, Truncate
 
 GENESIS_S = 2_000_000_000
-_FAULTS = {
-    "hanging": Delay(600.0),
-    "slow": Delay(1.5),
-    "cut before": DropRequest(),
-    "cut after": DropAnswer(),
-    "truncated": Truncate(),
-    "wrong JSON": Say(200, b'{"jsonrpc":"2.0","id":0,"result":{"number":7}}'),
-    "no JSON": Say(200, b"<html>"),
-    "429": Say(429),
-    "500": Say(500),
-    "another's reply": Replace(b'"id"', b'"di"'),
-}
 
 
 @contextmanager
@@ -104,12 +93,12 @@ async def following(*urls: str, **options: Any) -> AsyncIterator[Following]:
 # --- the only endpoint --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", _FAULTS)
+@pytest.mark.parametrize("name", ENDPOINT)
 async def test_only_endpoint__faulty_for_some_blocks__goes_on_within_two(name: str) -> None:
     with twins(1) as (anvil,):
         async with Proxy(anvil.url) as proxy, following(proxy.url) as follower:
             await follower.until(0)
-            proxy.add(None, _FAULTS[name])
+            proxy.add(None, ENDPOINT[name]())
             for number in (1, 2, 3):
                 mine(number, anvil)
                 await asyncio.sleep(0.2)
@@ -152,12 +141,12 @@ async def test_only_endpoint__too_much_asked__left_alone_for_as_long_as_it_wants
 # --- one of two ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", _FAULTS)
+@pytest.mark.parametrize("name", ENDPOINT)
 async def test_preferred_of_two__faulty__the_other_answers_within_a_second(name: str) -> None:
     with twins(1) as (anvil,):
         async with Proxy(anvil.url) as proxy, following(proxy.url, anvil.url) as follower:
             await follower.until(0)
-            proxy.add(None, _FAULTS[name])
+            proxy.add(None, ENDPOINT[name]())
             mine(1, anvil)
             began_s = time.monotonic()
             answer = await follower.endpoints.block("latest")

@@ -24,7 +24,7 @@ from keeper.abi import Event, interface, load
 from keeper.contracts import executor
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
-from keeper.devnet.proxy import Moment
+from keeper.devnet.proxy_thread import Moment
 from keeper.devnet.scenario import Step, crash
 from keeper.domain.address import Address, Hash32
 from keeper.domain.position import PositionId

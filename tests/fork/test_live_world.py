@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from keeper.devnet import Devnet
+from keeper.devnet.faults import DropAnswer, Replace
+from keeper.devnet.proxy import Proxy
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Inconsistent, Unavailable
 from keeper.domain.head import NextBlock
@@ -38,7 +40,6 @@ from keeper.query import (
     Simulated,
     SimulatedCall,
 )
-from tests.proxy import DropAnswer, Proxy, Replace
 from tests.rpc_server import error, result, serving
 
 

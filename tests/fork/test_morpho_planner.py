@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from keeper.devnet import Devnet
+from keeper.devnet.proxy import Proxy
 from keeper.devnet.scenario import crash
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.plan import Objective, Plan
 from keeper.planner.options import PlannerOptions
 from tests.fork.keeper_stage import aave_book, morpho_book, pre_book, stage
-from tests.proxy import Proxy
 
 pytestmark = pytest.mark.asyncio
 

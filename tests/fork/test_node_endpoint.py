@@ -13,11 +13,12 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from keeper.devnet.faults import Delay, DropAnswer, DropRequest, Say, Truncate
+from keeper.devnet.proxy import Proxy
 from keeper.domain.errors import Unavailable
 from keeper.domain.secret import Secret
 from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Endpoint, Request, Unreachable
-from tests.proxy import Delay, DropAnswer, DropRequest, Proxy, Say, Truncate
 from tests.rpc_server import Answer, each, error, result, serving
 
 NUMBER = Request("eth_blockNumber", ())

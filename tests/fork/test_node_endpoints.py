@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from keeper.devnet.faults import Delay, DropAnswer, DropRequest, Say
+from keeper.devnet.proxy import Proxy
 from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
 from keeper.domain.role import Role
 from keeper.domain.secret import Secret
@@ -18,7 +20,6 @@ from keeper.node import wire
 from keeper.node.anvil import Anvil
 from keeper.node.endpoint import Endpoint, Request, Unreachable
 from keeper.node.endpoints import Endpoints
-from tests.proxy import Delay, DropAnswer, DropRequest, Proxy, Say
 from tests.rpc_server import each, result, serving
 
 SEND = Request("eth_sendRawTransaction", ["0x02"])

@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from keeper.devnet.faults import Delay, DropAnswer, Say
+from keeper.devnet.proxy import Proxy
 from keeper.domain.head import Head
 from keeper.domain.secret import Secret
 from keeper.node import heads as heads_module
@@ -20,7 +22,6 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.node.head_socket import HeadSocket
 from keeper.node.heads import Heads
-from tests.proxy import Delay, DropAnswer, Proxy, Say
 from tests.rpc_server import each, error, result, serving
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from keeper.devnet import Devnet
+from keeper.devnet.faults import Delay
+from keeper.devnet.proxy import Proxy
 from keeper.devnet.scenario import crash
 from keeper.domain.address import Address
 from keeper.domain.events import Observed
@@ -28,7 +30,6 @@ from keeper.watcher import Book
 from tests.fork.keeper_stage import aave_book, morpho_book, stage
 from tests.fork.test_engine import sending
 from tests.fork.test_watcher import act
-from tests.proxy import Delay, Proxy
 
 MOST = 3
 METHODS_A_REQUEST = 6

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from keeper.devnet.faults import DropAnswer, DropRequest, Say
 from keeper.domain.errors import Invariant, Rejected, Unavailable
 from keeper.domain.plan import Transaction
 from keeper.domain.submission import (
@@ -22,7 +23,6 @@ from keeper.domain.submission import (
 )
 from keeper.node.anvil import Anvil
 from tests.fork.landing_stage import POOL, Keeper, chain, running
-from tests.proxy import DropAnswer, DropRequest, Say
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from keeper.devnet.demo import log
 from keeper.devnet.demo.log import Line
 from keeper.devnet.demo.report import Recovery
 from keeper.devnet.demo.stage import Stage
-from keeper.devnet.proxy import Trap
+from keeper.devnet.proxy_thread import Trap
 from keeper.domain.declined import Declined
 from keeper.domain.plan import Plan
 from keeper.domain.position import PositionId

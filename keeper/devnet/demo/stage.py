@@ -18,7 +18,7 @@ from keeper.devnet.demo.daemon import Daemon, Ended
 from keeper.devnet.demo.receipts import Receipt
 from keeper.devnet.demo.referee import Block
 from keeper.devnet.devnet import Devnet
-from keeper.devnet.proxy import Proxy
+from keeper.devnet.proxy_thread import ProxyThread
 from keeper.devnet.tokens import TOKENS
 from keeper.devnet.variables import variables
 from keeper.domain.address import Address, checksum, parse_address
@@ -43,7 +43,7 @@ class Stage:
     """Everything that the demo plays on."""
 
     devnet: Devnet
-    proxy: Proxy
+    proxy: ProxyThread
     """Between the keeper and the chain."""
     executor: Address
     vault: Address
@@ -87,7 +87,7 @@ def set_up(seed: int) -> Iterator[Stage]:
     """Yield the stage, and clear it. Raises Ended where the keeper's own `deploy` fails."""
     with ExitStack() as stack:
         devnet = stack.enter_context(Devnet.start(seed=seed, borrowers=BORROWERS, automine=False))
-        proxy = stack.enter_context(Proxy(devnet.anvil.url))
+        proxy = stack.enter_context(ProxyThread(devnet.anvil.url))
         folder = devnet.anvil.folder / "keeper"  # goes with the Anvil, however this process ends
         folder.mkdir()
         there = devnet.addresses
@@ -116,7 +116,7 @@ def give_means(devnet: Devnet, who: Account, *, spenders: tuple[Address, ...]) -
             devnet.chain.post(who.address, token, approve.encode(spender, _MOST))
 
 
-def _environment(devnet: Devnet, proxy: Proxy, folder: Path) -> dict[str, str]:
+def _environment(devnet: Devnet, proxy: ProxyThread, folder: Path) -> dict[str, str]:
     return variables(devnet) | {
         "KEEPER_RPC_URLS": f"{proxy.url},{devnet.anvil.ws_url}",
         "KEEPER_PRIVATE_KEY": f"0x{devnet.operator.private_key.hex()}",
