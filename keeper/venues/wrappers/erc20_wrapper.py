@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from keeper.abi import address, load, uint
 from keeper.domain.address import Address
-from keeper.domain.calls import BalanceWord, ContractCall
+from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
 from keeper.domain.errors import Broken
 from keeper.query import Call, Query, read_one, settle
 from keeper.venues.wrappers.pool import Floored, Wrapper
-from keeper.venues.wrappers.single import only_hop
+from keeper.venues.wrappers.single import Single, only_hop, unwrap_all
 
 _ABI = load("erc20_wrapper")
 _UNDERLYING = _ABI.function("underlying").encode()
@@ -27,7 +27,7 @@ _ONE_FOR_ONE = Floored(numerator=1, denominator=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Erc20Wrappers:
+class Erc20Wrappers(Single):
     """These wrappers, and no others: a :class:`keeper.ports.Venue`."""
 
     wrappers: tuple[Address, ...]
@@ -40,19 +40,6 @@ class Erc20Wrappers:
     @property
     def hop_gas(self) -> int:
         return 50_000
-
-    @property
-    def factory(self) -> None:
-        return None
-
-    @property
-    def told_by_logs(self) -> bool:
-        """Return that it is not: what is in it moves by the underlying's transfers."""
-        return False
-
-    @property
-    def joins_hops(self) -> bool:
-        return False
 
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return those of the wrappers that are traded at all."""
@@ -78,10 +65,11 @@ class Erc20Wrappers:
     ) -> ContractCall:
         """Return the call that unwraps the executor's whole balance."""
         wrapper = only_hop(route).token_in
-        return ContractCall(
-            target=wrapper,
-            data=_WITHDRAW.encode(recipient, amount_in_raw),
-            balance_word=BalanceWord(token=wrapper, offset=_AMOUNT_OFFSET, minimum_raw=amount_in_raw),
+        return unwrap_all(
+            wrapper,
+            _WITHDRAW.encode(recipient, amount_in_raw),
+            offset=_AMOUNT_OFFSET,
+            least_raw=amount_in_raw,
         )
 
     def buy(self, route: Route, *, amount_out_raw: int, most_in_raw: int, recipient: Address) -> ContractCall:

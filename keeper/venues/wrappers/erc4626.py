@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from keeper.abi import load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
-from keeper.domain.calls import BalanceWord, ContractCall
+from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
 from keeper.domain.errors import Broken
 from keeper.query import Call, Query, Reverted, attempt, both, read, settle
 from keeper.venues.wrappers.pool import Floored, Wrapper
-from keeper.venues.wrappers.single import only_hop
+from keeper.venues.wrappers.single import Single, only_hop, unwrap_all
 
 _ABI = load("erc4626")
 _ASSET = _ABI.function("asset").encode()
@@ -34,7 +34,7 @@ _SHARES_OFFSET = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Erc4626:
+class Erc4626(Single):
     """Every vault among the tokens that are traded: a :class:`keeper.ports.Venue`."""
 
     holders: tuple[Address, ...] = ()
@@ -51,19 +51,6 @@ class Erc4626:
     @property
     def hop_gas(self) -> int:
         return 60_000
-
-    @property
-    def factory(self) -> None:
-        return None
-
-    @property
-    def told_by_logs(self) -> bool:
-        """Return that it is not: what a share is worth grows with time."""
-        return False
-
-    @property
-    def joins_hops(self) -> bool:
-        return False
 
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the tokens of these pairs that are vaults: they know an asset, and preview shares of it."""
@@ -130,10 +117,11 @@ class Erc4626:
         `least_out_raw` is not enforced: the vault takes no minimum. What follows must.
         """
         vault = only_hop(route).token_in
-        return ContractCall(
-            target=vault,
-            data=_REDEEM.encode(amount_in_raw, recipient, recipient),
-            balance_word=BalanceWord(token=vault, offset=_SHARES_OFFSET, minimum_raw=amount_in_raw),
+        return unwrap_all(
+            vault,
+            _REDEEM.encode(amount_in_raw, recipient, recipient),
+            offset=_SHARES_OFFSET,
+            least_raw=amount_in_raw,
         )
 
     def buy(self, route: Route, *, amount_out_raw: int, most_in_raw: int, recipient: Address) -> ContractCall:

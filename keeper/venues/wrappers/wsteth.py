@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from keeper.abi import address, load, uint
 from keeper.domain.address import Address
-from keeper.domain.calls import BalanceWord, ContractCall
+from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
 from keeper.domain.errors import Broken
 from keeper.query import Call, Query, read, read_one
 from keeper.venues.wrappers.pool import Wrapper
-from keeper.venues.wrappers.single import only_hop
+from keeper.venues.wrappers.single import Single, only_hop, unwrap_all
 
 _STETH_OF = load("wsteth").function("stETH").encode()
 _UNWRAP = load("wsteth").function("unwrap")
@@ -43,7 +43,7 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WstEth:
+class WstEth(Single):
     """Lido's wrapper: a :class:`keeper.ports.Venue` with one pool."""
 
     wsteth: Address
@@ -57,19 +57,6 @@ class WstEth:
     @property
     def hop_gas(self) -> int:
         return 60_000
-
-    @property
-    def factory(self) -> None:
-        return None
-
-    @property
-    def told_by_logs(self) -> bool:
-        """Return that it is not: the rate changes in stETH."""
-        return False
-
-    @property
-    def joins_hops(self) -> bool:
-        return False
 
     def discover(self, pairs: Iterable[tuple[Address, Address]]) -> Query[tuple[Address, ...]]:
         """Return the wrapper, where it is traded at all."""
@@ -106,10 +93,8 @@ class WstEth:
         `least_out_raw` is not enforced: the wrapper takes no minimum.
         """
         wrapped = only_hop(route).token_in
-        return ContractCall(
-            target=wrapped,
-            data=_UNWRAP.encode(amount_in_raw),
-            balance_word=BalanceWord(token=wrapped, offset=_AMOUNT_OFFSET, minimum_raw=amount_in_raw),
+        return unwrap_all(
+            wrapped, _UNWRAP.encode(amount_in_raw), offset=_AMOUNT_OFFSET, least_raw=amount_in_raw
         )
 
     def buy(self, route: Route, *, amount_out_raw: int, most_in_raw: int, recipient: Address) -> ContractCall:
