@@ -57,12 +57,31 @@ async def opened(
 ) -> tuple[tuple[AnyBook, AnyBook], Counted]:
     """Open new books from the checkpoint in a file."""
     world = Counted(on.engine._world, breaks_after=breaks_after)
-    made = books(on)
     with closing(Checkpoint.open(path, chain_id=CHAIN_ID)) as memory:
-        opening = Opening(world, memory, newest=on.head, listen=on.heard.append)
-        for book in made:
-            await opening.open(book)
-    return made, world
+        return await _opened(on, world, memory), world
+
+
+async def _opened(on: Stage, world: Answering, memory: Checkpoint) -> tuple[AnyBook, AnyBook]:
+    made = books(on)
+    opening = Opening(world, memory, newest=on.head, listen=on.heard.append)
+    for book in made:
+        await opening.open(book)
+    return made
+
+
+async def remembered(on: Stage, memory: Checkpoint, *, every: int) -> tuple[Watcher, Remembering]:
+    """Open new books, and write down what they take in."""
+    watcher = Watcher(books=await _opened(on, on.engine._world, memory), depths=(), lenders=())
+    return watcher, Remembering(memory, watcher, listen=on.heard.append, every=every)
+
+
+async def follow(on: Stage, watcher: Watcher, remembering: Remembering) -> None:
+    """Let a block go by, take it in, and have it written down."""
+    live(on.devnet, 1)
+    head = await on.head()
+    advance = await run(watcher.advance(head), Mined(hash=head.hash), on.engine._world)
+    watcher.apply(advance)
+    remembering.take(advance)
 
 
 async def assert_as_read_from_nothing(on: Stage, made: Sequence[AnyBook]) -> None:
@@ -168,18 +187,9 @@ async def test_take__heads_followed__the_next_start_reads_none_of_them_again(
     async with stage(manual_devnet, options, books=()) as on:
         path = tmp_path / "checkpoint.sqlite"
         with closing(Checkpoint.open(path, chain_id=CHAIN_ID)) as memory:
-            made = books(on)
-            opening = Opening(on.engine._world, memory, newest=on.head, listen=on.heard.append)
-            for book in made:
-                await opening.open(book)
-            watcher = Watcher(books=made, depths=(), lenders=())
-            remembering = Remembering(memory, watcher, listen=on.heard.append, every=2)
+            watcher, remembering = await remembered(on, memory, every=2)
             for _ in range(5):
-                live(manual_devnet, 1)
-                head = await on.head()
-                advance = await run(watcher.advance(head), Mined(hash=head.hash), on.engine._world)
-                watcher.apply(advance)
-                remembering.take(advance)
+                await follow(on, watcher, remembering)
                 await asyncio.sleep(0)
             await remembering.flush()
         again, counted = await opened(on, path)
@@ -193,19 +203,10 @@ async def test_take__another_keeper_has_begun_to_write__left_to_it_and_said_once
     async with stage(manual_devnet, options, books=()) as on:
         path = tmp_path / "checkpoint.sqlite"
         with closing(Checkpoint.open(path, chain_id=CHAIN_ID)) as memory:
-            made = books(on)
-            opening = Opening(on.engine._world, memory, newest=on.head, listen=on.heard.append)
-            for book in made:
-                await opening.open(book)
+            watcher, remembering = await remembered(on, memory, every=1)
             await opened(on, path)
             on.heard.clear()
-            watcher = Watcher(books=made, depths=(), lenders=())
-            remembering = Remembering(memory, watcher, listen=on.heard.append, every=1)
             for _ in range(2):
-                live(manual_devnet, 1)
-                head = await on.head()
-                advance = await run(watcher.advance(head), Mined(hash=head.hash), on.engine._world)
-                watcher.apply(advance)
-                remembering.take(advance)
+                await follow(on, watcher, remembering)
                 await remembering.flush()
         assert [event.why for event in on.heard] == ["another keeper has begun to write it"]  # type: ignore[union-attr]
