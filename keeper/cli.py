@@ -124,15 +124,56 @@ def _scan(arguments: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def _plan(arguments: argparse.Namespace, settings: Settings) -> int:
+def _plan(arguments: argparse.Namespace) -> int:
+    if arguments.state is not None:
+        return _plan_from_state(arguments)
+    if arguments.borrower is None:
+        arguments.refuse("BORROWER is required, or --state FILE")
+    return configured(_plan_now, needs=_MARKETS)(arguments)
+
+
+def _plan_now(arguments: argparse.Namespace, settings: Settings) -> int:
     borrower = _address("BORROWER", arguments.borrower)
 
     from keeper import app
     from keeper.render.plan import plan_view
 
-    report = asyncio.run(app.plan(settings, borrower=borrower, listener=_warnings(settings)))
+    listener = _warnings(settings)
+    if arguments.save is None:
+        report = asyncio.run(app.plan(settings, borrower=borrower, listener=listener))
+    else:
+        from keeper.app.saving import plan_and_save
+        from keeper.config import deciding
+
+        variables = deciding(env_file=arguments.env_file)
+        report = asyncio.run(
+            plan_and_save(
+                settings, borrower=borrower, file=arguments.save, variables=variables, listener=listener
+            )
+        )
     _show(arguments, report, lambda: plan_view(report))
     return DONE
+
+
+def _plan_from_state(arguments: argparse.Namespace) -> int:
+    if arguments.save is not None:
+        raise ConfigError("--save: what is planned from --state is saved already; expected one of the two")
+
+    from keeper.app.saving import load_state, plan_from
+    from keeper.config import load
+    from keeper.render.plan import plan_view
+
+    saved = load_state(arguments.state)
+    if arguments.borrower and _address("BORROWER", arguments.borrower) != saved.borrower:
+        raise ConfigError(f"BORROWER: {arguments.state} holds another one's state, which needs no BORROWER")
+    settings = load(env_file=arguments.env_file, needs=("KEEPER_MARKETS",), under=saved.variables)
+
+    def told() -> int:
+        report = asyncio.run(plan_from(settings, saved, listener=_warnings(settings)))
+        _show(arguments, report, lambda: plan_view(report))
+        return DONE
+
+    return guarded(told, settings.secrets)
 
 
 def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -434,8 +475,12 @@ Explains one decision: every pair of collateral and debt, what may be repaid of 
 holes), the three sizes side by side with bonus, price impact, flash fee and gas, and what was chosen, or
 why nothing was. Sends nothing, and needs no key and no contract of yours.
 
-example: keeper plan 0x1234567890abcdef1234567890abcdef12345678
-needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
+With --save all that the decision was made on is written to a file, and --state plans from that file alone: no
+endpoint is asked, and the decision is the same to the wei. What is set now overrides what was set then.
+
+example: keeper plan 0x1234567890abcdef1234567890abcdef12345678 --save then.state
+         keeper plan --state then.state
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS; with --state nothing"""
 
 _LIQUIDATE = """\
 Shows the plan for one borrower, asks, and sends it. The decision is made anew on the newest head once you
@@ -558,9 +603,7 @@ def _parser() -> argparse.ArgumentParser:
     scan = add(
         "scan", configured(_scan, needs=_MARKETS), "list the positions that are unhealthy, or nearly", _SCAN
     )
-    plan = add(
-        "plan", configured(_plan, needs=_MARKETS), "explain what would be done about one borrower", _PLAN
-    )
+    plan = add("plan", _plan, "explain what would be done about one borrower", _PLAN)
     liquidate = add(
         "liquidate",
         configured(_liquidate, needs=(*_MARKETS, *_CONTRACTS), unlocks=True),
@@ -611,8 +654,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TOKEN=PRICE",
         help="suppose a price: WETH=-8%% or, in dollars, WETH=1800; by symbol or address, may be repeated",
     )
-    for about_a_borrower in (plan, liquidate):
-        about_a_borrower.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
+    liquidate.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
+    _plan_arguments(plan)
     cancel.add_argument("nonce", metavar="NONCE", help="which one, a number")
     for asks in (liquidate, cancel):
         asks.add_argument("--yes", action="store_true", help="send without asking")
@@ -652,6 +695,15 @@ def _parser() -> argparse.ArgumentParser:
     _devnet_arguments(demo, devnet)
     _backtest_arguments(backtest)
     return parser
+
+
+def _plan_arguments(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument(
+        "borrower", nargs="?", metavar="BORROWER", help="whose position, an address; with --state it is known"
+    )
+    plan.set_defaults(refuse=plan.error)
+    plan.add_argument("--save", type=Path, metavar="FILE", help="write all that it was decided on to a file")
+    plan.add_argument("--state", type=Path, metavar="FILE", help="plan from such a file, with no endpoint")
 
 
 def _devnet_arguments(demo: argparse.ArgumentParser, devnet: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ from keeper.node.endpoints import Endpoints, everyone, trusted
 from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import AnyProtocol, FlashSource, Guard, Journal, Landing, SurchargeSource, Venue
+from keeper.ports import AnyProtocol, FlashSource, Guard, Journal, Landing, SurchargeSource, Venue, World
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
@@ -71,6 +71,11 @@ class Assembled:
     preamble: tuple[SimulatedCall, ...]
     """Deploys the executor within each simulation, where there is none yet."""
 
+    @property
+    def rooms(self) -> Rooms:
+        """Return what watches and what decides."""
+        return Rooms(trading=self.trading, watcher=self.watcher, planner=self.planner, preamble=self.preamble)
+
     def engine(
         self,
         *,
@@ -81,23 +86,15 @@ class Assembled:
         guard: Guard | None = None,
     ) -> Engine:
         """Return an engine on this keeper. Without `landing` it sends nothing."""
-        return Engine(
-            world=self.world,
-            watcher=self.watcher,
-            planner=self.planner,
+        return self.rooms.engine(
+            self.settings,
+            self.chain,
+            self.world,
+            listen=listen,
             journal=journal,
             landing=landing,
-            guard=guard,
-            listen=listen,
-            clock=time.time,
-            pace=Pace(
-                block_time_s=self.chain.block_time_s,
-                deadline_s=self.settings.deadline_s,
-                max_head_age_s=self.settings.max_head_age_s,
-                min_purse_wei=self.settings.min_operator_balance_wei,
-            ),
-            preamble=self.preamble,
             remember=remember,
+            guard=guard,
         )
 
 
@@ -150,6 +147,38 @@ class Rooms:
     watcher: Watcher
     planner: Planner
     preamble: tuple[SimulatedCall, ...]
+
+    def engine(
+        self,
+        settings: Settings,
+        chain: Chain,
+        world: World,
+        *,
+        listen: Listener,
+        journal: Journal | None = None,
+        landing: Landing | None = None,
+        remember: Callable[[Advance], None] | None = None,
+        guard: Guard | None = None,
+    ) -> Engine:
+        """Return an engine in these rooms, upon a World. Without `landing` it sends nothing."""
+        return Engine(
+            world=world,
+            watcher=self.watcher,
+            planner=self.planner,
+            journal=journal,
+            landing=landing,
+            guard=guard,
+            listen=listen,
+            clock=time.time,
+            pace=Pace(
+                block_time_s=chain.block_time_s,
+                deadline_s=settings.deadline_s,
+                max_head_age_s=settings.max_head_age_s,
+                min_purse_wei=settings.min_operator_balance_wei,
+            ),
+            preamble=self.preamble,
+            remember=remember,
+        )
 
 
 async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head) -> Rooms:

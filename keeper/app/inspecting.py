@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
-from keeper.app.build import Assembled, assemble
+from keeper.app.build import Assembled, Rooms, assemble
 from keeper.app.supposing import Price, triggers, what_if
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
@@ -20,7 +20,7 @@ from keeper.domain.plan import Close
 from keeper.domain.position import Holding, Opportunity, Terms
 from keeper.domain.report import Closable, OtherPosition, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.token import Token, TokenAmount
-from keeper.engine import Considered
+from keeper.engine import Considered, Engine
 from keeper.live.opening import Opening
 from keeper.ports import Memory
 from keeper.watcher.book import AnyBook
@@ -60,7 +60,7 @@ async def plan(settings: Settings, *, borrower: Address, listener: Listener) -> 
     """
     async with assemble(settings) as keeper:
         seen = await observe(keeper, listener)
-        return await explain(keeper, seen, borrower, listener)
+        return await explain(keeper.rooms, keeper.engine(listen=listener), seen, borrower)
 
 
 async def opened(keeper: Assembled, listener: Listener, memory: Memory | None = None) -> None:
@@ -90,36 +90,35 @@ def current(keeper: Assembled, seen: Observation) -> Iterator[AnyBook]:
     return (book for book in keeper.watcher.books if book.head == seen.head)
 
 
-async def explain(keeper: Assembled, seen: Observation, borrower: Address, listener: Listener) -> PlanReport:
+async def explain(rooms: Rooms, engine: Engine, seen: Observation, borrower: Address) -> PlanReport:
     """Return the decision on one of the borrower's positions upon this state, explained.
 
     It is the worst of those of which anything may be closed, else the worst of all: an oracle that fails in
     one market hides nothing of another.
     """
+    books = rooms.watcher.books
     theirs = [
         (health.health_factor_wad, place, position, health)
-        for place, book in enumerate(keeper.watcher.books)
+        for place, book in enumerate(books)
         if book.head == seen.head
         for position, _, health in book.healths(at_s=seen.block.timestamp_s)
         if position.borrower == borrower
     ]
     if not theirs:
-        markets = ", ".join(book.protocol.name for book in keeper.watcher.books)
-        raise ConfigError(f"BORROWER: {checksum(borrower)} owes nothing in {markets}")
+        raise ConfigError(owes_nothing(rooms, borrower))
     closable = {one.position for one in seen.opportunities if one.terms}
     _, place, position, health = min(theirs, key=lambda one: (one[2] not in closable, *one[:3]))
-    book = keeper.watcher.books[place]
+    book = books[place]
     unhealthy = [one for one in seen.opportunities if one.position == position]
     others = sorted((wad, other.market) for wad, _, other, _ in theirs if other != position)
     considered: Considered | None = None
     pairs: tuple[PairReport, ...] = ()
     if unhealthy:
-        engine = keeper.engine(listen=listener)
         (considered,) = await engine.decide(replace(seen, opportunities=tuple(unhealthy[:1])))
         if considered.proposal is not None:
-            pairs = keeper.planner.explain(seen, considered.proposal, considered.gas_used)
+            pairs = rooms.planner.explain(seen, considered.proposal, considered.gas_used)
     symbols = {token.address: token.symbol for token in book.protocol.tokens(book.market)}
-    native = _native(keeper, book)
+    native = _native(rooms, book)
     return PlanReport(
         head=seen.head,
         block=seen.block,
@@ -129,7 +128,7 @@ async def explain(keeper: Assembled, seen: Observation, borrower: Address, liste
         others=tuple(OtherPosition(market=market, health_factor_wad=wad) for wad, market in others),
         currency=book.protocol.currency(book.market, position),
         native=native,
-        objective=keeper.planner.options.objective,
+        objective=rooms.planner.options.objective,
         pairs=pairs,
         declined=unhealthy[0].declined if unhealthy else (),
         symbols={native.address: native.symbol, **symbols, **_unnamed(pairs, symbols)},
@@ -137,9 +136,15 @@ async def explain(keeper: Assembled, seen: Observation, borrower: Address, liste
     )
 
 
-def _native(keeper: Assembled, book: AnyBook) -> Token:
+def owes_nothing(rooms: Rooms, borrower: Address) -> str:
+    """Return what is wrong where a borrower has no position."""
+    markets = ", ".join(book.protocol.name for book in rooms.watcher.books)
+    return f"BORROWER: {checksum(borrower)} owes nothing in {markets}"
+
+
+def _native(rooms: Rooms, book: AnyBook) -> Token:
     """Return the wrapped native token, by its own symbol where the market lists it."""
-    address = keeper.trading.wrapped_native
+    address = rooms.trading.wrapped_native
     listed = {token.address: token for token in book.protocol.tokens(book.market)}
     return listed.get(address) or Token(address=address, symbol="wrapped native", decimals=18)
 

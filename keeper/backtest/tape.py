@@ -82,11 +82,23 @@ class Decision(msgspec.Struct, tag="decision"):
     told: str
 
 
+class Asked(msgspec.Struct, tag="asked"):
+    """Which one decision the tape is the state of."""
+
+    borrower: bytes
+    positions: dict[str, list[tuple[str, bytes]]]
+    """The borrower's, by the protocol's name: each one's market, and the borrower."""
+    remembered: dict[str, list[bytes]]
+    """What of each protocol only its logs tell."""
+    variables: dict[str, str]
+    """What the operator had decided, as it was set."""
+
+
 class End(msgspec.Struct, tag="end"):
     """Its writer ended it on purpose."""
 
 
-Frame: TypeAlias = Opening | Contents | Answered | Failed | Heard | Fact | Decision | End
+Frame: TypeAlias = Opening | Contents | Answered | Failed | Heard | Fact | Decision | Asked | End
 
 _DECODER = msgspec.msgpack.Decoder(Frame)
 _ENCODER = msgspec.msgpack.Encoder()

@@ -24,12 +24,14 @@ from keeper.backtest.past import (
 from keeper.backtest.state import state_key
 from keeper.backtest.tape import (
     Answered,
+    Asked,
     Contents,
     Damaged,
     Decision,
     End,
     Fact,
     Failed,
+    Frame,
     Heard,
     Opening,
     read,
@@ -53,6 +55,8 @@ class Tape:
     """As they were heard of; the first is the one that everything was read at."""
     decisions: list[tuple[int, str]] = field(default_factory=list)
     """What was decided then, as JSON, each with the number of the head it was decided upon."""
+    asked: Asked | None = None
+    """Which decision it is the state of; None where it is of many heads."""
     _bodies: list[bytes] = field(default_factory=list)
     _answers: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
     _failures: dict[tuple[bytes, bytes], Failed] = field(default_factory=dict)
@@ -76,6 +80,17 @@ class Tape:
                 raise ConfigError(tape._damaged(str(damage), whole)) from None
         if not tape.heads:
             raise ConfigError(f"{path}: holds no head: its keeper was stopped before it had read one")
+        return tape
+
+    @classmethod
+    def whole(cls, path: Path) -> Self:
+        """Return the tape. Raises ConfigError where it is none, or damaged."""
+        tape = cls(path=path, chain_id=0)
+        try:
+            for frame in read(path):
+                tape._take(frame)
+        except (Damaged, IndexError, ValueError) as damage:
+            raise ConfigError(f"{path}: {damage}") from None
         return tape
 
     def answer(self, ask: Ask, at: bytes) -> Answer:
@@ -108,7 +123,7 @@ class Tape:
         place = self._facts.get(question)
         return None if place is None else self._bodies[place]
 
-    def _take(self, frame: Opening | Contents | Answered | Failed | Heard | Fact | Decision | End) -> None:
+    def _take(self, frame: Frame) -> None:
         match frame:
             case Opening(chain_id=chain_id):
                 self.chain_id = chain_id
@@ -130,6 +145,8 @@ class Tape:
                 self._facts[self._bodies[question]] = answer
             case Decision(told=told):
                 self.decisions.append((self.heads[-1].head.number if self.heads else 0, told))
+            case Asked():
+                self.asked = frame
             case End():
                 pass
             case _:

@@ -4,7 +4,7 @@ To add a variable: a field of :class:`Settings` with its parser, unit and effect
 ``python -m keeper.config.example > .env.example``.
 """
 
-from keeper.config.load import load, notify_socket
+from keeper.config.load import deciding, load, notify_socket
 from keeper.config.market import MarketSetting
 from keeper.config.settings import KeySource, Keystore, LogFormat, LogLevel, RawKey, RemoteSigner, Settings
 
@@ -17,6 +17,7 @@ __all__ = [
     "RawKey",
     "RemoteSigner",
     "Settings",
+    "deciding",
     "load",
     "notify_socket",
 ]

@@ -42,19 +42,18 @@ def load(
     needs: Collection[str] = (),
     needs_to_send: Collection[str] = (),
     over: Mapping[str, str] | None = None,
+    under: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return the settings.
 
     `needs` are the variables that the command can't do without; `needs_to_send` those that it can't do
     without either where there is a key and it is no dry run.
-    `over` overrides both, variable by variable.
+    `over` overrides both, variable by variable; `under` holds where neither says anything.
     `env_file` must be there if it is given; else ``.env`` is read where there is one. Raises ConfigError
     with every mistake, each beginning with its variable's name.
     """
-    environ = os.environ if environ is None else environ
     file = _read(env_file)
-    environment = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
-    texts = {**file.texts, **environment, **(over or {})}
+    texts = {**(under or {}), **_set(file, environ), **(over or {})}
     known = {each.name: (field, each) for field, each in variables(Settings).items()}
     mistakes = [*file.mistakes, *_unknown(texts, known)]
     values: dict[str, Any] = {}
@@ -81,6 +80,13 @@ def load(
     if mistakes:
         raise ConfigError(*mistakes)
     return settings
+
+
+def deciding(*, env_file: Path | None = None, environ: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Return the texts of those variables that decisions depend on, where they are set. None is secret."""
+    texts = _set(_read(env_file), environ)
+    decide = (each.name for each in variables(Settings).values() if each.decides)
+    return {name: texts[name] for name in decide if texts.get(name, "").strip()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +118,11 @@ def _read(env_file: Path | None) -> _File:
             mistakes.append(f"{binding.key}: stands twice in {path}")
         texts[binding.key] = binding.value or ""
     return _File(texts=texts, mistakes=tuple(mistakes))
+
+
+def _set(file: _File, environ: Mapping[str, str] | None) -> dict[str, str]:
+    environ = os.environ if environ is None else environ
+    return {**file.texts, **{name: text for name, text in environ.items() if name.startswith(PREFIX)}}
 
 
 def _unknown(texts: Collection[str], known: Collection[str]) -> Iterator[str]:

@@ -103,6 +103,7 @@ class Settings:
         parse.listed(parse.market),
         unset=(),
         unit="protocol:name or protocol:address, comma separated, each with @block or without",
+        decides=True,
         effect="Lending markets to watch, such as aave-v3:ethereum-core (`keeper markets` lists the names), "
         "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2 (an Aave V3 Pool) or "
         "morpho:0xBBBBBbbBBb9cC5e90e3b3Af64bdAF62C37EEFFCb (a Morpho Blue). Borrowers are looked for from "
@@ -114,12 +115,14 @@ class Settings:
         unset=frozenset[Hash32](),
         unit="market ids (0x and 64 hex digits), comma separated",
         without="all markets",
+        decides=True,
         effect="Of a Morpho, only these isolated markets are watched.",
     )
     block_time_s: int | None = variable(
         parse.whole(least=1),
         unit="seconds",
         without=f"the chain's own; {DEFAULT_BLOCK_TIME_S} on a chain that the keeper does not know",
+        decides=True,
         effect="Expected between two blocks' timestamps: transactions are simulated that much later.",
     )
     max_head_age_s: int = variable(
@@ -155,11 +158,13 @@ class Settings:
         parse.address,
         section="Your contracts and your key",
         unit="address",
+        decides=True,
         effect="Your executor; needed to send. `keeper deploy` deploys it and prints this line.",
     )
     vault: Address | None = variable(
         parse.address,
         unit="address",
+        decides=True,
         effect="Your vault, where profit arrives; needed to send. `keeper deploy` deploys it and prints this "
         "line.",
     )
@@ -245,6 +250,7 @@ class Settings:
         parse.boolean,
         default="false",
         unit="true or false",
+        decides=True,
         effect="With true, a market of a revision that the keeper does not know is read and computed as the "
         "nearest older one that it does know, and every plan in it says so. Else it is left alone.",
     )
@@ -255,6 +261,7 @@ class Settings:
         default="max_profit",
         section="How much to close",
         unit="max_profit, max_close or restore_health",
+        decides=True,
         effect="Which size is sent. max_profit: the last unit repaid still pays for itself. max_close: the "
         "largest close that keeps most of that profit. restore_health: the smallest repay that brings the "
         "position to the target.",
@@ -263,12 +270,14 @@ class Settings:
         parse.whole(most=BPS),
         default="9000",
         unit="bps (1/100 of a percent)",
+        decides=True,
         effect="The share of the maximal profit that max_close must keep.",
     )
     target_health_factor: int = variable(
         parse.scaled(WAD, least="1"),
         default="1.02",
         unit="health factor, decimal",
+        decides=True,
         effect="The health that restore_health brings a position to.",
     )
 
@@ -278,18 +287,21 @@ class Settings:
         default="1000000000000000",
         section="What a liquidation must earn: all three, after gas and tip",
         unit="wei of the wrapped native token",
+        decides=True,
         effect="The least profit. The default is a thousandth of a coin.",
     )
     min_profit_gas_ratio: int = variable(
         parse.scaled(BPS),
         default="0.2",
         unit="decimal, of the gas at risk",
+        decides=True,
         effect="The least profit for each wei of gas: 0.2 asks for a fifth of what the gas costs.",
     )
     min_profit_bps: int = variable(
         parse.whole(most=BPS),
         default="0",
         unit="bps of the repay",
+        decides=True,
         effect="The least profit for what is repaid.",
     )
 
@@ -299,24 +311,28 @@ class Settings:
         default="50",
         section="Limits",
         unit="bps of the predicted amount",
+        decides=True,
         effect="How much dearer than predicted a swap may become before it reverts.",
     )
     floor_tolerance_bps: int = variable(
         parse.whole(most=BPS),
         default="500",
         unit="bps of the predicted profit",
+        decides=True,
         effect="How much of the predicted profit may be missing before the executor reverts everything.",
     )
     max_oracle_divergence_bps: int = variable(
         parse.whole(most=BPS),
         default="500",
         unit="bps",
+        decides=True,
         effect="Where the oracle's and the pools' price of a pair differ by more, the pair is declined.",
     )
     max_oracle_age_s: int = variable(
         parse.whole(),
         default="86400",
         unit="seconds",
+        decides=True,
         effect="An oracle whose price differs by more than that, and was not seen to change for so long, is "
         "called stale: its positions are declined as such. Followed for Morpho's markets.",
     )
@@ -324,6 +340,7 @@ class Settings:
         parse.whole(),
         default="24",
         unit="seconds",
+        decides=True,
         effect="How long after the block that it is meant for a transaction may still run.",
     )
     confirmations: int = variable(
@@ -344,12 +361,14 @@ class Settings:
         lambda text: frozenset(parse.listed(parse.address)(text)),
         unset=frozenset[Address](),
         unit="addresses, comma separated",
+        decides=True,
         effect="Borrowers that are never liquidated.",
     )
     deny_tokens: frozenset[Address] = variable(
         lambda text: frozenset(parse.listed(parse.address)(text)),
         unset=frozenset[Address](),
         unit="addresses, comma separated",
+        decides=True,
         effect="Tokens that are neither repaid nor seized nor hopped through.",
     )
 
@@ -389,6 +408,7 @@ class Settings:
         parse.whole(least=1),
         unit="wei of the wrapped native token",
         without="no limit",
+        decides=True,
         effect="A liquidation that repays more than this is worth is declined. It needs no release.",
     )
     kill_file: Path | None = variable(
@@ -404,12 +424,14 @@ class Settings:
         default="300000000000",
         section="Fees",
         unit="wei per unit of gas",
+        decides=True,
         effect="Nothing is signed that could pay more. The default is 300 gwei.",
     )
     priority_fee_wei: int = variable(
         parse.whole(),
         default="1000000000",
         unit="wei per unit of gas",
+        decides=True,
         effect="Paid to the block's producer over the base fee. The default is 1 gwei, which is much on most "
         "rollups.",
     )
@@ -417,12 +439,14 @@ class Settings:
         parse.whole(most=BPS),
         default="0",
         unit="bps of the measured profit",
+        decides=True,
         effect="The share of the profit that the executor pays to the block's builder.",
     )
     max_tip_wei: int = variable(
         parse.whole(),
         default="0",
         unit="wei",
+        decides=True,
         effect="The largest such tip.",
     )
 
@@ -432,6 +456,7 @@ class Settings:
         section="Where to trade",
         unit="address",
         without=f"known for {', '.join(chain.name for chain in CHAINS.values())}",
+        decides=True,
         effect="The wrapped native token, in which profit is counted.",
     )
     intermediates: tuple[Address, ...] = variable(
@@ -439,6 +464,7 @@ class Settings:
         unset=(),
         unit="addresses, comma separated",
         without="the wrapped native token, and USDC where the chain is known",
+        decides=True,
         effect="Tokens that a sale may hop through.",
     )
     venues: tuple[Place, ...] = variable(
@@ -446,6 +472,7 @@ class Settings:
         unset=(),
         unit="kind:factory:router, comma separated",
         without=f"those known on {', '.join(chain.name for chain in CHAINS.values())}",
+        decides=True,
         effect="Where collateral is sold. Kinds: uniswap-v2, uniswap-v3, sushi-v2, sushi-v3, pancake-v2, "
         "pancake-v3 and slipstream, each with factory and router; erc4626 alone, for every vault; "
         "wsteth:<wstETH>; erc20-wrapper:<wrapper>, for wrappers one for one.",
@@ -455,6 +482,7 @@ class Settings:
         unset=(),
         unit="kind:address, comma separated",
         without="the Aave pools and Morphos that are watched, those known on the chain, and your vault",
+        decides=True,
         effect="Who lends what is repaid, within the transaction; the cheapest is taken. Kinds: "
         "aave-v3:<pool>, balancer-v2:<vault>, morpho:<Morpho>, uniswap-v3:<factory>, pancake-v3:<factory>; "
         "vault alone, for your own, up to the caps you set there.",
@@ -464,6 +492,7 @@ class Settings:
         parse.choice(SurchargeKind),
         unit="op-stack or arbitrum",
         without="known for Optimism, Base and Arbitrum; else none",
+        decides=True,
         effect="What the chain takes for a transaction beside gas: the OP stack's data and operator fees, or "
         "Arbitrum's data fee. It is counted as if the data did not compress.",
     )

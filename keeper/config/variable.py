@@ -28,6 +28,8 @@ class Variable:
     effect: str
     section: str
     """The heading that this variable begins, or empty."""
+    decides: bool
+    """Whether decisions depend on it: a saved one carries it along. Never so for what is secret."""
 
 
 def variable(
@@ -39,6 +41,7 @@ def variable(
     unset: U = None,  # type: ignore[assignment]  # None is a U: the parameter's default can't say so
     without: str = "none",
     section: str = "",
+    decides: bool = False,
 ) -> T | U:
     """Return a dataclass field that is read from a variable of its own name.
 
@@ -56,6 +59,7 @@ def variable(
                 unit=unit,
                 effect=effect,
                 section=section,
+                decides=decides,
             )
         },
     )
@@ -77,4 +81,5 @@ def _named(each: Field[Any]) -> Variable:
         unit=known.unit,
         effect=known.effect,
         section=known.section,
+        decides=known.decides,
     )

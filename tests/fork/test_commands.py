@@ -169,6 +169,49 @@ def test_plan__somebody_without_debt__exit_2_and_named(user: User) -> None:
     assert "BORROWER" in told.stderr and "owes nothing" in told.stderr
 
 
+def test_plan__saved_and_planned_from_the_file_alone__the_same_to_the_wei(user: User, tmp_path: Path) -> None:
+    """Of each protocol: in an empty folder, with no variable set and no connection made."""
+    crash(user.devnet)
+    rows = json.loads(user.types("scan", "--below", "1", "--json").stdout)["rows"]
+    by_protocol = {row["market"].partition(":")[0]: row["borrower"] for row in rows}
+    assert by_protocol.keys() == {"aave-v3", "morpho", "morpho-pre"}
+    for protocol, borrower in by_protocol.items():
+        state = tmp_path / f"{protocol}.state"
+        saved = user.types("plan", borrower, "--save", str(state), "--json")
+        assert saved.returncode == 0, saved.stderr
+        assert "gas_used" in json.loads(saved.stdout)["decision"], "a plan, simulated"
+        again = _alone("plan", "--state", str(state), "--json", folder=tmp_path)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert again.stdout == saved.stdout
+    over = {"KEEPER_MIN_PROFIT_WEI": str(10**24)}
+    declined = _alone("plan", "--state", str(state), "--json", folder=tmp_path, **over)
+    assert json.loads(declined.stdout)["decision"]["reason"] == "below minimum"
+    kept = state.read_bytes()
+    refused = user.types("plan", borrower, "--save", str(state))
+    assert refused.returncode == 2 and "is there already" in refused.stderr
+    assert state.read_bytes() == kept
+
+
+def _alone(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Type a command where nothing is configured and no connection can be made."""
+    program = (
+        "import socket, sys\n"
+        "def refuse(*_): raise AssertionError('a connection')\n"
+        "socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse\n"
+        "from keeper.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=folder,
+        env=_without_keeper(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+
+
 # --- deploying and checking ---------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.config import Settings, load
+from keeper.config import Settings, deciding, load
 from keeper.config.variable import variables
 from keeper.domain.errors import ConfigError
 
@@ -227,3 +227,23 @@ def test_load__private_channels__builders_by_name_or_url_and_their_secrets() -> 
     assert (str(given), str(given.url)) == ("b.example.com", "https://b.example.com/…")
     assert given.builder.takes_private_transactions and given.builder.cancels
     assert given.url in settings.secrets and settings.relay_key in settings.secrets
+
+
+def test_load__under__holds_where_neither_file_nor_environment_says_anything() -> None:
+    under = {"KEEPER_MARKETS": AAVE_ETHEREUM, "KEEPER_MIN_PROFIT_WEI": "7"}
+    settings = load(environ={"KEEPER_MIN_PROFIT_WEI": "8"}, under=under)
+    assert [str(market) for market in settings.markets] == [AAVE_ETHEREUM]
+    assert settings.min_profit_wei == 8
+
+
+def test_deciding__everything_set__what_decisions_depend_on_and_nothing_secret(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"KEEPER_MARKETS={AAVE_ETHEREUM}\nKEEPER_PRIVATE_KEY={KEY}\n")
+    environ = {"KEEPER_RPC_URLS": ENDPOINT, "KEEPER_MIN_PROFIT_WEI": "8", "KEEPER_DENY_TOKENS": " "}
+    assert deciding(environ=environ) == {"KEEPER_MARKETS": AAVE_ETHEREUM, "KEEPER_MIN_PROFIT_WEI": "8"}
+
+
+def test_variables__those_that_hold_secrets_or_paths__never_decide() -> None:
+    decide = {field for field, each in variables(Settings).items() if each.decides}
+    types = {name: str(kind) for name, kind in Settings.__annotations__.items()}
+    told = [name for name in decide if "Secret" in types[name] or "Path" in types[name]]
+    assert not told and "rpc_urls" not in decide and "builders" not in decide
