@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -24,6 +24,9 @@ from keeper.domain.address import Address, Hash32
 
 WORD = 32
 
+_REMEMBERED_BYTES = 4096
+"""Of an answer: longer ones are decoded each time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
@@ -36,7 +39,10 @@ class Function:
 
     def encode(self, *arguments: object) -> bytes:
         """Return the call's data. Raises eth_abi's EncodingError where the arguments do not fit."""
-        return self.selector + _CODEC.encode(self.inputs, arguments)
+        try:
+            return _encoded(self, *arguments)
+        except TypeError:  # a list among them, which is not hashed
+            return self.selector + _CODEC.encode(self.inputs, arguments)
 
     def decode(self, answer: bytes) -> tuple[Any, ...]:
         """Return what the function returned. Raises ValueError where it is not of the declared types."""
@@ -184,7 +190,23 @@ def _type(parameter: Mapping[str, Any]) -> str:
     return f"({members}){kind.removeprefix('tuple')}"
 
 
+# At every head mostly the same is asked, and answered: what is encoded or decoded once is not again.
+
+
+@lru_cache(maxsize=1 << 14, typed=True)
+def _encoded(function: Function, *arguments: object) -> bytes:
+    """Return a call's data, as long as its arguments are values."""
+    return function.selector + _CODEC.encode(function.inputs, arguments)
+
+
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    if len(data) <= _REMEMBERED_BYTES:
+        return _decoded(tuple(types), bytes(data))
+    return _decoded.__wrapped__(tuple(types), data)
+
+
+@lru_cache(maxsize=1 << 12)
+def _decoded(types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
     try:
         return tuple(_CODEC.decode(types, data))
     except DecodingError as error:

@@ -279,8 +279,14 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return the liquidations that these logs tell of. Other logs are passed over."""
         ...
 
-    def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
-        """Return each position's row."""
+    def rows(
+        self,
+        market: Market,
+        positions: Sequence[PositionId],
+        *,
+        known: Mapping[PositionId, Row] | None = None,
+    ) -> Query[tuple[Row, ...]]:
+        """Return each position's row. What they were is `known` of some: that may spare a round, no more."""
         ...
 
     def view(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Figures | None, ...]]:

@@ -166,7 +166,7 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
         return
     with (
         distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from keeper.backtest import past
@@ -22,7 +24,7 @@ from keeper.engine import Engine
 from keeper.ports import AnyProtocol, NewHead, World
 from keeper.query import Log, log_range, logs, run
 
-_AT_ONCE = 200
+_AT_ONCE = 100
 """Headers asked for at once."""
 
 Watched = Callable[[], Sequence[tuple[AnyProtocol, object]]]
@@ -99,10 +101,8 @@ class Pass:
         ledger = Ledger(first=ends[0][0], last=ends[1][0])
         parent: Head | None = None
         liquidated: dict[int, list[Observed]] = {}
-        for start in range(first, last + 1, _AT_ONCE):
-            heads = await past.headers(self._past, start, min(last, start + _AT_ONCE - 1))
-            self._expect(heads)
-            for head in heads:
+        async with aclosing(self._heads(first, last)) as heads:
+            async for head in heads:
                 await self._block(head, parent, ledger, liquidated.get(head.number, ()))
                 if parent is None:
                     if head.number in ledger.unread:
@@ -114,6 +114,26 @@ class Pass:
                 tell(ledger)
         ledger.flights = tuple(self._landing.flights)
         return ledger
+
+    async def _heads(self, first: int, last: int) -> AsyncGenerator[Head, None]:
+        """Yield the headers, the next ones asked for while those before are dealt with."""
+
+        def ask(start: int) -> asyncio.Task[tuple[Head, ...]]:
+            return asyncio.ensure_future(past.headers(self._past, start, min(last, start + _AT_ONCE - 1)))
+
+        coming = ask(first)
+        try:
+            for start in range(first, last + 1, _AT_ONCE):
+                heads = await coming
+                self._expect(heads)
+                if start + _AT_ONCE <= last:
+                    coming = ask(start + _AT_ONCE)
+                for head in heads:
+                    yield head
+        finally:
+            coming.cancel()
+            with suppress(asyncio.CancelledError, Unavailable):
+                await coming
 
     # --- a block --------------------------------------------------------------------------------------------
 

@@ -1,14 +1,17 @@
 """A World that asks ahead: what was asked at two heads in a row will be asked at the next ones too.
 
 Where nothing happens a keeper asks the same at each head, so an archive's answers for some heads to come are
-fetched while those before are dealt with: the way to the endpoint is then paid once for many blocks.
+fetched, all in one request, while those before are dealt with: the way to the endpoint is then paid once for
+many blocks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 from keeper.domain.address import Hash32
 from keeper.domain.errors import Inconsistent, Unavailable
@@ -17,27 +20,54 @@ from keeper.domain.state import Mined, StateRef
 from keeper.ports import Signal, World
 from keeper.query import Answer, Ask, LogRange, Simulate
 
-_DEPTH = 16
-"""How many heads are asked ahead."""
+_TOGETHER = 16
+"""How many heads are asked in one request."""
+_ON_THEIR_WAY = 2
+"""How many such requests there are at a time: one is dealt with, the next is on its way."""
+
+
+class Archival(World, Protocol):
+    """A World that can be asked at many states in one request."""
+
+    async def answer_at_each(
+        self, asks: Sequence[Ask], states: Sequence[StateRef]
+    ) -> tuple[tuple[Answer, ...], ...]:
+        """Return for each state the answer to each ask. Raises as `answer` does, for all together."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Ahead:
+    """What is asked at some heads to come."""
+
+    asks: tuple[Ask, ...]
+    numbers: range
+    task: asyncio.Task[tuple[tuple[Answer, ...], ...]]
 
 
 class ReadAhead:
     """A :class:`keeper.ports.World` around an archive's. It answers nothing that the archive did not."""
 
-    def __init__(self, world: World, *, depth: int = _DEPTH) -> None:
+    def __init__(self, world: Archival, *, together: int = _TOGETHER) -> None:
         self._world = world
-        self._depth = depth
-        self._order: list[Hash32] = []
-        self._place: dict[Hash32, int] = {}
-        self._ahead: dict[Hash32, tuple[tuple[Ask, ...], asyncio.Task[tuple[Answer, ...]]]] = {}
+        self._together = together
+        self._hashes: dict[int, Hash32] = {}
+        """Of the heads to come, and of some before."""
+        self._numbers: dict[Hash32, int] = {}
+        self._ahead: list[_Ahead] = []
+        """In the heads' order."""
         self._at: Hash32 | None = None
         self._asked: tuple[Ask, ...] = ()
         """What was asked first at the last head."""
 
     def expect(self, heads: Sequence[Head]) -> None:
-        """Be told which heads come next, in their order."""
-        self._order = [head.hash for head in heads]
-        self._place = {hash_: place for place, hash_ in enumerate(self._order)}
+        """Be told which heads come after those that were told of before, in their order."""
+        here = self._numbers.get(self._at or Hash32(b""), 0)
+        passed = [number for number in self._hashes if number < here]
+        for number in passed:
+            del self._numbers[self._hashes.pop(number)]
+        self._hashes |= {head.number: head.hash for head in heads}
+        self._numbers |= {head.hash: head.number for head in heads}
 
     def signals(self) -> AsyncIterator[Signal]:
         """Return what the archive's world tells."""
@@ -51,39 +81,49 @@ class ReadAhead:
         if first:
             self._go_on(asks, at.hash)
         known = await self._known(at.hash)
-        wanted = [ask for ask in asks if ask not in known]
+        wanted = [ask for ask in asks if ask not in known] if known else asks
         if wanted:
             known.update(zip(wanted, await self._world.answer(wanted, at), strict=True))
-        return tuple(known[ask] for ask in asks)
+        return tuple([known[ask] for ask in asks])
 
     async def close(self) -> None:
         """Give up what is still being asked."""
-        tasks = [task for _, task in self._ahead.values()]
-        self._ahead.clear()
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
+        ahead, self._ahead = self._ahead, []
+        for one in ahead:
+            one.task.cancel()
+        for one in ahead:
             with suppress(asyncio.CancelledError, Unavailable, Inconsistent):
-                await task
+                await one.task
 
     def _go_on(self, asks: Sequence[Ask], at: Hash32) -> None:
         """Ask the same at the heads that follow, where it was asked at the one before."""
-        plain = tuple(ask for ask in asks if not isinstance(ask, LogRange | Simulate))
+        plain = tuple([ask for ask in asks if not isinstance(ask, LogRange | Simulate)])
         again, self._asked = plain == self._asked, plain
-        place = self._place.get(at)
-        if not again or not plain or place is None:
+        number = self._numbers.get(at)
+        if not again or not plain or number is None:
             return
-        for hash_ in self._order[place + 1 : place + 1 + self._depth]:
-            if hash_ not in self._ahead:
-                task = asyncio.ensure_future(self._world.answer(plain, Mined(hash=hash_)))
-                self._ahead[hash_] = (plain, task)
+        self._ahead = [one for one in self._ahead if number < one.numbers.stop]
+        begin = max([number + 1, *(one.numbers.stop for one in self._ahead)])
+        while len(self._ahead) < _ON_THEIR_WAY and begin in self._hashes:
+            states = list(self._following(begin))
+            task = asyncio.ensure_future(self._world.answer_at_each(plain, states))
+            self._ahead.append(_Ahead(asks=plain, numbers=range(begin, begin + len(states)), task=task))
+            begin += len(states)
+
+    def _following(self, begin: int) -> Iterator[Mined]:
+        for number in range(begin, begin + self._together):
+            if (hash_ := self._hashes.get(number)) is None:
+                return
+            yield Mined(hash=hash_)
 
     async def _known(self, at: Hash32) -> dict[Ask, Answer]:
         """Return what was asked ahead for a head. What failed then is asked again."""
-        asks, task = self._ahead.pop(at, ((), None))
-        if task is None:
+        number = self._numbers.get(at, -1)
+        one = next((one for one in self._ahead if number in one.numbers), None)
+        if one is None:
             return {}
         try:
-            return dict(zip(asks, await task, strict=True))
+            answers = (await one.task)[number - one.numbers.start]
         except (Unavailable, Inconsistent):
             return {}
+        return dict(zip(one.asks, answers, strict=True))

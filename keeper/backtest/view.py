@@ -27,11 +27,20 @@ _MEANS = {
 }
 
 
+_ON_THE_LINE = (
+    *("blocks", "chain_liquidations", "caught", "same_block", "late", "outbid", "declined", "not_seen"),
+    *("unknown", "extra", "predicted_profit_wei", "realised_profit_wei", "unanswered"),
+)
+
+
 def as_line(done: Backtest) -> dict[str, Json]:
-    """Return the figures as what ``json.dumps`` takes; amounts are decimal strings."""
+    """Return the figures as what ``json.dumps`` takes; amounts are decimal strings.
+
+    What else there is to tell is in the report's ``summary.json``.
+    """
     told = as_json(summary(done.ledger, done.score))
     assert isinstance(told, dict)
-    return {**told, "seconds": round(done.seconds, 3)}
+    return {name: told[name] for name in _ON_THE_LINE} | {"seconds": round(done.seconds, 3)}
 
 
 def summary_view(done: Backtest) -> RenderableType:

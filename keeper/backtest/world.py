@@ -54,7 +54,12 @@ class PastWorld:
         if self._closed:
             await self._tell_apart(asks)
         answers = await self._world.answer(asks, self._carried.state(Mined(hash=at.hash)))
-        return tuple(self._with_own(ask, answer) for ask, answer in zip(asks, answers, strict=True))
+        return tuple(
+            [
+                answer if isinstance(ask, Call) else self._with_own(ask, answer)
+                for ask, answer in zip(asks, answers, strict=True)
+            ]
+        )
 
     async def _tell_apart(self, asks: Sequence[Ask]) -> None:
         """Learn which words are a position's: those that a question about its borrower reads."""

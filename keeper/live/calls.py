@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from keeper.domain.address import Address
 from keeper.domain.errors import Unavailable
 from keeper.domain.state import Overlay, StateRef
 from keeper.live.multicall import MULTICALL3, decode, encode
@@ -90,7 +92,7 @@ class Pack:
 
     def requests(self) -> Sequence[Request]:
         """Return the one request."""
-        return [_eth_call(Call(MULTICALL3, encode(self.calls)), self.at)]
+        return [_eth_call(MULTICALL3, _packed(self.calls), self.at)]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
         """Return the calls' answers, and those calls again that this pack can't speak for."""
@@ -138,7 +140,7 @@ class OneCall:
 
     def requests(self) -> Sequence[Request]:
         """Return the one request."""
-        return [_eth_call(self.call, self.at)]
+        return [_eth_call(self.call.to, wire.hex_data(self.call.data), self.at)]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
         """Return the call's answer."""
@@ -150,11 +152,14 @@ class OneCall:
         return Absorbed({self.call: wire.data(result(reply))})
 
 
-def _eth_call(call: Call, at: StateRef) -> Request:
-    told: list[object] = [
-        {"to": wire.hex_data(call.to), "data": wire.hex_data(call.data)},
-        wire.pinned(at.hash),
-    ]
+@lru_cache(maxsize=8)
+def _packed(calls: tuple[Call, ...]) -> str:
+    """Return the data of a pack: mostly it is that of the head before."""
+    return wire.hex_data(encode(calls))
+
+
+def _eth_call(to: Address, data: str, at: StateRef) -> Request:
+    told: list[object] = [{"to": wire.hex_data(to), "data": data}, wire.pinned(at.hash)]
     if isinstance(at, Overlay):
         told.append(state_diff(at))
     return Request("eth_call", told)

@@ -40,19 +40,20 @@ def encode(calls: Sequence[Call]) -> bytes:
 
 def decode(answer: bytes, count: int) -> list[bytes | Reverted]:
     """Return what each of `count` calls gave. Raises ValueError where the answer is not theirs."""
-    word = _word(answer, 0)
-    if word != 32 or _word(answer, 32) != count:
+    if _word(answer, 0) != 32 or _word(answer, 32) != count:
         raise ValueError(f"expected the results of {count} calls")
     results: list[bytes | Reverted] = []
-    for place in range(count):
-        at = 64 + _word(answer, 64 + 32 * place)
-        succeeded = _word(answer, at)
-        start = at + _word(answer, at + 32)
-        length = _word(answer, start)
-        data = answer[start + 32 : start + 32 + length]
-        if len(data) != length:
+    number = int.from_bytes
+    for place in range(64, 64 + 32 * count, 32):
+        at = 64 + number(answer[place : place + 32])
+        if place + 32 > len(answer) or at + 96 > len(answer):
             raise ValueError("the results end too early")
-        results.append(data if succeeded else Reverted(data))
+        start = at + number(answer[at + 32 : at + 64])
+        end = start + 32 + number(answer[start : start + 32])
+        data = answer[start + 32 : end]
+        if end > len(answer):
+            raise ValueError("the results end too early")
+        results.append(data if number(answer[at : at + 32]) else Reverted(data))
     return results
 
 
@@ -60,4 +61,4 @@ def _word(answer: bytes, at: int) -> int:
     word = answer[at : at + 32]
     if len(word) != 32:
         raise ValueError("the results end too early")
-    return int.from_bytes(word, "big")
+    return int.from_bytes(word)

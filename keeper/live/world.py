@@ -108,34 +108,48 @@ class LiveWorld:
 
         Raises Unavailable where no endpoint answers, Inconsistent where none knows the state any more.
         """
+        (answers,) = await self.answer_at_each(asks, (at,))
+        return answers
+
+    async def answer_at_each(
+        self, asks: Sequence[Ask], states: Sequence[StateRef]
+    ) -> tuple[tuple[Answer, ...], ...]:
+        """Return for each state the answer to each ask, in as few batches as all of them fit in.
+
+        Raises as `answer` does, for all of them together.
+        """
         ranges = [ask for ask in asks if isinstance(ask, LogRange)]
         pinned = [ask for ask in asks if not isinstance(ask, LogRange)] if ranges else asks
-        answers: dict[Ask, Answer] = {}
+        answers: Sequence[dict[Ask, Answer]] = [{} for _ in states]
         if pinned:
-            answers.update(
-                await self._endpoints.read(
-                    lambda endpoint: self._at_one(endpoint, pinned, at),
-                    only=self._simulates if any(isinstance(ask, Simulate) for ask in pinned) else everyone,
-                )
+            answers = await self._endpoints.read(
+                lambda endpoint: self._by_one(endpoint, pinned, states),
+                only=self._simulates if any(isinstance(ask, Simulate) for ask in pinned) else everyone,
+                hedged=len(states) == 1,
             )
-        for ask in ranges:
-            answers[ask] = await log_range(self._endpoints, self._width, ask, at.hash)
-        return tuple([answers[ask] for ask in asks])
+        for known, at in zip(answers, states, strict=True):
+            for ask in ranges:
+                known[ask] = await log_range(self._endpoints, self._width, ask, at.hash)
+        return tuple([tuple([known[ask] for ask in asks]) for known in answers])
 
-    async def _at_one(self, endpoint: Endpoint, asks: Sequence[Ask], at: StateRef) -> dict[Ask, Answer]:
-        """Return the answers of one endpoint at one block: usually in one round."""
-        answers: dict[Ask, Answer] = {}
-        parts = self._parts(asks, at)
+    async def _by_one(
+        self, endpoint: Endpoint, asks: Sequence[Ask], states: Sequence[StateRef]
+    ) -> list[dict[Ask, Answer]]:
+        """Return the answers of one endpoint for each state: usually in one round."""
+        answers: list[dict[Ask, Answer]] = [{} for _ in states]
+        parts = [
+            (known, part) for known, at in zip(answers, states, strict=True) for part in self._parts(asks, at)
+        ]
         while parts:
-            requests = [part.requests() for part in parts]
+            requests = [part.requests() for _, part in parts]
             replies = await endpoint.read([one for of_part in requests for one in of_part])
-            more: list[Part] = []
+            more: list[tuple[dict[Ask, Answer], Part]] = []
             start = 0
-            for part, of_part in zip(parts, requests, strict=True):
+            for (known, part), of_part in zip(parts, requests, strict=True):
                 absorbed = part.absorb(replies[start : start + len(of_part)])
                 start += len(of_part)
-                answers.update(absorbed.answers)
-                more += absorbed.parts
+                known.update(absorbed.answers)
+                more += [(known, one) for one in absorbed.parts]
             parts = more
         return answers
 

@@ -299,7 +299,8 @@ class Book(Generic[Market, Row]):
         rows: dict[PositionId, Row] = {}
         for start in range(0, len(wanted), _PAGE):
             page = wanted[start : start + _PAGE]
-            rows.update(zip(page, (yield from self.protocol.rows(market, page)), strict=True))
+            read = yield from self.protocol.rows(market, page, known=self._rows)
+            rows.update(zip(page, read, strict=True))
         return rows
 
 

@@ -33,7 +33,7 @@ class Chain(Generic[T]):
         if self.links and head.number <= self.links[-1].number:
             raise ValueError(f"block {head.number} is not above block {self.links[-1].number}")
         oldest = head.number - self.depth
-        below = sum(link.number <= oldest for link in self.links)
+        below = next((n for n, link in enumerate(self.links) if link.number > oldest), len(self.links))
         kept = self.links[max(below - 1, 0) :]  # one at or below it, for a branch to be told to leave above
         return Chain(
             depth=self.depth,

@@ -61,6 +61,11 @@ class Depths:
         self.intermediates = frozenset(intermediates)
         self._reorg_depth = reorg_depth
         self._state: DepthChange | None = None
+        self._ways_of: tuple[frozenset[tuple[Address, Address]], frozenset[TokenPair]] = (
+            frozenset(),
+            frozenset(combinations(sorted(self.intermediates), 2)),
+        )
+        """The pairs that were last asked about, and the ways between them: mostly the same at each head."""
 
     @property
     def pools(self) -> Mapping[Address, Pool]:
@@ -69,7 +74,10 @@ class Depths:
 
     def advance(self, head: Head, pairs: Iterable[tuple[Address, Address]]) -> Query[DepthChange]:
         """Return the pools at `head` for these pairs; those that no log names are as they were."""
-        wanted = frozenset(self._ways(pairs))
+        pairs = frozenset(pairs)
+        if pairs != self._ways_of[0]:
+            self._ways_of = pairs, frozenset(self._ways(pairs))
+        wanted = self._ways_of[1]
         last = self._state
         if last is None or not wanted <= last.pairs:
             return (yield from self._open(head, wanted))

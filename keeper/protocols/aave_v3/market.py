@@ -74,9 +74,17 @@ class AaveV3:
             return self.open()
         return queries.refresh_market(self.pool, market, layout=self._known(market.revision).layout)
 
-    def rows(self, market: Market, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
-        """Return each borrower's row, in two rounds."""
-        return queries.read_rows(self.pool, market, [position.borrower for position in positions])
+    def rows(
+        self,
+        market: Market,
+        positions: Sequence[PositionId],
+        *,
+        known: Mapping[PositionId, Row] | None = None,
+    ) -> Query[tuple[Row, ...]]:
+        """Return each borrower's row: in one round where all are in the reserves that they were known in."""
+        rows = known or {}
+        were = {one.borrower: rows[one] for one in positions if one in rows}
+        return queries.read_rows(self.pool, market, [position.borrower for position in positions], were)
 
     # --- auditing it
 

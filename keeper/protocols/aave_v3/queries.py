@@ -1,11 +1,12 @@
-"""What must be known of the chain: the market in three rounds, one round a head from then on; rows in two.
+"""What must be known of the chain: the market in three rounds, one round a head from then on; rows in two,
+or in one where it is known what they were.
 
 What moved from one generation of pools to the next is asked for by a `Layout`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keeper.abi import Function, load, uint
@@ -208,20 +209,32 @@ def _listing(asset: Address, says: Said, stored: tuple[Any, ...]) -> _Listing:
 # --- borrowers ----------------------------------------------------------------------------------------------
 
 
-def read_rows(pool: Address, market: Market, borrowers: Sequence[Address]) -> Query[tuple[Row, ...]]:
-    """Return each borrower's row: first which reserves and e-mode, then the scaled balances of just those."""
-    bitmaps, e_modes = yield from both(
-        read(_calls(pool, _USER_CONFIGURATION, borrowers), uint),
-        read(_calls(pool, _USER_E_MODE, borrowers), uint),
+def read_rows(
+    pool: Address, market: Market, borrowers: Sequence[Address], were: Mapping[Address, Row]
+) -> Query[tuple[Row, ...]]:
+    """Return each borrower's row: first which reserves and e-mode, then the scaled balances of just those.
+
+    Where it is known which reserves they `were` in, the balances there are asked for along with the first.
+    """
+    guessed = [call for borrower, row in were.items() for call in _balances(market, borrower, row)]
+    (bitmaps, e_modes), balances = yield from both(
+        both(
+            read(_calls(pool, _USER_CONFIGURATION, borrowers), uint),
+            read(_calls(pool, _USER_E_MODE, borrowers), uint),
+        ),
+        attempt(guessed, uint),
     )
+    told = {call: raw for call, raw in zip(guessed, balances, strict=True) if not isinstance(raw, Reverted)}
     has = [_flagged(market, bitmap >> 1) for bitmap in bitmaps]
     owes = [_flagged(market, bitmap) for bitmap in bitmaps]
     calls = [
-        Call(token, _SCALED_BALANCE.encode(borrower))
+        _balance(token, borrower)
         for borrower, collaterals, debts in zip(borrowers, has, owes, strict=True)
         for token in (*(one.a_token for one in collaterals), *(one.debt_token for one in debts))
     ]
-    scaled = iter((yield from read(calls, uint)))
+    untold = [call for call in calls if call not in told]
+    told |= dict(zip(untold, (yield from read(untold, uint)), strict=True))
+    scaled = iter([told[call] for call in calls])
     return tuple(
         Row(
             e_mode=e_mode,
@@ -230,6 +243,25 @@ def read_rows(pool: Address, market: Market, borrowers: Sequence[Address]) -> Qu
         )
         for e_mode, collaterals, debts in zip(e_modes, has, owes, strict=True)
     )
+
+
+def _balances(market: Market, borrower: Address, row: Row) -> Iterator[Call]:
+    """Yield what asks for the balances that a row is made of, as far as its reserves are listed."""
+    reserves = market.reserves
+    yield from (
+        _balance(reserves[one.reserve_id].a_token, borrower)
+        for one in row.collaterals
+        if one.reserve_id in reserves
+    )
+    yield from (
+        _balance(reserves[one.reserve_id].debt_token, borrower)
+        for one in row.debts
+        if one.reserve_id in reserves
+    )
+
+
+def _balance(token: Address, borrower: Address) -> Call:
+    return Call(token, _SCALED_BALANCE.encode(borrower))
 
 
 def read_account_data(pool: Address, borrowers: Sequence[Address]) -> Query[tuple[AccountData | None, ...]]:

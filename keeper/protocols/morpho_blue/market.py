@@ -100,7 +100,13 @@ class MorphoBlue:
     def _by_name(self, markets: Iterable[IsolatedMarket]) -> dict[str, IsolatedMarket]:
         return {self.market_name(one.listing.id): one for one in markets}
 
-    def rows(self, market: Markets, positions: Sequence[PositionId]) -> Query[tuple[Row, ...]]:
+    def rows(
+        self,
+        market: Markets,
+        positions: Sequence[PositionId],
+        *,
+        known: Mapping[PositionId, Row] | None = None,
+    ) -> Query[tuple[Row, ...]]:
         """Return each position's row, in one round. Nobody has or owes anything in a market that is not."""
         listed = [one for one in positions if one.market in market.by_name]
         asked = [(self._market(market, one).listing.id, one.borrower) for one in listed]

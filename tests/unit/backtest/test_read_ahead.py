@@ -20,6 +20,7 @@ class Told(Small):
     def __init__(self, fails_at: int | None = None) -> None:
         self.asked: list[tuple[int, tuple[Ask, ...]]] = []
         self.fails_at = fails_at
+        self.together: list[list[int]] = []
 
     async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
         number = at.hash[-1]
@@ -29,10 +30,16 @@ class Told(Small):
             raise Unavailable("just now")
         return tuple(bytes([number]) for _ in asks)
 
+    async def answer_at_each(
+        self, asks: Sequence[Ask], states: Sequence[StateRef]
+    ) -> tuple[tuple[Answer, ...], ...]:
+        self.together.append([state.hash[-1] for state in states])
+        return tuple([await self.answer(asks, state) for state in states])
+
 
 def follow(world: Told, rounds: dict[int, list[tuple[Call, ...]]]) -> dict[int, list[tuple[Answer, ...]]]:
     async def run() -> dict[int, list[tuple[Answer, ...]]]:
-        ahead = ReadAhead(world, depth=3)
+        ahead = ReadAhead(world, together=3)
         ahead.expect([head(number) for number in range(1, 9)])
         got = {
             number: [await ahead.answer(asks, at(number)) for asks in of_head]
@@ -49,6 +56,7 @@ def test_answer__the_same_at_each_head__is_asked_once_for_each_and_right() -> No
     got = follow(world, {number: [(ONE,)] for number in range(1, 9)})
     assert got == {number: [(bytes([number]),)] for number in range(1, 9)}
     assert sorted(world.asked) == [(number, (ONE,)) for number in range(1, 9)]
+    assert world.together == [[3, 4, 5], [6, 7, 8]]
 
 
 def test_answer__something_else_at_one_head__is_asked_there() -> None:

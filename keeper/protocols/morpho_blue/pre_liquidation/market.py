@@ -140,7 +140,13 @@ class MorphoPreLiquidation:
         listings = yield from queries.read_listings(market.morpho, unknown)
         return contracts, {blue.market_name(one.id): IsolatedMarket.listed(one) for one in listings}
 
-    def rows(self, market: PreMarkets, positions: Sequence[PositionId]) -> Query[tuple[PreRow, ...]]:
+    def rows(
+        self,
+        market: PreMarkets,
+        positions: Sequence[PositionId],
+        *,
+        known: Mapping[PositionId, PreRow] | None = None,
+    ) -> Query[tuple[PreRow, ...]]:
         """Return each borrower's row in one round: whether they opted in, and what they have and owe.
 
         Who authorised a contract that is not watched has opted into nothing.
