@@ -312,7 +312,7 @@ class LendingProtocol(Protocol[Market, Row]):
     def weights(self, market: Market, slots: Sequence[Any], *, at_s: int) -> Weights:
         """Return what each slot weighs at a block of time `at_s`.
 
-        Where `health` is below a number, a position's entries come to less than their slack, when what is
+        Where a health is below a number, the position's entries come to less than their slack, when what is
         owed is taken as often, and slack counts as often if that is more than once.
         """
         ...
@@ -339,8 +339,8 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return the price of a whole token in dollars, None where the market counts in something else."""
         ...
 
-    def health(self, market: Market, row: Row, *, at_s: int) -> Health:
-        """Return the health at a block of time `at_s`, to the last digit of the protocol's own view."""
+    def healths(self, market: Market, rows: Iterable[Row], *, at_s: int) -> tuple[Health, ...]:
+        """Return each row's health at a block of time `at_s`, to the last digit of the protocol's view."""
         ...
 
     def holdings(

@@ -140,9 +140,9 @@ class Book(Generic[Market, Row]):
 
     def healths(self, *, at_s: int) -> Iterator[tuple[PositionId, Row, Health]]:
         """Yield every position's health at a block of time `at_s`."""
-        market = self.market
-        for position, row in self._rows.items():
-            yield position, row, self.protocol.health(market, row, at_s=at_s)
+        held = dict(self._rows.items())
+        healths = self.protocol.healths(self.market, held.values(), at_s=at_s)
+        yield from zip(held.keys(), held.values(), healths, strict=True)
 
     def below(
         self, health_wad: int, *, at_s: int, market: Market | None = None
@@ -154,12 +154,10 @@ class Book(Generic[Market, Row]):
         """
         market = self.market if market is None else market
         weights = self.protocol.weights(market, self._rows.slots, at_s=at_s)
-        found = []
-        for position in self._rows.screen(weights, below=health_wad / WAD):
-            row = self._rows[position]
-            health = self.protocol.health(market, row, at_s=at_s)
-            if health.health_factor_wad < health_wad:
-                found.append((position, row, health))
+        passed = dict(self._rows.screened(weights, below=health_wad / WAD))
+        healths = self.protocol.healths(market, passed.values(), at_s=at_s)
+        told = zip(passed.keys(), passed.values(), healths, strict=True)
+        found = [one for one in told if one[2].health_factor_wad < health_wad]
         return sorted(found, key=lambda one: (one[2].health_factor_wad, one[0]))
 
     def count_below(self, health_wad: int, *, at_s: int) -> int:

@@ -91,18 +91,28 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         if place is None:
             return self._misfits[position]
         row, width = place >> _WIDTH_BITS, place & (1 << _WIDTH_BITS) - 1
-        slots, amounts = self._tables[width].read(row)
-        entries = [Entry(self._slots[slot], raw) for slot, raw in zip(slots, amounts, strict=True) if slot]
-        return self._unpack(position, entries)
+        ((_, held),) = self._read(self._tables[width], [row])
+        return held
 
     def at(self, place: int) -> PositionId:
         """Return the position at a place, from 0 on: in an order that holds until something changes."""
         for table in self._tables.values():
             if place < table.count:
-                market, borrower = table.position(place)
-                return PositionId(self._markets[market], borrower)
+                (position,) = self._positions(table, [place])
+                return position
             place -= table.count
         return list(self._misfits)[place]
+
+    def _positions(self, table: _Table, rows: Sequence[int]) -> Iterator[PositionId]:
+        """Yield whose rows of a table these are."""
+        return (PositionId(self._markets[market], borrower) for market, borrower in table.positions(rows))
+
+    def _read(self, table: _Table, rows: Sequence[int]) -> Iterator[tuple[PositionId, Row]]:
+        """Yield whose rows of a table these are, and what they hold."""
+        slots = self._slots
+        for position, packed in zip(self._positions(table, rows), table.read(rows), strict=True):
+            entries = [Entry(slots[slot], raw) for slot, raw in zip(*packed, strict=True) if slot]
+            yield position, self._unpack(position, entries)
 
     # --- changing it
 
@@ -135,10 +145,10 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         if place is None:
             return
         row, width = place >> _WIDTH_BITS, place & (1 << _WIDTH_BITS) - 1
-        moved = self._tables[width].remove(row)
-        if moved is not None:
-            market, borrower = moved
-            self._places[self._markets[market]][borrower] = place
+        table = self._tables[width]
+        if table.remove(row):
+            (moved,) = self._positions(table, [row])
+            self._places[moved.market][moved.borrower] = place
 
     def _row(self, position: PositionId, width: int) -> int:
         """Return a position's row in its table, a new one where it has none."""
@@ -190,6 +200,18 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         their slack: their weights tell the exact sum but for that. What is summed up here is the sum in
         float64, each weight worsened by what floats may lose. So none is missed.
         """
+        for table, rows in self._under(weights, below):
+            yield from self._positions(table, rows)
+        yield from self._misfits
+
+    def screened(self, weights: Weights, *, below: float) -> Iterator[tuple[PositionId, Row]]:
+        """Yield what `screen` does, each with its row."""
+        for table, rows in self._under(weights, below):
+            yield from self._read(table, rows)
+        yield from self._misfits.items()
+
+    def _under(self, weights: Weights, below: float) -> Iterator[tuple[_Table, list[int]]]:
+        """Yield each table's rows that a screen lets through."""
         adds = np.array([0.0, *weights.per_unit])
         slack = np.array([0.0, *weights.slack])
         taken = adds < 0
@@ -199,10 +221,8 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         if len(adds) != len(self._slots) or len(slack) != len(self._slots):
             raise Invariant(f"weights of {len(adds) - 1} slots, but there are {len(self._slots) - 1}")
         for table in self._tables.values():
-            for row in table.under(adds, slack, self._scratch):
-                market, borrower = table.position(row)
-                yield PositionId(self._markets[market], borrower)
-        yield from self._misfits
+            if rows := table.under(adds, slack, self._scratch):
+                yield table, rows
 
     def first_to_fall(self, weights: Weights, doubled: Weights) -> tuple[float, PositionId] | None:
         """Return at how many times its price, less than one, a token lets the next position fall, and which.
@@ -214,14 +234,12 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         gained = np.array([0.0, *doubled.per_unit]) - now
         slack = np.array([0.0, *weights.slack])
         found = [
-            (factor, table.position(row))
+            (factor, position)
             for table in self._tables.values()
             for factor, row in table.first_to_fall(now, gained, slack)
+            for position in self._positions(table, [row])
         ]
-        if not found:
-            return None
-        factor, (market, borrower) = max(found)
-        return factor, PositionId(self._markets[market], borrower)
+        return max(found, default=None)
 
 
 class _Scratch:
@@ -269,30 +287,32 @@ class _Table:
         self.count = row + 1
         return row
 
-    def remove(self, row: int) -> tuple[int, Address] | None:
-        """Forget a row; the last takes its place. Returns whose that was, None where it was the same."""
+    def remove(self, row: int) -> bool:
+        """Forget a row. Returns whether the last, which is another, took its place."""
         self.count -= 1
         last = self.count
         if row == last:
-            return None
+            return False
         for column in (self._slots, self._amounts, self._exact):
             column[:, row] = column[:, last]
         self._borrowers[row] = self._borrowers[last]
         self._markets[row] = self._markets[last]
-        return self.position(row)
+        return True
 
-    def position(self, row: int) -> tuple[int, Address]:
-        """Return a row's market, by its number, and borrower."""
-        return int(self._markets[row]), Address(self._borrowers[row].tobytes())
+    def positions(self, rows: Sequence[int]) -> Iterator[tuple[int, Address]]:
+        """Yield each row's market, by its number, and borrower."""
+        borrowers = self._borrowers[rows].tobytes()
+        cuts = range(0, len(borrowers), _ADDRESS_BYTES)
+        addresses = [Address(borrowers[cut : cut + _ADDRESS_BYTES]) for cut in cuts]
+        return zip(self._markets[rows].tolist(), addresses, strict=True)
 
-    def read(self, row: int) -> tuple[list[int], list[int]]:
-        """Return a row's slots and exact amounts."""
-        raw = self._exact[:, row].tobytes()
-        amounts = [
-            int.from_bytes(raw[start : start + _AMOUNT_BYTES], "big")
-            for start in range(0, len(raw), _AMOUNT_BYTES)
-        ]
-        return self._slots[:, row].tolist(), amounts
+    def read(self, rows: Sequence[int]) -> Iterator[_Packed]:
+        """Yield each row's slots and exact amounts."""
+        exact, width = self._exact[:, rows].T.tobytes(), len(self._slots)
+        cuts = range(0, len(exact), _AMOUNT_BYTES)
+        amounts = [int.from_bytes(exact[cut : cut + _AMOUNT_BYTES], "big") for cut in cuts]
+        for row, slots in enumerate(self._slots[:, rows].T.tolist()):
+            yield _Packed(slots, amounts[row * width : (row + 1) * width])
 
     def write(self, rows: Mapping[int, _Packed]) -> None:
         """Make these the rows' entries."""

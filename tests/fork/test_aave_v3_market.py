@@ -112,7 +112,7 @@ async def test_health__all_borrowers_later__equals_get_user_account_data(stage: 
         real = _ACCOUNT.decode(answer.returned)
         assert protocol.owes(row)
         assert revision_10.account_data(revision_10.account(market, row, at_s=scene.at_s)) == real
-        health = protocol.health(market, row, at_s=scene.at_s)
+        (health,) = protocol.healths(market, [row], at_s=scene.at_s)
         assert (health.collateral_base, health.debt_base, health.health_factor_wad) == (*real[:2], real[5])
         collateral, debt = protocol.holdings(market, row, at_s=scene.at_s)
         assert sum(one.value_base for one in collateral) == health.collateral_base
@@ -201,9 +201,7 @@ async def test_open__odd_token__keeps_the_market_and_its_healths(
     assert reserve.fault == fault
     assert (reserve.token in protocol.tokens(market)) == (fault is None)
     rows = await run(protocol.rows(market, ids(protocol, stage.addresses.borrowers)), AT, scene)
-    assert [protocol.health(market, row, at_s=scene.at_s) for row in rows] == [
-        protocol.health(healthy, row, at_s=scene.at_s) for row in rows
-    ]
+    assert protocol.healths(market, rows, at_s=scene.at_s) == protocol.healths(healthy, rows, at_s=scene.at_s)
 
 
 async def test_opportunity__price_of_zero_from_the_oracle__declines_and_spares_the_others(

@@ -19,6 +19,7 @@ from keeper.domain.address import ZERO_ADDRESS, Address
 from keeper.domain.fixed_point import RAY, mul_div_half_up, mul_div_up
 from keeper.domain.token import Token
 from keeper.protocols.aave_v3 import revision_1, revision_7, revision_8, revision_10, revision_11
+from keeper.protocols.aave_v3.healths import healths
 from keeper.protocols.aave_v3.revision import Account, Close, Pair, Refusal
 from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
 
@@ -191,6 +192,17 @@ def test_account_data__recorded_positions__equals_get_user_account_data(name: st
                     "ltv",
                     "healthFactor",
                 )
+            )
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_healths__recorded_positions__equals_get_user_account_data(name: str) -> None:
+    for case in recorded(name):
+        (found,) = healths(_FILES[name].revision, market_of(case), [row_of(case)], at_s=case["timestamp"])
+        expected = case["expected"]["accountData"]
+        with about(name, case):
+            assert (found.collateral_base, found.debt_base, found.health_factor_wad) == tuple(
+                int(expected[key]) for key in ("totalCollateralBase", "totalDebtBase", "healthFactor")
             )
 
 

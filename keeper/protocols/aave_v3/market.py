@@ -25,6 +25,7 @@ from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
 from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
 from keeper.protocols.aave_v3 import events, queries, screening
+from keeper.protocols.aave_v3.healths import healths
 from keeper.protocols.aave_v3.known import Known, caveat, known
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
 from keeper.protocols.aave_v3.screening import Slot
@@ -171,12 +172,12 @@ class AaveV3:
     def currency(self, market: Market, position: PositionId) -> Currency:
         return DOLLARS
 
-    def health(self, market: Market, row: Row, *, at_s: int) -> Health:
-        """Return the health as ``getUserAccountData`` gives it at `at_s`.
+    def healths(self, market: Market, rows: Iterable[Row], *, at_s: int) -> tuple[Health, ...]:
+        """Return the healths as ``getUserAccountData`` gives them at `at_s`.
 
         Where the oracle reverts for a token, the pool's view does too; here it counts as worth nothing.
         """
-        return _health(self._revision(market).account(market, row, at_s=at_s))
+        return healths(self._revision(market), market, rows, at_s=at_s)
 
     def holdings(
         self, market: Market, row: Row, *, at_s: int

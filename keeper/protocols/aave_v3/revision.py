@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
 
 MAX_UINT = 2**256 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Indices:
+class Indices(NamedTuple):
     """A reserve's indices at one block time."""
 
     liquidity_ray: int
@@ -164,6 +163,30 @@ class Revision(Protocol):
 
     def account(self, market: Market, row: Row, *, at_s: int) -> Account:
         """Return the borrower's account at `at_s`."""
+        ...
+
+    def counts(self, reserve: Reserve) -> bool:
+        """Return whether collateral of the reserve is looked at."""
+        ...
+
+    def collateral_raw(self, scaled: int, index_ray: int) -> int:
+        """Return an aToken balance."""
+        ...
+
+    def collateral_base(self, raw: int, reserve: Reserve) -> int:
+        """Return the value of collateral in the oracle's currency."""
+        ...
+
+    def debt_raw(self, scaled: int, index_ray: int) -> int:
+        """Return what is owed."""
+        ...
+
+    def debt_base(self, raw: int, reserve: Reserve) -> int:
+        """Return the value of debt in the oracle's currency."""
+        ...
+
+    def health_factor_wad(self, *, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
+        """Return the health factor; the largest uint without debt."""
         ...
 
     def least_threshold_bps(self, reserve: Reserve, threshold_bps: int) -> int:

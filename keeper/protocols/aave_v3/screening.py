@@ -79,12 +79,7 @@ def weights(revision: Revision, market: Market, slots: Sequence[Slot], *, at_s: 
             per_unit.append(-owes)
             slack.append(raw_base + 2)
             continue
-        e_mode = market.e_modes.get(e_mode_id)
-        threshold_bps = (
-            e_mode.liquidation_threshold_bps
-            if e_mode is not None and e_mode.covers(reserve_id)
-            else reserve.configuration.liquidation_threshold_bps
-        )
+        threshold_bps = market.threshold_bps(reserve, e_mode_id)
         part = revision.least_threshold_bps(reserve, threshold_bps) / BPS
         per_unit.append(has * part)
         slack.append((raw_base + 1) * abs(part) + 1)

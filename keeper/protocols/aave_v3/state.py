@@ -102,6 +102,13 @@ class Market:
     reserves: Mapping[int, Reserve]
     e_modes: Mapping[int, EMode]
 
+    def threshold_bps(self, reserve: Reserve, e_mode_id: int) -> int:
+        """Return the threshold of the reserve's collateral, for borrowers in an e-mode; 0 is none."""
+        e_mode = self.e_modes.get(e_mode_id)
+        if e_mode is not None and e_mode.covers(reserve.id):
+            return e_mode.liquidation_threshold_bps
+        return reserve.configuration.liquidation_threshold_bps
+
 
 class Scaled(NamedTuple):
     """A scaled balance of one reserve."""

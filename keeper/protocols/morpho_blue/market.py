@@ -214,6 +214,9 @@ class MorphoBlue:
         loan = self._market(market, position).listing.loan
         return Currency(symbol=loan.symbol, unit_base=loan.unit_raw)
 
+    def healths(self, market: Markets, rows: Iterable[Row], *, at_s: int) -> tuple[Health, ...]:
+        return tuple(self.health(market, row, at_s=at_s) for row in rows)
+
     def health(self, market: Markets, row: Row, *, at_s: int) -> Health:
         """Return the health at `at_s`: below 1 exactly where Morpho itself would say so.
 

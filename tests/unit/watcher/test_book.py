@@ -88,10 +88,11 @@ def test_below__prices_not_on_chain__as_looking_at_each_under_them() -> None:
     book = book_of(crowd(300))
     supposed = book.protocol.repriced(MARKET, {MARKET.reserves[0].token.address: Fraction(92, 100)})
     assert supposed.reserves[0].price_base == 2_760 * DOLLAR
+    healths = book.protocol.healths(supposed, book.rows.values(), at_s=NOW_S)
     expected = {
         position
-        for position, held in book.rows.items()
-        if book.protocol.health(supposed, held, at_s=NOW_S).health_factor_wad < WAD
+        for position, health in zip(book.rows, healths, strict=True)
+        if health.health_factor_wad < WAD
     }
     found = {position for position, _, _ in book.below(WAD, at_s=NOW_S, market=supposed)}
     assert found == expected > {position for position, _, _ in book.below(WAD, at_s=NOW_S)}

@@ -65,12 +65,19 @@ def account(market: Market, row: Row, *, at_s: int) -> Account:
         collateral_base=held_base,
         threshold_base_bps=threshold_base_bps,
         debt_base=owed_base,
-        health_factor_wad=health_factor_wad(threshold_base_bps=threshold_base_bps, debt_base=owed_base),
+        health_factor_wad=health_factor_wad(
+            collateral_base=held_base, threshold_base_bps=threshold_base_bps, debt_base=owed_base
+        ),
         unpriced=tuple(reserve for reserve in reserves if not reserve.priced),
     )
 
 
-def health_factor_wad(*, threshold_base_bps: int, debt_base: int) -> int:
+def counts(reserve: Reserve) -> bool:
+    """Return whether collateral of the reserve is looked at: any is, whatever its threshold."""
+    return True
+
+
+def health_factor_wad(*, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
     """Return the health factor: half up, then floored; the largest uint without debt."""
     if debt_base == 0:
         return MAX_UINT
@@ -84,7 +91,11 @@ def least_threshold_bps(reserve: Reserve, threshold_bps: int) -> int:
 
 def best_health_wad(first: Remainder, last: Remainder) -> int:
     """Return what no repay between these two exceeds, where value falls from the first to the last."""
-    return health_factor_wad(threshold_base_bps=first.threshold_base_bps, debt_base=last.debt_base)
+    return health_factor_wad(
+        collateral_base=first.collateral_base,
+        threshold_base_bps=first.threshold_base_bps,
+        debt_base=last.debt_base,
+    )
 
 
 def account_data(account: Account) -> tuple[int, int, int, int, int, int]:

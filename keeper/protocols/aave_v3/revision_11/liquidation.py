@@ -220,5 +220,7 @@ def remainder(pair: Pair, close: Close) -> Remainder:
         collateral_base=held_base,
         threshold_base_bps=threshold_base_bps,
         debt_base=owed_base,
-        health_factor_wad=health_factor_wad(threshold_base_bps=threshold_base_bps, debt_base=owed_base),
+        health_factor_wad=health_factor_wad(
+            collateral_base=held_base, threshold_base_bps=threshold_base_bps, debt_base=owed_base
+        ),
     )

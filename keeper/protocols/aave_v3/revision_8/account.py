@@ -46,8 +46,7 @@ def account(market: Market, row: Row, *, at_s: int) -> Account:
     collaterals = tuple(
         _collateral(market.reserves[one.reserve_id], one.scaled, e_mode, at_s)
         for one in row.collaterals
-        if one.reserve_id in market.reserves
-        and market.reserves[one.reserve_id].configuration.liquidation_threshold_bps != 0
+        if one.reserve_id in market.reserves and counts(market.reserves[one.reserve_id])
     )
     debts = tuple(
         _debt(market.reserves[one.reserve_id], one.scaled, at_s)
@@ -72,6 +71,11 @@ def account(market: Market, row: Row, *, at_s: int) -> Account:
     )
 
 
+def counts(reserve: Reserve) -> bool:
+    """Return whether collateral of the reserve is looked at: not without a threshold of its own."""
+    return reserve.configuration.liquidation_threshold_bps != 0
+
+
 def health_factor_wad(*, collateral_base: int, threshold_base_bps: int, debt_base: int) -> int:
     """Return the health factor: threshold floored, the rest half up; the largest uint without debt."""
     if debt_base == 0:
@@ -85,7 +89,7 @@ def least_threshold_bps(reserve: Reserve, threshold_bps: int) -> int:
 
     Nothing of a reserve counts that has no threshold of its own, whatever the e-mode's.
     """
-    return threshold_bps - 1 if reserve.configuration.liquidation_threshold_bps else 0
+    return threshold_bps - 1 if counts(reserve) else 0
 
 
 def best_health_wad(first: Remainder, last: Remainder) -> int:

@@ -317,6 +317,9 @@ class MorphoPreLiquidation:
         loan = market.markets[market.contracts[position.market].market].listing.loan
         return Currency(symbol=loan.symbol, unit_base=loan.unit_raw)
 
+    def healths(self, market: PreMarkets, rows: Iterable[PreRow], *, at_s: int) -> tuple[Health, ...]:
+        return tuple(self.health(market, row, at_s=at_s) for row in rows)
+
     def health(self, market: PreMarkets, row: PreRow, *, at_s: int) -> Health:
         """Return the health by the contract's oracle and limit: below 1 where it may be pre-liquidated.
 

@@ -115,10 +115,8 @@ def test_health__e_mode_of_the_borrower__its_threshold_counts() -> None:
     )
     market_ = market(reserve(0), reserve(1, decimals=6), e_modes=(e_mode,))
     protocol = AaveV3(pool=POOL)
-    plain = protocol.health(market_, _UNHEALTHY, at_s=NOW_S)
-    inside = protocol.health(
-        market_, row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6}, e_mode=1), at_s=NOW_S
-    )
+    within = row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6}, e_mode=1)
+    plain, inside = protocol.healths(market_, [_UNHEALTHY, within], at_s=NOW_S)
     assert plain.health_factor_wad == 9 * WAD // 10
     assert inside.health_factor_wad == 9_000 * 95 * WAD // 800_000
     assert (inside.collateral_base, inside.debt_base) == (9_000 * DOLLAR, 8_000 * DOLLAR)
@@ -128,9 +126,8 @@ def test_health__reserve_dropped_from_the_market__is_passed_over() -> None:
     market_ = market(reserve(0), reserve(1, decimals=6))
     with_dropped = row(has={0: 9_000 * 10**18, 7: 5}, owes={1: 8_000 * 10**6, 8: 5})
     protocol = AaveV3(pool=POOL)
-    assert protocol.health(market_, with_dropped, at_s=NOW_S) == protocol.health(
-        market_, _UNHEALTHY, at_s=NOW_S
-    )
+    held, without = protocol.healths(market_, [with_dropped, _UNHEALTHY], at_s=NOW_S)
+    assert held == without
 
 
 def test_holdings__both_sides__in_tokens_and_in_value() -> None:

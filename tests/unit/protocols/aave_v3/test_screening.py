@@ -89,7 +89,8 @@ def test_weights__any_position__whoever_is_below_passes(revision: int) -> None:
         held = drawn_market(random, revision)
         for _ in range(6):
             row = drawn_row(random, held, health=health, at_s=at_s)
-            wad = PROTOCOL.health(held, row, at_s=at_s).health_factor_wad
+            (found,) = PROTOCOL.healths(held, [row], at_s=at_s)
+            wad = found.health_factor_wad
             for below_wad in (WAD, 105 * WAD // 100, min(wad + 1, 2**200)):
                 passed = passes(PROTOCOL, held, POSITION, row, below_wad=below_wad, at_s=at_s)
                 assert passed or wad >= below_wad
@@ -126,6 +127,7 @@ def test_weights__no_threshold_of_its_own__no_collateral_up_to_revision_8() -> N
     row = Row(e_mode=1, collaterals=(Scaled(0, 10**20),), debts=(Scaled(1, 10**18),))
     for revision in KNOWN:
         held = replace(market(reserve(0, threshold_bps=0), reserve(1), e_modes=(e_mode,)), revision=revision)
-        unhealthy = PROTOCOL.health(held, row, at_s=NOW_S).health_factor_wad < WAD
+        (health,) = PROTOCOL.healths(held, [row], at_s=NOW_S)
+        unhealthy = health.health_factor_wad < WAD
         assert unhealthy == (revision <= 8)
         assert passes(PROTOCOL, held, POSITION, row, below_wad=WAD, at_s=NOW_S) == unhealthy
