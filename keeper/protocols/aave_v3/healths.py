@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from keeper.domain.position import Health
-from keeper.protocols.aave_v3.revision import Indices, Revision
+from keeper.protocols.aave_v3.accrual import accrued
+from keeper.protocols.aave_v3.revision import Revision
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
 
 
@@ -18,10 +19,7 @@ def healths(revision: Revision, market: Market, rows: Iterable[Row], *, at_s: in
     """Return each row's health at `at_s`, in the oracle's currency and in wads."""
     collateral_base, collateral_raw = revision.collateral_base, revision.collateral_raw
     debt_base, debt_raw = revision.debt_base, revision.debt_raw
-
-    @cache
-    def accrued(reserve_id: int) -> Indices:
-        return revision.accrue(market.reserves[reserve_id], at_s=at_s)
+    indices = accrued(revision.accrue, market, at_s=at_s)
 
     @cache
     def backing(e_mode_id: int, reserve_id: int) -> tuple[Reserve, int, int] | None:
@@ -29,13 +27,13 @@ def healths(revision: Revision, market: Market, rows: Iterable[Row], *, at_s: in
         reserve = market.reserves.get(reserve_id)
         if reserve is None or not revision.counts(reserve):
             return None
-        return reserve, accrued(reserve_id).liquidity_ray, market.threshold_bps(reserve, e_mode_id)
+        return reserve, indices[reserve_id].liquidity_ray, market.threshold_bps(reserve, e_mode_id)
 
     @cache
     def owing(reserve_id: int) -> tuple[Reserve, int] | None:
         """Return a debt's reserve and index; None where it is passed over."""
         reserve = market.reserves.get(reserve_id)
-        return None if reserve is None else (reserve, accrued(reserve_id).debt_ray)
+        return None if reserve is None else (reserve, indices[reserve_id].debt_ray)
 
     def health(row: Row) -> Health:
         held_base = threshold_base_bps = owed_base = 0

@@ -22,13 +22,13 @@ revision's own accrual, so interest adds nothing to the slack.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 from keeper.domain.fixed_point import BPS, RAY
 from keeper.ports import Entry, Weights
+from keeper.protocols.aave_v3.accrual import accrued
 from keeper.protocols.aave_v3.revision import Revision
-from keeper.protocols.aave_v3.state import Market, Reserve, Row, Scaled
+from keeper.protocols.aave_v3.state import Market, Row, Scaled
 
 
 class Slot(NamedTuple):
@@ -58,29 +58,22 @@ def unpack(entries: Sequence[Entry[Slot]]) -> Row:
 def weights(revision: Revision, market: Market, slots: Sequence[Slot], *, at_s: int) -> Weights:
     """Return what a unit in each slot weighs at `at_s`, in base units; 0 where its reserve was dropped."""
 
-    @cache
-    def per_unit_of(reserve_id: int) -> tuple[Reserve, float, float, float]:
-        """Return a reserve, what its raw unit is worth, and what a scaled one is, had and owed."""
-        reserve = market.reserves[reserve_id]
-        indices = revision.accrue(reserve, at_s=at_s)
-        raw_base = reserve.price_base / reserve.unit_raw
-        has, owes = (index_ray / RAY * raw_base for index_ray in (indices.liquidity_ray, indices.debt_ray))
-        return reserve, raw_base, has, owes
-
+    indices = accrued(revision.accrue, market, at_s=at_s)
+    raw_base = {id_: one.price_base / one.unit_raw for id_, one in market.reserves.items()}
     per_unit: list[float] = []
     slack: list[float] = []
-    for owed, e_mode_id, reserve_id in slots:
-        if reserve_id not in market.reserves:
-            per_unit.append(0.0)
-            slack.append(0.0)
-            continue
-        reserve, raw_base, has, owes = per_unit_of(reserve_id)
-        if owed:
-            per_unit.append(-owes)
-            slack.append(raw_base + 2)
-            continue
-        threshold_bps = market.threshold_bps(reserve, e_mode_id)
-        part = revision.least_threshold_bps(reserve, threshold_bps) / BPS
-        per_unit.append(has * part)
-        slack.append((raw_base + 1) * abs(part) + 1)
+    for owes, e_mode_id, reserve_id in slots:
+        reserve = market.reserves.get(reserve_id)
+        if reserve is None:
+            weight = off = 0.0
+        elif owes:
+            weight = -indices[reserve_id].debt_ray / RAY * raw_base[reserve_id]
+            off = raw_base[reserve_id] + 2
+        else:
+            threshold_bps = market.threshold_bps(reserve, e_mode_id)
+            part = revision.least_threshold_bps(reserve, threshold_bps) / BPS
+            weight = indices[reserve_id].liquidity_ray / RAY * raw_base[reserve_id] * part
+            off = (raw_base[reserve_id] + 1) * abs(part) + 1
+        per_unit.append(weight)
+        slack.append(off)
     return Weights(per_unit=per_unit, slack=slack)
