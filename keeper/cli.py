@@ -462,12 +462,13 @@ _SCAN = """\
 Lists every position under a health factor, the worst first: its collateral, its debt, and what may be
 closed of it now, in tokens and in US dollars. Reads only: no key, no contract of yours.
 
-With --price it tells who would fall if prices were others than the chain's. What is made of a token does
-not follow it: give wstETH's price beside WETH's. Below the list stand the trigger prices: where a token that
-falls alone lets the next borrower fall.
+With --price it tells who would fall if prices were others than the chain's. What is made from the same feed
+follows, through caps, ratios and pegs, and is named: wstETH follows WETH; named by itself it moves alone.
+Below the list stand the trigger prices: what a feed must report for the next borrower to fall, and the prices
+then. Of a price that comes through an adapter of no known kind nothing is foretold, and that is said.
 
 example: keeper scan --below 1.02 --json
-         keeper scan --price WETH=-8% --price wstETH=-8%
+         keeper scan --price WETH=-8%
 needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
 
 _PLAN = """\

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
@@ -27,6 +27,7 @@ from keeper.domain.events import (
     Concluded,
     Decided,
     Degraded,
+    Foretold,
     Left,
     Listener,
     Observed,
@@ -40,12 +41,14 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
+from keeper.domain.report import Trigger
 from keeper.domain.state import Mined
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
 from keeper.ports import Doubted, Guard, Journal, Landing, NewHead, Tick, World
 from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
+from keeper.watcher.triggers import triggers, unpredicted
 from keeper.watcher.watcher import Advance
 
 
@@ -127,6 +130,8 @@ class Engine:
         self._purse_wei: int | None = None
         self._usual_gas: dict[_Kind, int] = {}
         self._told_poor = False
+        self.triggers: tuple[Trigger, ...] = ()
+        """Where the next borrowers fall, as of the last head that left time for it."""
 
     # --- following the chain --------------------------------------------------------------------------------
 
@@ -156,23 +161,24 @@ class Engine:
 
         receiving = asyncio.create_task(receive())
         stopping = asyncio.create_task(stop.wait())
+        foretelling: asyncio.Task[None] | None = None
         try:
             while not stop.is_set():
                 next_head = asyncio.create_task(heads.get())
                 await asyncio.wait((next_head, stopping, receiving), return_when=asyncio.FIRST_COMPLETED)
                 if next_head.done():
+                    await _ended(foretelling)
                     seen = next_head.result()
                     await self.step(seen, overtaken=partial(overtaken, seen.head))
+                    foretelling = asyncio.create_task(self._foretell())
                     continue
                 next_head.cancel()
                 if receiving.done():
                     receiving.result()  # raises what ended it
                     raise Unavailable("the stream of heads ended")
         finally:
-            for task in (receiving, stopping):
-                task.cancel()
-                with suppress(asyncio.CancelledError, Unavailable):
-                    await task
+            for task in (receiving, stopping, foretelling):
+                await _ended(task)
         self._listen(Stopped(why="asked to"))
 
     async def step(self, seen: NewHead, *, overtaken: Callable[[], bool] = lambda: False) -> None:
@@ -250,6 +256,29 @@ class Engine:
             self._remember(advance)
         block = head.next_block(block_time_s=self._pace.block_time_s)
         return self._watcher.observe(block=block, deadline_s=block.timestamp_s + self._pace.deadline_s)
+
+    async def _foretell(self) -> None:
+        """Keep the trigger prices from the last head on. It gives way to whatever comes, feed by feed."""
+        head, pricing = self._watcher.head, self._watcher.pricing
+        if head is None:
+            return
+        books = self._watcher.current
+        if unknown := pricing.unknown(books):
+            try:
+                await run(pricing.look(unknown), Mined(hash=head.hash), self._world)
+            except (Unavailable, Inconsistent, Broken) as error:
+                self._degraded("what prices are made of could not be read", error)
+                return
+        found: list[Trigger] = []
+        at_s = head.next_block(block_time_s=self._pace.block_time_s).timestamp_s
+        for book in books:
+            for of_feed in triggers(book, pricing, at_s=at_s):
+                found += of_feed
+                await asyncio.sleep(0)
+        missing = tuple(one for book in books for one in unpredicted(book, pricing))
+        if found or missing:
+            self.triggers = tuple(found)
+            self._listen(Foretold(head=head, triggers=self.triggers, unpredicted=missing))
 
     # --- deciding -------------------------------------------------------------------------------------------
 
@@ -471,6 +500,14 @@ class Engine:
 
     def _since(self, seen: NewHead) -> float:
         return (self._clock() - seen.seen_at_s) * 1e3
+
+
+async def _ended(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task, and wait until it has ended."""
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Unavailable):
+            await task
 
 
 def _too_poor(purse_wei: int, most_wei: int) -> Declined:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -133,6 +133,60 @@ Figures: TypeAlias = Mapping[str, int]
 
 Prices: TypeAlias = Mapping[Call, int | None]
 """What calls that tell prices answer, as the protocol counts it; None where one reverts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A price that somebody reports, and that moves others."""
+
+    address: Address
+    call: Call
+    """By which its answer is asked."""
+    name: str
+    """As it calls itself, such as ``ETH / USD``."""
+    decimals: int
+
+
+class Formula(Protocol):
+    """How a contract's price follows from feeds, and from what else it reads. In ints, as it computes it."""
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """Return the feeds that move it, the one of what is priced first."""
+        ...
+
+    @property
+    def reads(self) -> tuple[Call, ...]:
+        """Return the calls whose answers it is computed from, its feeds' among them."""
+        ...
+
+    @property
+    def contracts(self) -> frozenset[Address]:
+        """Return every contract that it passes through, and those that its feeds' reports go to."""
+        ...
+
+    def value(self, answers: Prices, *, at_s: int) -> int | None:
+        """Return the price by these answers, each a word, in a block of time `at_s`; None where one lacks."""
+        ...
+
+
+Recognise: TypeAlias = Callable[[Sequence[Address]], Query[Mapping[Address, Formula | str]]]
+"""Tells of each contract the formula of its price, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """One price of a market's, and the contract that it comes from."""
+
+    call: Call
+    """By which the market learns it."""
+    source: Address
+    """The zero address where none is named."""
+    token: Token
+    """What is priced."""
+    loan: Token | None
+    """In what; None for the market's currency."""
+
 
 T = TypeVar("T")
 
@@ -326,6 +380,10 @@ class LendingProtocol(Protocol[Market, Row]):
 
     def prices(self, market: Market) -> Prices:
         """Return each call by which the market learns a price, and what it answered."""
+        ...
+
+    def sourced(self, market: Market) -> Query[tuple[Sourced, ...]]:
+        """Return where each of the prices comes from."""
         ...
 
     def priced(self, market: Market, prices: Prices) -> Market:

@@ -2,33 +2,38 @@
 pragma solidity ^0.8.27;
 
 interface IFeed {
-    function latestAnswer() external view returns (int256);
+    function decimals() external view returns (uint8);
+    function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80);
 }
 
 /// @title An oracle as Morpho's markets have one: collateral in units of the loan token, from two feeds
-/// @notice For the devnet only. Its owner can hold its price still, or break it: both happen to real ones.
+/// @notice For the devnet only; it stands for MorphoChainlinkOracleV2, which no package publishes, and answers to
+/// the same getters. Its owner can hold its price still, or break it: both happen to real ones.
 contract RatioOracle {
     error NotOwner();
     error OutOfOrder();
 
-    uint256 private constant SCALE = 1e36;
+    address public constant BASE_VAULT = address(0);
+    address public constant QUOTE_VAULT = address(0);
+    uint256 public constant BASE_VAULT_CONVERSION_SAMPLE = 1;
+    uint256 public constant QUOTE_VAULT_CONVERSION_SAMPLE = 1;
+    address public constant BASE_FEED_2 = address(0);
+    address public constant QUOTE_FEED_2 = address(0);
 
     address public immutable owner;
-    IFeed public immutable collateralFeed;
-    IFeed public immutable loanFeed;
-    uint256 private immutable collateralUnit;
-    uint256 private immutable loanUnit;
+    IFeed public immutable BASE_FEED_1;
+    IFeed public immutable QUOTE_FEED_1;
+    uint256 public immutable SCALE_FACTOR;
 
     uint256 public held;
     bool public holds;
     bool public broken;
 
-    constructor(IFeed collateralFeed_, IFeed loanFeed_, uint8 collateralDecimals, uint8 loanDecimals) {
+    constructor(IFeed collateralFeed, IFeed loanFeed, uint8 collateralDecimals, uint8 loanDecimals) {
         owner = msg.sender;
-        collateralFeed = collateralFeed_;
-        loanFeed = loanFeed_;
-        collateralUnit = 10 ** collateralDecimals;
-        loanUnit = 10 ** loanDecimals;
+        BASE_FEED_1 = collateralFeed;
+        QUOTE_FEED_1 = loanFeed;
+        SCALE_FACTOR = 10 ** (36 + loanDecimals + loanFeed.decimals() - collateralDecimals - collateralFeed.decimals());
     }
 
     modifier onlyOwner() {
@@ -55,7 +60,11 @@ contract RatioOracle {
     function price() external view returns (uint256) {
         if (broken) revert OutOfOrder();
         if (holds) return held;
-        uint256 worth = uint256(collateralFeed.latestAnswer()) * loanUnit;
-        return worth * SCALE / (uint256(loanFeed.latestAnswer()) * collateralUnit);
+        return SCALE_FACTOR * answer(BASE_FEED_1) / answer(QUOTE_FEED_1);
+    }
+
+    function answer(IFeed feed) private view returns (uint256) {
+        (, int256 told,,,) = feed.latestRoundData();
+        return uint256(told);
     }
 }

@@ -31,6 +31,7 @@ from keeper.keys import Key, RemoteKey, SigningKey
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints, everyone, trusted
+from keeper.oracles import recognise
 from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
@@ -126,7 +127,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembled]:
     """Yield the keeper that the settings describe, on the chain that the endpoints are on."""
     async with reach(settings) as reached:
         head = await reached.endpoints.block("latest")
-        rooms = await furnish(settings, reached.chain, reached.world, head)
+        rooms = await furnish(settings, reached.chain, reached.world, head, foretells=True)
         yield Assembled(
             settings=settings,
             chain=reached.chain,
@@ -181,8 +182,13 @@ class Rooms:
         )
 
 
-async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head) -> Rooms:
-    """Return the rooms that the settings describe, with the executor as it is at `head`."""
+async def furnish(
+    settings: Settings, chain: Chain, world: Answering, head: Head, *, foretells: bool = False
+) -> Rooms:
+    """Return the rooms that the settings describe, with the executor as it is at `head`.
+
+    Where it `foretells`, it looks at what prices are made of.
+    """
     trading = settings.trading(chain.chain_id)
     venues = tuple(_venue(place, settings) for place in trading.venues)
     books = tuple(
@@ -211,6 +217,7 @@ async def furnish(settings: Settings, chain: Chain, world: Answering, head: Head
             ),
             lenders=lenders,
             surcharge=_surcharge(trading),
+            recognise=recognise if foretells else None,
         ),
         planner=Planner(
             desk=Desk(

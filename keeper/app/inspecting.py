@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from fractions import Fraction
 
 from keeper.app.build import Assembled, Rooms, assemble
-from keeper.app.supposing import Price, triggers, what_if
+from keeper.app.supposing import Price, what_if
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Broken, ConfigError
@@ -19,11 +18,14 @@ from keeper.domain.observation import Observation
 from keeper.domain.plan import Close
 from keeper.domain.position import Holding, Opportunity, Terms
 from keeper.domain.report import Closable, OtherPosition, PairReport, PlanReport, ScanReport, ScanRow
+from keeper.domain.state import Mined
 from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered, Engine
 from keeper.live.opening import Opening
-from keeper.ports import Memory
+from keeper.ports import Memory, Prices
+from keeper.query import run
 from keeper.watcher.book import AnyBook
+from keeper.watcher.triggers import triggers, unpredicted
 
 
 async def scan(
@@ -35,11 +37,11 @@ async def scan(
     """
     async with assemble(settings) as keeper:
         seen = await observe(keeper, listener)
-        books = tuple(current(keeper, seen))
-        supposed = what_if(books, prices or {})
-        factors = {one.token.address: one.factor for one in supposed}
+        books, pricing = tuple(current(keeper, seen)), keeper.watcher.pricing
+        await run(pricing.look(books), Mined(hash=seen.head.hash), keeper.world)
+        would = what_if(books, pricing, prices or {})
         rows = sorted(
-            (row for book in books for row in _rows(book, seen, below_wad, factors)),
+            (row for book in books for row in _rows(book, seen, below_wad, would.prices)),
             key=lambda row: (row.health.health_factor_wad, row.borrower),
         )
         return ScanReport(
@@ -48,8 +50,15 @@ async def scan(
             borrowers=seen.borrowers,
             rows=tuple(rows),
             skipped=seen.skipped,
-            supposed=supposed,
-            triggers=tuple(one for book in books for one in triggers(book, at_s=seen.block.timestamp_s)),
+            supposed=would.supposed,
+            followed=would.followed,
+            triggers=tuple(
+                trigger
+                for book in books
+                for of_feed in triggers(book, pricing, at_s=seen.block.timestamp_s)
+                for trigger in of_feed
+            ),
+            unpredicted=tuple(one for book in books for one in unpredicted(book, pricing)),
         )
 
 
@@ -166,11 +175,9 @@ def _unnamed(pairs: tuple[PairReport, ...], symbols: dict[Address, str]) -> dict
 # --- scan's rows --------------------------------------------------------------------------------------------
 
 
-def _rows(
-    book: AnyBook, seen: Observation, below_wad: int, factors: Mapping[Address, Fraction]
-) -> Iterator[ScanRow]:
+def _rows(book: AnyBook, seen: Observation, below_wad: int, prices: Prices) -> Iterator[ScanRow]:
     block, protocol = seen.block, book.protocol
-    market = protocol.repriced(book.market, factors) if factors else book.market
+    market = protocol.priced(book.market, prices) if prices else book.market
     for position, row, health in book.below(below_wad, at_s=block.timestamp_s, market=market):
         collateral, debt = protocol.holdings(market, row, at_s=block.timestamp_s)
         opportunity = (

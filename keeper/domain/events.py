@@ -11,6 +11,7 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Mismatch, Rejoined, Skipped
 from keeper.domain.plan import Plan
 from keeper.domain.race import Race
+from keeper.domain.report import Trigger, Unpredicted
 from keeper.domain.submission import Outcome, Submission
 
 
@@ -137,6 +138,16 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """The trigger prices from this head on."""
+
+    head: Head
+    triggers: tuple[Trigger, ...]
+    unpredicted: tuple[Unpredicted, ...]
+    """Prices of which nothing can be foretold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overtaken:
     """A newer head came before the decision upon this one was ready: the decision was dropped."""
 
@@ -190,6 +201,7 @@ Event: TypeAlias = (
     | Sent
     | Concluded
     | Decided
+    | Foretold
     | Overtaken
     | Degraded
     | Raced

@@ -55,16 +55,46 @@ class Supposed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A price that moves because another token's does: they are made from the same feed."""
+
+    market: str
+    token: Token
+    loan: Token | None
+    """In what it is counted; None for the market's own currency."""
+    factor: Fraction
+    """So many times what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Where a token that falls alone lets the next borrower of a market fall below health 1."""
+    """The price of a token at which the next borrower of a market falls below health 1, and what moves it."""
 
     market: str
     borrower: Address
     token: Token
     change_bps: int
-    """From the oracle's price: below zero, rounded toward it."""
+    """From the protocol's price, rounded toward zero; above zero where it rises: what is owed does."""
     price: str | None
     """In dollars for a whole token, None where the market counts in something else."""
+    feed: str
+    """The feed that moves it, as that calls itself."""
+    feed_address: Address
+    feed_change_bps: int
+    """From its answer. More than `change_bps` where a cap lies between."""
+    feed_answer: str
+    """What it reports there, in its own unit."""
+    moves_with: tuple[str, ...]
+    """The market's other tokens that the same feed moves, by symbol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpredicted:
+    """A price of which nothing can be foretold, since what it is made of is not known."""
+
+    market: str
+    token: Token
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +109,12 @@ class ScanReport:
     skipped: tuple[Skipped, ...]
     supposed: tuple[Supposed, ...] = ()
     """The prices under which all this is told, where they are not the chain's."""
+    followed: tuple[Followed, ...] = ()
+    """What moves with the tokens that are `supposed`, without being named."""
     triggers: tuple[Trigger, ...] = ()
-    """For each market and token, at the chain's prices; none for a token whose fall lets nobody fall."""
+    """For each market, feed and token, from the chain's prices; none for a feed that lets nobody fall."""
+    unpredicted: tuple[Unpredicted, ...] = ()
+    """Prices that no trigger is told of, since what they are made of is not known."""
 
 
 # --- plan ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from keeper.domain.events import (
     Decided,
     Degraded,
     Event,
+    Foretold,
     Left,
     Loading,
     Observed,
@@ -34,6 +35,7 @@ from keeper.domain.events import (
 from keeper.domain.observation import Mismatch, Rejoined, Skipped
 from keeper.domain.plan import Plan
 from keeper.domain.race import Race
+from keeper.domain.report import Trigger, Unpredicted
 from keeper.domain.submission import (
     Expired,
     Included,
@@ -108,7 +110,7 @@ class EventLog:
                 return Severity.WARNING
             case Audited(mismatch=mismatch):
                 return Severity.WARNING if mismatch.mended else Severity.ERROR
-            case Decided() | Overtaken():
+            case Decided() | Foretold() | Overtaken():
                 return Severity.DEBUG
             case Loading(done=done, of=of):
                 if done < of and self._now() - self._loading_told_s < _LOADING_EVERY_S:
@@ -188,6 +190,8 @@ def _told(event: Event) -> tuple[str, str]:
             return _outcome(submission, outcome)
         case Decided(head=head, sent=sent, milliseconds=milliseconds):
             return "decided", f"{head.number:,}: {sent} sent, {milliseconds:,.0f} ms after it came"
+        case Foretold(head=head, triggers=triggers):
+            return "foretold", f"{head.number:,}: {_nearest(triggers)}{_unknown(event.unpredicted)}"
         case Overtaken(head=head):
             return "overtaken", f"{head.number:,}: a newer head came before its decision was ready"
         case Degraded(what=what, why=why):
@@ -229,6 +233,22 @@ def _rejoined(how: Rejoined) -> str:
     if how.missed_blocks:
         told.append(f"{how.missed_blocks:,} missed and filled")
     return ", ".join(told) + ("; deeper than is remembered: everything was read again" if how.whole else "")
+
+
+def _nearest(triggers: tuple[Trigger, ...]) -> str:
+    """Return which feed has the least way to go, and who falls then."""
+    if not triggers:
+        return "no feed lets anybody fall"
+    one = min(triggers, key=lambda one: abs(one.feed_change_bps))
+    return (
+        f"{short(one.borrower)} of {short_market(one.market)} is next to fall, where {one.feed} reports "
+        f"{float(one.feed_answer):,.6g} ({one.feed_change_bps / 100:+.2f} %)"
+    )
+
+
+def _unknown(unpredicted: tuple[Unpredicted, ...]) -> str:
+    names = ", ".join(dict.fromkeys(one.token.symbol for one in unpredicted))
+    return f"; nothing is foretold of {names}" if names else ""
 
 
 def _mismatch(found: Mismatch) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from keeper.domain.address import Address
 from keeper.domain.fixed_point import WAD
 from keeper.domain.position import DOLLARS, Currency, Holding
-from keeper.domain.report import ScanReport, ScanRow, Supposed, Trigger
+from keeper.domain.report import Followed, ScanReport, ScanRow, Supposed, Trigger, Unpredicted
 from keeper.domain.token import TokenAmount
 from keeper.render.figures import amount, health, short, short_market, worth
 
@@ -30,11 +31,14 @@ def scan_view(report: ScanReport) -> RenderableType:
     ]
     parts: list[RenderableType] = [Text(found, "bold"), *notes]
     if report.supposed:
-        parts.insert(1, Text("if " + ", ".join(_supposed(one) for one in report.supposed), "yellow"))
+        followed = [Text(f"and with that {line}", "yellow") for line in _followed(report.followed)]
+        parts[1:1] = [Text("if " + ", ".join(map(_supposed, report.supposed)), "yellow"), *followed]
     for market in dict.fromkeys(row.market for row in report.rows):
         parts += [Text(), _table(market, [row for row in report.rows if row.market == market])]
     if report.triggers:
         parts += [Text(), _triggers(report.triggers)]
+    if report.unpredicted:
+        parts += [Text(), *_unpredicted(report.unpredicted)]
     return Group(*parts)
 
 
@@ -42,24 +46,65 @@ def _supposed(one: Supposed) -> str:
     return f"{one.token.symbol} were worth {float(one.factor) * 100:.6g} % of what it is"
 
 
+def _followed(followed: Iterable[Followed]) -> Iterator[str]:
+    """Yield, for each change, which prices follow by it."""
+    by_factor: dict[str, list[str]] = {}
+    for one in followed:
+        name = one.token.symbol if one.loan is None else f"{one.token.symbol} in {one.loan.symbol}"
+        by_factor.setdefault(f"{float(one.factor) * 100:.6g} %", []).append(name)
+    for percent, names in by_factor.items():
+        yield f"{', '.join(dict.fromkeys(names))} {'is' if len(set(names)) == 1 else 'are'} at {percent}"
+
+
+def _unpredicted(unpredicted: Iterable[Unpredicted]) -> Iterator[Text]:
+    """Yield, for each reason, of which tokens nothing can be foretold."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for one in unpredicted:
+        by_reason.setdefault((one.market, one.why), []).append(one.token.symbol)
+    for (market, why), symbols in by_reason.items():
+        names = ", ".join(dict.fromkeys(symbols))
+        yield Text(f"No trigger price of {names} ({short_market(market)}): {why}", "dim")
+
+
 def _triggers(triggers: Iterable[Trigger]) -> Table:
+    """Return, feed by feed, the prices at which the next borrower falls, the nearest first."""
     table = Table(
-        title="Trigger prices: a token falls alone, and the next borrower falls below 1",
+        title="Trigger prices: a feed reports this, and the next borrower falls below 1",
         title_justify="left",
         title_style="dim",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("Token", no_wrap=True)
-    table.add_column("Change", justify="right")
-    table.add_column("Price", justify="right")
+    table.add_column("Feed", no_wrap=True)
+    table.add_column("Change", justify="right", no_wrap=True)
+    table.add_column("Reports", justify="right")
+    table.add_column("Prices then", no_wrap=True)
     table.add_column("Borrower", no_wrap=True)
     table.add_column("Market")
+    by_feed: dict[tuple[str, Address, int], list[Trigger]] = {}
     for one in triggers:
-        price = "–" if one.price is None else f"${float(one.price):,.6g}"
-        change = f"{one.change_bps / 100:.2f} %"
-        table.add_row(one.token.symbol, change, price, short(one.borrower), short_market(one.market))
+        by_feed.setdefault((one.market, one.feed_address, one.feed_change_bps), []).append(one)
+    for moved in sorted(by_feed.values(), key=lambda of_feed: abs(of_feed[0].feed_change_bps)):
+        first = moved[0]
+        table.add_row(
+            first.feed,
+            f"{first.feed_change_bps / 100:+.2f} %",
+            f"{float(first.feed_answer):,.6g}",
+            "\n".join(map(_moved, moved)),
+            short(first.borrower),
+            short_market(first.market),
+        )
     return table
+
+
+def _moved(one: Trigger) -> str:
+    """Return a token, its price, and its change where that is another than the feed's."""
+    told = [one.token.symbol]
+    if one.price is not None:
+        told.append(f"${float(one.price):,.6g}")
+    if one.change_bps != one.feed_change_bps:
+        told.append(f"{one.change_bps / 100:+.2f} %")
+    return " ".join(told)
 
 
 def _table(market: str, rows: Sequence[ScanRow]) -> Table:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Generic, TypeAlias
 
-from keeper.domain.address import Address
 from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Mismatch, Rejoined
@@ -165,18 +163,17 @@ class Book(Generic[Market, Row]):
         weights = self.protocol.weights(self.market, self._rows.slots, at_s=at_s)
         return sum(1 for _ in self._rows.screen(weights, below=health_wad / WAD))
 
-    def first_to_fall(self, token: Address, *, at_s: int) -> tuple[float, PositionId] | None:
-        """Return at how many times its price a falling token lets the next position fall, and which that is.
+    def first_to_fall(self, start: Prices, end: Prices, *, at_s: int) -> tuple[float, PositionId] | None:
+        """Return how far on the straight way from prices to others the next position falls, and which.
 
-        None where none would. It is a figure to be told: floats, and no other token's price moves with it.
+        That is a share of the way, beyond 1 where it has to go on; None where none would fall on it. It is
+        a figure to be told, in floats.
         """
-        weights, doubled = (
-            self.protocol.weights(
-                self.protocol.repriced(self.market, {token: Fraction(times)}), self._rows.slots, at_s=at_s
-            )
-            for times in (1, 2)
+        weights, others = (
+            self.protocol.weights(self.protocol.priced(self.market, prices), self._rows.slots, at_s=at_s)
+            for prices in (start, end)
         )
-        return self._rows.first_to_fall(weights, doubled)
+        return self._rows.first_to_fall(weights, others)
 
     def opportunities(
         self, *, block: NextBlock, deadline_s: int, prices: Prices = MappingProxyType({})

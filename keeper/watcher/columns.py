@@ -11,6 +11,7 @@ the object it is, and passes every screen: it is slower, and never wrong.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
@@ -37,6 +38,9 @@ _WIDTH_BITS = 8
 
 _CHUNK = 2**17
 """Entries of one width screened at once: what is computed of them stays in the processor's cache."""
+
+_BELOW_ZERO = -sys.float_info.min
+"""The number next to zero."""
 
 _FLOAT_MARGIN = 1e-12
 """How much each weight is worsened. A weight and an amount are each rounded to 53 bits, and so are their
@@ -229,22 +233,24 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
             for rows in table.under(adds, slack, self._scratch):
                 yield table, rows
 
-    def first_to_fall(self, weights: Weights, doubled: Weights) -> tuple[float, PositionId] | None:
-        """Return at how many times its price, less than one, a token lets the next position fall, and which.
+    def first_to_fall(self, weights: Weights, end: Weights) -> tuple[float, PositionId] | None:
+        """Return how far on the straight way from these weights to others the next position falls, and which.
 
-        `doubled` are the weights at twice that price. What is short at today's price already has fallen; what
-        no table holds is not looked at. Floats: near enough to be told, not to be decided by.
+        That is a share of the way, beyond 1 where it has to go on. What is short at its beginning already has
+        fallen; what no table holds is not looked at. Floats: near enough to be told, not to be decided by.
         """
         now = np.array([0.0, *weights.per_unit])
-        gained = np.array([0.0, *doubled.per_unit]) - now
+        lost = now - np.array([0.0, *end.per_unit])
         slack = np.array([0.0, *weights.slack])
+        if not lost.any():
+            return None
         found = [
-            (factor, position)
+            (share, position)
             for table in self._tables.values()
-            for factor, row in table.first_to_fall(now, gained, slack)
+            for share, row in table.first_to_fall(now, lost, slack, self._scratch)
             for position in self._positions(table, np.array([row]))
         ]
-        return max(found, default=None)
+        return min(found, default=None)
 
 
 class _Scratch:
@@ -347,18 +353,26 @@ class _Table:
                 yield near[~(sums > allowed)]
 
     def first_to_fall(
-        self, now: NDArray[np.float64], gained: NDArray[np.float64], slack: NDArray[np.float64]
-    ) -> list[tuple[float, int]]:
-        """Return the row that falls first as what is `gained` by one more time the price goes, and when."""
-        slots, amounts = self._slots[:, : self.count], self._amounts[:, : self.count]
-        sums = (now.take(slots) * amounts).sum(axis=0)
-        backed = (gained.take(slots) * amounts).sum(axis=0)
-        may_fall = np.flatnonzero((sums > slack.take(slots).sum(axis=0)) & (backed >= sums))
-        if not len(may_fall):
-            return []
-        factors = 1 - sums[may_fall] / backed[may_fall]
-        best = int(factors.argmax())
-        return [(float(factors[best]), int(may_fall[best]))]
+        self,
+        now: NDArray[np.float64],
+        lost: NDArray[np.float64],
+        slack: NDArray[np.float64],
+        scratch: _Scratch,
+    ) -> Iterator[tuple[float, int]]:
+        """Yield, of each chunk, the row that falls first as ever more of what is `lost` goes, and when."""
+        step = _CHUNK // len(self._slots)
+        for start in range(0, self.count, step):
+            part = slice(start, min(start + step, self.count))
+            losing, loses = scratch.up_to(_BELOW_ZERO, -lost, self._slots[:, part], self._amounts[:, part])
+            if not len(losing):
+                continue
+            losing += start
+            slots = self._slots.take(losing, axis=1)
+            sums = (now.take(slots) * self._amounts.take(losing, axis=1)).sum(axis=0)
+            shares = np.where(sums > slack.take(slots).sum(axis=0), sums / -loses, np.inf)
+            best = int(shares.argmin())
+            if np.isfinite(shares[best]):
+                yield float(shares[best]), int(losing[best])
 
     def _grow(self, room: int) -> None:
         """Make room for so many rows."""

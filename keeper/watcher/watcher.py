@@ -18,10 +18,11 @@ from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Mismatch, Observation, Rejoined, Skipped
 from keeper.domain.surcharge import NO_SURCHARGE, Surcharge
-from keeper.ports import FlashSource, Prices, SurchargeSource
+from keeper.ports import FlashSource, Prices, Recognise, SurchargeSource
 from keeper.query import Query, both, settle
 from keeper.watcher.book import AnyBook, AnyChange
 from keeper.watcher.depths import DepthChange, Depths
+from keeper.watcher.pricing import Pricing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class Advance:
     """By the lender's name."""
     surcharge: Surcharge | None
     """None where it could not be read."""
+    words: Prices
+    """What the formulas of prices are computed from."""
     skipped: tuple[Skipped, ...]
 
     @property
@@ -62,12 +65,17 @@ class Watcher:
         depths: Sequence[Depths],
         lenders: Sequence[FlashSource],
         surcharge: SurchargeSource | None = None,
+        recognise: Recognise | None = None,
     ) -> None:
-        """`depths` are one a venue. Without `surcharge` the chain takes nothing beside gas."""
+        """`depths` are one a venue. Without `surcharge` the chain takes nothing beside gas.
+
+        `recognise` tells what prices are made of; without it nothing is foretold of any.
+        """
         self.books = tuple(books)
         self.depths = tuple(depths)
         self._lenders = tuple(lenders)
         self._surcharges = () if surcharge is None else (surcharge,)
+        self.pricing = Pricing(recognise)
         self._last: Advance | None = None
 
     @property
@@ -78,9 +86,9 @@ class Watcher:
     def advance(self, head: Head) -> Query[Advance]:
         """Return what changed up to `head`. The first time, everything is read."""
         pairs = self._pairs((), ())
-        (changes, (depths, lent)), surcharges = yield from both(
+        (changes, (depths, lent)), (surcharges, words) = yield from both(
             both(settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)),
-            settle([source.load() for source in self._surcharges]),
+            both(settle([source.load() for source in self._surcharges]), self.pricing.advance()),
         )
         # the first time, when a token or a market was listed, and what a wrapper was found to hold
         while (grown := self._pairs(changes, depths)) != pairs:
@@ -100,6 +108,7 @@ class Watcher:
                 if not isinstance(offers, Broken)
             },
             surcharge=_known(surcharges),
+            words=words,
             skipped=tuple(
                 Skipped(source=source, why=str(result))
                 for source, result in zip(sources, (*changes, *depths, *lent, *surcharges), strict=True)
@@ -113,6 +122,7 @@ class Watcher:
             self.books[place].apply(change)
         for place, depth in advance.depths.items():
             self.depths[place].apply(depth)
+        self.pricing.apply(advance.head, advance.words)
         self._last = advance
 
     def observe(
@@ -125,14 +135,13 @@ class Watcher:
         """
         if self._last is None:
             raise LookupError("nothing has been read yet")
-        current = [book for place, book in enumerate(self.books) if place in self._last.books]
         return Observation(
             head=self._last.head,
             block=block,
             deadline_s=deadline_s,
             opportunities=tuple(
                 opportunity
-                for book in current
+                for book in self.current
                 for opportunity in book.opportunities(block=block, deadline_s=deadline_s, prices=prices)
             ),
             # pools of an older head would misprice every sale: without them there is no route
@@ -143,11 +152,17 @@ class Watcher:
             },
             offers=self._last.offers,
             surcharge=self._last.surcharge,
-            borrowers=sum(len(book.rows) for book in current),
+            borrowers=sum(len(book.rows) for book in self.current),
             skipped=self._last.skipped,
             rejoined=self._last.rejoined,
             mismatches=self._last.mismatches,
         )
+
+    @property
+    def current(self) -> tuple[AnyBook, ...]:
+        """Return the books that are at the last head."""
+        last = self._last
+        return () if last is None else tuple(self.books[place] for place in sorted(last.books))
 
     def _pairs(
         self, changes: Sequence[AnyChange | Broken], depths: Sequence[DepthChange | Broken]

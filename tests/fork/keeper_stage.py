@@ -18,6 +18,7 @@ from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
+from keeper.oracles import recognise
 from keeper.planner.assembly import Desk
 from keeper.planner.options import PlannerOptions
 from keeper.planner.planner import Planner
@@ -133,6 +134,7 @@ async def stage(
         books=(aave_book(devnet),) if books is None else books,
         depths=(Depths(venue, intermediates=options.intermediates),),
         lenders=(lender,),
+        recognise=recognise,
     )
     planner = Planner(
         desk=Desk(

@@ -23,7 +23,7 @@ from keeper.domain.position import (
 )
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Prices, Sourced, Touched, Weights
 from keeper.protocols.aave_v3 import events, queries, screening
 from keeper.protocols.aave_v3.healths import healths
 from keeper.protocols.aave_v3.known import Known, caveat, known
@@ -147,6 +147,9 @@ class AaveV3:
             queries.price_call(market.oracle, one): one.price_base if one.priced else None
             for one in market.reserves.values()
         }
+
+    def sourced(self, market: Market) -> Query[tuple[Sourced, ...]]:
+        return queries.read_sources(market)
 
     def priced(self, market: Market, prices: Prices) -> Market:
         reserves = dict(market.reserves)

@@ -13,6 +13,7 @@ from keeper.abi import Function, load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.token import Token
 from keeper.erc20 import Said, said
+from keeper.ports import Sourced
 from keeper.protocols.aave_v3.layout import Kept, Layout
 from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
@@ -20,6 +21,7 @@ from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 _POOL = load("aave_v3_pool")
 _PROVIDER = load("aave_v3_addresses_provider")
 _PRICE = load("aave_v3_oracle").function("getAssetPrice")
+_SOURCE_OF = load("aave_v3_oracle").function("getSourceOfAsset")
 _SENTINEL_ALLOWS = load("aave_v3_sentinel").function("isLiquidationAllowed")
 _SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
 
@@ -124,6 +126,22 @@ def _market(
 def price_call(oracle: Address, reserve: Reserve) -> Call:
     """Return the call by which the pool learns a reserve's price."""
     return Call(oracle, _PRICE.encode(reserve.token.address))
+
+
+def read_sources(market: Market) -> Query[tuple[Sourced, ...]]:
+    """Return which contract the oracle takes each reserve's price from, in one round."""
+    reserves = tuple(market.reserves.values())
+    asked = [Call(market.oracle, _SOURCE_OF.encode(one.token.address)) for one in reserves]
+    sources = yield from attempt(asked, lambda answer: _address(answer) if len(answer) >= _WORD else None)
+    return tuple(
+        Sourced(
+            call=price_call(market.oracle, one),
+            source=ZERO_ADDRESS if isinstance(source, Reverted) or source is None else source,
+            token=one.token,
+            loan=None,
+        )
+        for one, source in zip(reserves, sources, strict=True)
+    )
 
 
 def _contracts(provider: Address, layout: Layout) -> Query[_Contracts]:

@@ -13,7 +13,7 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Prices, Sourced, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.liquidation import owed_raw
 from keeper.protocols.morpho_blue.screening import Slot
@@ -188,6 +188,13 @@ class MorphoBlue:
         """Return what the oracles of the markets in use answered."""
         live = (one for one in market.by_name.values() if one.is_live)
         return {queries.price_call(one.listing.oracle): one.price for one in live}
+
+    def sourced(self, market: Markets) -> Query[tuple[Sourced, ...]]:
+        """Return the oracles of the markets in use: each is asked itself. Asks nothing."""
+        yield from ()
+        return tuple(
+            queries.sourced(one.listing.oracle, one.listing) for one in market.by_name.values() if one.is_live
+        )
 
     def priced(self, market: Markets, prices: Prices) -> Markets:
         return Markets(

@@ -14,6 +14,7 @@ from keeper.abi import load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address, Hash32
 from keeper.domain.token import Token
 from keeper.erc20 import Said, said
+from keeper.ports import Sourced
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Position, Totals
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 
@@ -136,6 +137,11 @@ def _or_none(answer: int | Reverted | None) -> int | None:
 def price_call(oracle: Address) -> Call:
     """Return the call by which an oracle is asked."""
     return Call(oracle, _PRICE_DATA)
+
+
+def sourced(oracle: Address, listing: Listing) -> Sourced:
+    """Return that an oracle's price of a market's collateral comes from itself."""
+    return Sourced(call=price_call(oracle), source=oracle, token=listing.collateral, loan=listing.loan)
 
 
 def read_prices(oracles: Sequence[Address]) -> Query[Mapping[Address, int | None]]:

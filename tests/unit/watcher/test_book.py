@@ -124,17 +124,26 @@ def test_priced__a_call_that_reverts__no_price_and_none_that_is_zero() -> None:
     assert (under.priced, under.price_base) == (True, 0)
 
 
-def test_first_to_fall__a_falling_token__just_the_next_one_falls_there() -> None:
+@pytest.mark.parametrize("farthest", [0.5, 0.001])
+def test_first_to_fall__falling_prices__just_the_next_one_falls_there(farthest: float) -> None:
     book = book_of(crowd(300))
-    token = MARKET.reserves[0].token.address
-    fell = book.first_to_fall(token, at_s=NOW_S)
-    assert fell is not None
-    factor, position = fell
+    ether, dollar = book.protocol.prices(MARKET)
+
+    def at(times: float) -> Prices:
+        return {ether: int(3_000 * DOLLAR * times)}
+
+    found = book.first_to_fall(at(1), at(farthest), at_s=NOW_S)
+    assert found is not None
+    share, position = found
+    times = 1 + share * (farthest - 1)
 
     def below(times: float) -> set[PositionId]:
-        supposed = book.protocol.repriced(MARKET, {token: Fraction(times)})
-        return {one for one, _, _ in book.below(WAD, at_s=NOW_S, market=supposed)}
+        market = book.protocol.priced(MARKET, at(times))
+        return {one for one, _, _ in book.below(WAD, at_s=NOW_S, market=market)}
 
-    assert below(factor * (1 + 1e-6)) == below(1)
-    assert below(factor * (1 - 1e-6)) >= below(1) | {position}
-    assert book.first_to_fall(MARKET.reserves[1].token.address, at_s=NOW_S) is None  # nobody has any
+    assert below(times * (1 + 1e-6)) == below(1)
+    assert below(times * (1 - 1e-6)) >= below(1) | {position}
+    assert book.first_to_fall({dollar: DOLLAR}, {dollar: DOLLAR // 2}, at_s=NOW_S) is None  # all owe them
+    assert book.first_to_fall(at(1), at(1), at_s=NOW_S) is None
+    up = book.first_to_fall({dollar: DOLLAR}, {dollar: 2 * DOLLAR}, at_s=NOW_S)
+    assert up is not None and up[1] == position

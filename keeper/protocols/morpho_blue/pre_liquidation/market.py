@@ -15,7 +15,7 @@ from keeper.domain.head import NextBlock
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
-from keeper.ports import Entry, Figures, Filter, Prices, Touched, Weights
+from keeper.ports import Entry, Figures, Filter, Prices, Sourced, Touched, Weights
 from keeper.protocols.morpho_blue import events, queries, screening
 from keeper.protocols.morpho_blue.arithmetic import Refused
 from keeper.protocols.morpho_blue.liquidation import collateral_value_raw, health_factor_wad, owed_raw
@@ -290,6 +290,16 @@ class MorphoPreLiquidation:
         """Return what the contracts' own oracles answered, and those of the markets behind them."""
         own = {queries.price_call(oracle): price for oracle, price in market.prices.items()}
         return {**MorphoBlue(morpho=market.morpho).prices(Markets(by_name=market.markets)), **own}
+
+    def sourced(self, market: PreMarkets) -> Query[tuple[Sourced, ...]]:
+        """Return the contracts' own oracles, and those of the markets behind them. Asks nothing."""
+        blue = MorphoBlue(morpho=market.morpho)
+        behind = yield from blue.sourced(Markets(by_name=market.markets))
+        own = (
+            queries.sourced(one.oracle, market.markets[one.market].listing)
+            for one in market.contracts.values()
+        )
+        return tuple({one.call: one for one in (*behind, *own)}.values())
 
     def priced(self, market: PreMarkets, prices: Prices) -> PreMarkets:
         blue = MorphoBlue(morpho=market.morpho)
