@@ -105,7 +105,7 @@ class Chain:
         sent: str = self.rpc("eth_sendTransaction", transaction)
         return sent
 
-    def receipt(self, sent: str, *, within_s: float = 5.0) -> Mapping[str, Any]:
+    def receipt(self, sent: str, *, within_s: float = 60.0) -> Mapping[str, Any]:
         """Return a transaction's receipt, once there is one: Anvil mines a little after it has answered."""
         deadline = time.monotonic() + within_s
         while True:

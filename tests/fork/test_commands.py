@@ -25,7 +25,7 @@ from keeper.domain.address import checksum
 from tests.fork.aave_v3_stage import answering
 from tests.fork.keeper_stage import deploy
 
-TIMEOUT_S = 60
+TIMEOUT_S = 100
 EVERY_EVENT = {"KEEPER_LOG_FORMAT": "json", "KEEPER_LOG_LEVEL": "debug"}
 MAINNET_POOL = "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
 

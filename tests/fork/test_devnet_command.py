@@ -43,7 +43,7 @@ def test_run__signalled__ends_with_its_anvil(number: signal.Signals) -> None:
             assert int(rpc("eth_blockNumber"), 16) > 0
         assert any(line.startswith("KEEPER_MARKETS=aave-v3:0x") for line in told)
         command.send_signal(number)
-        assert command.wait(timeout=10) == 0
+        assert command.wait(timeout=60) == 0
     with BlockingRpc(url) as rpc, pytest.raises(ConnectionRefusedError):
         rpc("eth_blockNumber")
 
@@ -62,7 +62,7 @@ def test_run__csv__plays_it_and_goes_on(tmp_path: Path) -> None:
             while int(rpc("eth_blockNumber"), 16) < first + 5:
                 time.sleep(0.05)
         command.terminate()
-        assert command.wait(timeout=10) == 0
+        assert command.wait(timeout=60) == 0
 
 
 def test_run__csv_is_none__is_the_operators_mistake(tmp_path: Path) -> None:

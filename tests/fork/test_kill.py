@@ -290,7 +290,7 @@ def deliver(stage: DaemonStage, catch: Catch) -> None:
     """Let the dead keeper's transaction reach the node."""
     (submission,) = [one for one in stage.open_intents() if hex_data(one.transaction.raw) == catch.asked]
     catch.deliver()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not stage.knows(submission):
         assert time.monotonic() < deadline, "the proxy did not pass it on"
         time.sleep(0.01)
