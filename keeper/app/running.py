@@ -184,8 +184,7 @@ async def _follow(
         if seen is None:
             listen(Stopped(why="asked to, while it read the markets: the next start goes on from here"))
             return
-        gc.collect()
-        gc.freeze()  # what was read stays: the collector need not look at it again in the middle of a head
+        freeze_loaded()
         if armed is not None:
             await _take_up(armed, seen.head, listen)
         listen(
@@ -206,6 +205,12 @@ async def _follow(
         finally:
             if remembering is not None:
                 await remembering.flush()
+
+
+def freeze_loaded() -> None:
+    """Have the garbage collector pass over what there is now: in the middle of a head that takes too long."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

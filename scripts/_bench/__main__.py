@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def benchmarks() -> Mapping[str, Benchmark]:
     """Return every benchmark of this package by its name."""
-    modules = [import_module(f"_bench.{found.name}") for found in pkgutil.iter_modules(_bench.__path__)]
+    names = [found.name for found in pkgutil.iter_modules(_bench.__path__) if not found.name.startswith("_")]
+    modules = [import_module(f"_bench.{name}") for name in names]
     found = [module.BENCHMARK for module in modules if hasattr(module, "BENCHMARK")]
     return {benchmark.name: benchmark for benchmark in sorted(found, key=lambda one: one.name)}
 
@@ -46,7 +47,7 @@ def _parser(known: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Measures what the keeper must be fast at, against a plain baseline in the same run.",
-        epilog=f"benchmarks:\n{listed}\n\nexit code: 0 all reached, 1 one was not, 2 no such benchmark",
+        epilog=f"benchmarks:\n{listed}\n\n{_READING}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which to run (default: all)")
@@ -54,6 +55,13 @@ def _parser(known: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often (default: 5)")
     return parser
 
+
+_READING = """\
+what is told of each: the figure itself, and its ratio to the baseline of the same round, both as medians over
+the rounds; the ratio of the worst round; what it must reach. It is ok where even the worst round's does. Each
+round asserts that both gave the same answer.
+
+exit code: 0 all are ok, 1 one is not, 2 no such benchmark"""
 
 # --- what is printed ----------------------------------------------------------------------------------------
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from keeper.devnet import Devnet
 
 T = TypeVar("T")
 
@@ -66,6 +70,19 @@ def measure(benchmark: Benchmark, *, rounds: int) -> Result:
         ratio=median(ratios),
         ratio_worst=min(ratios) if benchmark.at_least else max(ratios),
     )
+
+
+def on_devnet(rounds: Callable[[Devnet], AsyncGenerator[Sample, None]]) -> Iterator[Sample]:
+    """Yield the samples of rounds that are played on a devnet of their own; they mine its blocks."""
+    from keeper.devnet import Devnet
+
+    with Devnet.start(automine=False) as devnet, asyncio.Runner() as runner:
+        samples = rounds(devnet)
+        try:
+            while True:
+                yield runner.run(anext(samples))
+        finally:
+            runner.run(samples.aclose())
 
 
 def fastest(job: Callable[[], T], *, times: int = 1) -> tuple[float, T]:

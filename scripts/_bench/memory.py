@@ -22,7 +22,7 @@ def _samples() -> Iterator[Sample]:
 
 
 def _measure() -> None:
-    from _bench import synthetic
+    from _bench import _synthetic as synthetic
 
     assert len(synthetic.book(1_000).rows) == 1_000
     before = _resident_bytes()

@@ -10,7 +10,7 @@ _BORROWERS = 50
 
 
 def _samples() -> Iterator[Sample]:
-    from _bench.liquidations import block, golden_wei, planned_wei
+    from _bench._liquidations import block, golden_wei, planned_wei
 
     borrowers = block(_BORROWERS, seed=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from _bench import synthetic
+from _bench import _synthetic as synthetic
 from _bench.benchmark import Benchmark, Sample, fastest
 
 _ACCOUNTS = 1_000_000
@@ -18,7 +18,9 @@ def _samples() -> Iterator[Sample]:
     from keeper.domain.fixed_point import WAD
 
     book = synthetic.book(_ACCOUNTS)
-    expected = synthetic.plain_loop(dict(synthetic.accounts(_ACCOUNTS)))
+    expected = synthetic.plain_loop(
+        dict(synthetic.accounts(_ACCOUNTS)), market=synthetic.market(), at_s=synthetic.NOW_S
+    )
     memory = np.ones(_ACCOUNTS * _BYTES_AN_ACCOUNT // 8)
     while True:
         streamed_s, _ = fastest(memory.sum, times=10)

@@ -15,7 +15,7 @@ _LIQUIDATIONS = 500
 
 
 def _samples() -> Iterator[Sample]:
-    from _bench.liquidations import Liquidation, naive_wei, planned_wei, random_liquidation
+    from _bench._liquidations import Liquidation, naive_wei, planned_wei, random_liquidation
 
     liquidations: list[Liquidation] = [random_liquidation(seed) for seed in range(_LIQUIDATIONS)]
     while True:

@@ -31,6 +31,8 @@ from tests.fork.test_morpho_pre_liquidation import Offered, offered
 CHAIN_ID = 31_337
 AUDITED = 5
 ACTING = 6
+JOINING = 50
+"""At one block, before anybody acts: what a block's gas has room for."""
 PAGE = 500
 
 
@@ -86,8 +88,8 @@ async def test_advance__a_crowd_at_random__every_account_as_the_chain_says(
     counts: Counter[str] = Counter()
     try:
         await endpoints.chain_id()
-        for _ in range(5):
-            crowd.block(joining=people // 10, acting=0)
+        for _ in range(people // 2 // JOINING):
+            crowd.block(joining=JOINING, acting=0)
         keeper = Keeper(offers, tmp_path / "checkpoint.sqlite", endpoints)
         await keeper.open()
         leaves = {blocks // 4, blocks // 2 + 7, blocks * 3 // 4}

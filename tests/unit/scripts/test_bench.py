@@ -32,6 +32,24 @@ def test_main__wrong_usage__two_and_what_is_wrong(arguments: list[str], told: st
     assert done.returncode == 2 and told in done.stderr and not done.stdout
 
 
+def test_main__help__names_every_benchmark_and_tells_how_to_read_them() -> None:
+    told = bench("--help").stdout
+    listed = [
+        line.split()[0] for line in told.splitlines() if line.startswith("  ") and len(line.split()) > 4
+    ]
+    assert set(listed) >= {
+        "bootstrap",
+        "gc-pause",
+        "head-to-decision",
+        "logs",
+        "memory",
+        "requests",
+        "rescan",
+        "rescan-1m",
+    }
+    assert "even the worst round's" in told
+
+
 def test_main__json__one_object_a_line_with_equal_answers_asserted() -> None:
     done = bench("logs", "--json", "--rounds", "1")
     (line,) = done.stdout.splitlines()

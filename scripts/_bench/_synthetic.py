@@ -116,7 +116,7 @@ def accounts(count: int) -> Iterator[tuple[PositionId, Account]]:
         near = number % _NEAR_ONE == 7
         health = random.uniform(1 - _BAND, 1 + _BAND) if near else random.uniform(1.05, 3)
         value = 10 ** random.uniform(9, 14) / len(has)
-        may_owe = sum(value * _threshold_bps(held, e_mode, id_) for id_ in has) / 10_000
+        may_owe = sum(value * held.threshold_bps(held.reserves[id_], e_mode) for id_ in has) / 10_000
         owes = may_owe / health / (width - len(has))
         yield (
             PositionId(name, Address(number.to_bytes(20))),
@@ -167,21 +167,22 @@ def as_row(account: Account) -> Row:
     )
 
 
-def plain_loop(held: Mapping[PositionId, Account]) -> dict[PositionId, int]:
+def plain_loop(held: Mapping[PositionId, Account], *, market: Market, at_s: int) -> dict[PositionId, int]:
     """Return the health of each account below 1: exact ints, account by account, nothing computed twice.
 
-    It is as quick as plain Python gets: indices, thresholds and units are looked up once for all.
+    It is as quick as plain Python gets: indices, thresholds and units are looked up once for all. It is right
+    for revisions 10 and 11.
     """
     from keeper.protocols.aave_v3 import revision_11
 
     ray, wad = 10**27, 10**18
     has: dict[tuple[int, int], tuple[int, int, int, int]] = {}
     owes: dict[int, tuple[int, int, int]] = {}
-    for id_, reserve in market().reserves.items():
-        indices = revision_11.accrue(reserve, at_s=NOW_S)
+    for id_, reserve in market.reserves.items():
+        indices = revision_11.accrue(reserve, at_s=at_s)
         owes[id_] = (indices.debt_ray, reserve.price_base, reserve.unit_raw)
-        for e_mode in (0, _E_MODE):
-            threshold_bps = _threshold_bps(market(), e_mode, id_)
+        for e_mode in (0, *market.e_modes):
+            threshold_bps = market.threshold_bps(reserve, e_mode)
             has[e_mode, id_] = (indices.liquidity_ray, reserve.price_base, reserve.unit_raw, threshold_bps)
     below = {}
     for position, (e_mode, collaterals, debts) in held.items():
@@ -195,10 +196,3 @@ def plain_loop(held: Mapping[PositionId, Account]) -> dict[PositionId, int]:
         if weighted < owed * 10_000:
             below[position] = (weighted * wad + owed // 2) // owed // 10_000
     return below
-
-
-def _threshold_bps(held: Market, e_mode: int, reserve_id: int) -> int:
-    category = held.e_modes.get(e_mode)
-    if category is not None and category.covers(reserve_id):
-        return category.liquidation_threshold_bps
-    return held.reserves[reserve_id].configuration.liquidation_threshold_bps
