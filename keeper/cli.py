@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from keeper.config import Settings
     from keeper.domain.address import Address
     from keeper.domain.events import Listener
+    from keeper.domain.report import PlanReport
 
 DONE, FAILED, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 130
 
@@ -125,6 +126,10 @@ def _scan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    if arguments.plot is not None:
+        from keeper.render.plot import plottable
+
+        plottable(arguments.plot)
     if arguments.state is not None:
         return _plan_from_state(arguments)
     if arguments.borrower is None:
@@ -136,23 +141,24 @@ def _plan_now(arguments: argparse.Namespace, settings: Settings) -> int:
     borrower = _address("BORROWER", arguments.borrower)
 
     from keeper import app
-    from keeper.render.plan import plan_view
 
-    listener = _warnings(settings)
+    listener, curve = _warnings(settings), arguments.plot is not None
     if arguments.save is None:
-        report = asyncio.run(app.plan(settings, borrower=borrower, listener=listener))
-    else:
-        from keeper.app.saving import plan_and_save
-        from keeper.config import deciding
+        return _planned(arguments, app.plan(settings, borrower=borrower, listener=listener, curve=curve))
 
-        variables = deciding(env_file=arguments.env_file)
-        report = asyncio.run(
-            plan_and_save(
-                settings, borrower=borrower, file=arguments.save, variables=variables, listener=listener
-            )
-        )
-    _show(arguments, report, lambda: plan_view(report))
-    return DONE
+    from keeper.app.saving import plan_and_save
+    from keeper.config import deciding
+
+    variables = deciding(env_file=arguments.env_file)
+    saving = plan_and_save(
+        settings,
+        borrower=borrower,
+        file=arguments.save,
+        variables=variables,
+        listener=listener,
+        curve=curve,
+    )
+    return _planned(arguments, saving)
 
 
 def _plan_from_state(arguments: argparse.Namespace) -> int:
@@ -161,19 +167,30 @@ def _plan_from_state(arguments: argparse.Namespace) -> int:
 
     from keeper.app.saving import load_state, plan_from
     from keeper.config import load
-    from keeper.render.plan import plan_view
 
     saved = load_state(arguments.state)
     if arguments.borrower and _address("BORROWER", arguments.borrower) != saved.borrower:
         raise ConfigError(f"BORROWER: {arguments.state} holds another one's state, which needs no BORROWER")
     settings = load(env_file=arguments.env_file, needs=("KEEPER_MARKETS",), under=saved.variables)
+    planning = plan_from(settings, saved, listener=_warnings(settings), curve=arguments.plot is not None)
+    return guarded(lambda: _planned(arguments, planning), settings.secrets)
 
-    def told() -> int:
-        report = asyncio.run(plan_from(settings, saved, listener=_warnings(settings)))
-        _show(arguments, report, lambda: plan_view(report))
+
+def _planned(arguments: argparse.Namespace, planning: Coroutine[Any, Any, PlanReport]) -> int:
+    from keeper.render.plan import plan_view
+
+    report = asyncio.run(planning)
+    _show(arguments, report, lambda: plan_view(report))
+    if arguments.plot is None:
         return DONE
+    if report.curve is None:
+        _complain(f"--plot: nothing was drawn: {report.decision or 'the position is healthy'}")
+        return FAILED
 
-    return guarded(told, settings.secrets)
+    from keeper.render.plot import plot
+
+    plot(report, report.curve, arguments.plot)
+    return DONE
 
 
 def _liquidate(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -476,6 +493,9 @@ Explains one decision: every pair of collateral and debt, what may be repaid of 
 holes), the three sizes side by side with bonus, price impact, flash fee and gas, and what was chosen, or
 why nothing was. Sends nothing, and needs no key and no contract of yours.
 
+With --plot it draws what each size would bring: profit against close factor, with what may be repaid, the
+optimum, break-even, the size that restores health, and half of the debt. It needs pip install 'keeper[plot]'.
+
 With --save all that the decision was made on is written to a file, and --state plans from that file alone: no
 endpoint is asked, and the decision is the same to the wei. What is set now overrides what was set then.
 
@@ -704,6 +724,9 @@ def _plan_arguments(plan: argparse.ArgumentParser) -> None:
     )
     plan.set_defaults(refuse=plan.error)
     plan.add_argument("--save", type=Path, metavar="FILE", help="write all that it was decided on to a file")
+    plan.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw profit against close factor, a .png or .svg"
+    )
     plan.add_argument("--state", type=Path, metavar="FILE", help="plan from such a file, with no endpoint")
 
 

@@ -17,7 +17,7 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close
 from keeper.domain.position import Holding, Opportunity, Terms
-from keeper.domain.report import Closable, OtherPosition, PairReport, PlanReport, ScanReport, ScanRow
+from keeper.domain.report import Closable, Curve, OtherPosition, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.state import Mined
 from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered, Engine
@@ -62,14 +62,17 @@ async def scan(
         )
 
 
-async def plan(settings: Settings, *, borrower: Address, listener: Listener) -> PlanReport:
+async def plan(
+    settings: Settings, *, borrower: Address, listener: Listener, curve: bool = False
+) -> PlanReport:
     """Return the decision on one borrower's worst position, with everything that led to it.
 
-    Raises ConfigError where the borrower owes nothing in any configured market.
+    With `curve` it tells what other sizes would bring, too. Raises ConfigError where the borrower owes
+    nothing in any configured market.
     """
     async with assemble(settings) as keeper:
         seen = await observe(keeper, listener)
-        return await explain(keeper.rooms, keeper.engine(listen=listener), seen, borrower)
+        return await explain(keeper.rooms, keeper.engine(listen=listener), seen, borrower, curve=curve)
 
 
 async def opened(keeper: Assembled, listener: Listener, memory: Memory | None = None) -> None:
@@ -99,7 +102,9 @@ def current(keeper: Assembled, seen: Observation) -> Iterator[AnyBook]:
     return (book for book in keeper.watcher.books if book.head == seen.head)
 
 
-async def explain(rooms: Rooms, engine: Engine, seen: Observation, borrower: Address) -> PlanReport:
+async def explain(
+    rooms: Rooms, engine: Engine, seen: Observation, borrower: Address, *, curve: bool = False
+) -> PlanReport:
     """Return the decision on one of the borrower's positions upon this state, explained.
 
     It is the worst of those of which anything may be closed, else the worst of all: an oracle that fails in
@@ -122,10 +127,13 @@ async def explain(rooms: Rooms, engine: Engine, seen: Observation, borrower: Add
     others = sorted((wad, other.market) for wad, _, other, _ in theirs if other != position)
     considered: Considered | None = None
     pairs: tuple[PairReport, ...] = ()
+    drawn: Curve | None = None
     if unhealthy:
         (considered,) = await engine.decide(replace(seen, opportunities=tuple(unhealthy[:1])))
         if considered.proposal is not None:
-            pairs = rooms.planner.explain(seen, considered.proposal, considered.gas_used)
+            led_to = seen, considered.proposal, considered.gas_used
+            pairs = rooms.planner.explain(*led_to)
+            drawn = rooms.planner.curve(*led_to, considered.decision) if curve else None
     symbols = {token.address: token.symbol for token in book.protocol.tokens(book.market)}
     native = _native(rooms, book)
     return PlanReport(
@@ -142,6 +150,7 @@ async def explain(rooms: Rooms, engine: Engine, seen: Observation, borrower: Add
         declined=unhealthy[0].declined if unhealthy else (),
         symbols={native.address: native.symbol, **symbols, **_unnamed(pairs, symbols)},
         decision=considered.decision if considered else None,
+        curve=drawn,
     )
 
 

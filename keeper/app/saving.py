@@ -32,7 +32,13 @@ from keeper.watcher.chain import Chain as Blocks
 
 
 async def plan_and_save(
-    settings: Settings, *, borrower: Address, file: Path, variables: Mapping[str, str], listener: Listener
+    settings: Settings,
+    *,
+    borrower: Address,
+    file: Path,
+    variables: Mapping[str, str],
+    listener: Listener,
+    curve: bool = False,
 ) -> PlanReport:
     """Return the decision on a borrower, having written its state to `file`, with the `variables` as set.
 
@@ -62,8 +68,10 @@ async def plan_and_save(
                 recorder = Recorder(keeper.world, tape)
                 recorder.head(seen.head, seen_at_s=seen.head.timestamp_s, first=True)
                 tape.add(asked)
-                report = await _decided(settings, keeper.chain, recorder, seen.head, asked, listener)
-            if report != await plan_from(settings, load_state(file), listener=listener):
+                report = await _decided(
+                    settings, keeper.chain, recorder, seen.head, asked, listener, curve=curve
+                )
+            if report != await plan_from(settings, load_state(file), listener=listener, curve=curve):
                 raise Invariant("what was saved leads to another decision")
         except BaseException:
             tape.abandon()
@@ -102,11 +110,13 @@ def load_state(file: Path) -> SavedState:
     return SavedState(tape=tape, head=tape.heads[0].head, asked=tape.asked)
 
 
-async def plan_from(settings: Settings, saved: SavedState, *, listener: Listener) -> PlanReport:
+async def plan_from(
+    settings: Settings, saved: SavedState, *, listener: Listener, curve: bool = False
+) -> PlanReport:
     """Return the decision from a saved state alone; what it can't answer is told."""
     world = TapeWorld(saved.tape)
     chain = settings.chain(saved.tape.chain_id)
-    report = await _decided(settings, chain, world, saved.head, saved.asked, listener)
+    report = await _decided(settings, chain, world, saved.head, saved.asked, listener, curve=curve)
     if world.unanswered:
         kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(world.unanswered.items()))
         why = f"{kinds}: the settings, or the keeper, are not those that it was saved by"
@@ -115,7 +125,14 @@ async def plan_from(settings: Settings, saved: SavedState, *, listener: Listener
 
 
 async def _decided(
-    settings: Settings, chain: Chain, world: World, head: Head, asked: Asked, listener: Listener
+    settings: Settings,
+    chain: Chain,
+    world: World,
+    head: Head,
+    asked: Asked,
+    listener: Listener,
+    *,
+    curve: bool,
 ) -> PlanReport:
     """Return the decision at one head, where of each market only the borrower's positions are known."""
     rooms = await furnish(settings, chain, world, head)
@@ -128,4 +145,5 @@ async def _decided(
             rows = await run(book.protocol.rows(market, theirs), at, world)
             book.begin(head, market, dict(zip(theirs, rows, strict=True)), Blocks(depth=settings.reorg_depth))
     engine = rooms.engine(settings, chain, world, listen=listener)
-    return await explain(rooms, engine, await engine.observe(head), Address(asked.borrower))
+    seen = await engine.observe(head)
+    return await explain(rooms, engine, seen, Address(asked.borrower), curve=curve)

@@ -145,6 +145,39 @@ class PairReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """One size, and what it would bring after tip and gas."""
+
+    repay_raw: int
+    net_wei: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What each size of one pair would bring, through the same routes and on the same funding."""
+
+    collateral: Token
+    debt: Token
+    owed_raw: int
+    """All that the borrower owes of this debt."""
+    funding: str
+    feasible: tuple[Interval, ...]
+    stretches: tuple[tuple[CurvePoint, ...], ...]
+    """For each interval of `feasible` its sizes, ascending; those that can't be carried out are left out."""
+    gas_wei: int | None
+    """What is taken off for gas; None where no simulation told it: then all is before gas."""
+    best: CurvePoint
+    chosen: CurvePoint | None
+    """What is to be sent; None where nothing is."""
+    break_even: tuple[CurvePoint, ...]
+    """The smallest size that pays and the largest, where a smaller and a larger one would lose."""
+    restore_health: CurvePoint | None
+    """The smallest that brings the position to the target; None where none does."""
+    half: CurvePoint | None
+    """Half of the debt; None where that may not be repaid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OtherPosition:
     """Another position of the same borrower's, which is not the one explained."""
 
@@ -175,6 +208,8 @@ class PlanReport:
     """None where the position is healthy: there is nothing to decide."""
     others: tuple[OtherPosition, ...] = ()
     """The worst first."""
+    curve: Curve | None = None
+    """Of the pair that was chosen, or came nearest; None where it was not asked for, or there is none."""
 
 
 # --- deploy -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Rung, Transaction, Waterfall
 from keeper.domain.position import Opportunity, Terms
-from keeper.domain.report import PairReport
+from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
@@ -35,10 +35,11 @@ from keeper.planner.costs import (
     too_large,
     transaction_wei,
 )
+from keeper.planner.curve import curve
 from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
-from keeper.planner.sizing import Evaluation, waterfall
+from keeper.planner.sizing import Evaluation, evaluate, waterfall
 from keeper.query import Simulated
 from keeper.reverts import explained
 
@@ -345,6 +346,32 @@ class Planner:
                 restore_health=sizes(terms, pair, Objective.RESTORE_HEALTH),
             )
             for terms, pair in zip(proposal.opportunity.terms, proposal.pairs, strict=True)
+        )
+
+    def curve(
+        self,
+        seen: Observation,
+        proposal: Proposal,
+        gas_used: Mapping[Draft, int | Declined],
+        decision: Decision,
+    ) -> Curve | None:
+        """Return the curve of the pair that is planned, else of the one that came nearest, or None."""
+        sized = [pair for pair in proposal.pairs if isinstance(pair, Pair)]
+        if not sized:
+            return None
+        drafts = {_key(drafted.pair.terms): drafted for drafted in proposal.drafts}
+        planned = decision.draft.close if isinstance(decision, Plan) else None
+        tokens = planned and (planned.seized.token.address, planned.repaid.token.address)
+        pair = max(sized, key=lambda one: (_key(one.terms) == tokens, one.best.profit_wei))
+        drafted = drafts.get(_key(pair.terms))
+        gas = gas_used.get(drafted.draft) if drafted else None
+        chosen = evaluate(pair.trade, planned.repaid.raw) if planned else None
+        return curve(
+            pair,
+            gas_wei=self._cost_wei(seen, drafted.draft, gas) if drafted and isinstance(gas, int) else None,
+            target_wad=self.options.target_health_factor_wad,
+            chosen=chosen if isinstance(chosen, Evaluation) else None,
+            tip_wei=lambda profit_wei: tip_wei(profit_wei=profit_wei, options=self.options),
         )
 
     # --- drafts ---------------------------------------------------------------------------------------------

@@ -186,6 +186,11 @@ def test_plan__saved_and_planned_from_the_file_alone__the_same_to_the_wei(user: 
     over = {"KEEPER_MIN_PROFIT_WEI": str(10**24)}
     declined = _alone("plan", "--state", str(state), "--json", folder=tmp_path, **over)
     assert json.loads(declined.stdout)["decision"]["reason"] == "below minimum"
+    picture = tmp_path / "a.png"
+    drawn = _alone("plan", "--state", str(state), "--plot", str(picture), "--json", folder=tmp_path)
+    assert drawn.returncode == 0 and picture.read_bytes().startswith(b"\x89PNG")
+    curve = json.loads(drawn.stdout)["curve"]
+    assert curve["best"]["net_wei"] == json.loads(saved.stdout)["decision"]["waterfall"]["net_wei"]
     kept = state.read_bytes()
     refused = user.types("plan", borrower, "--save", str(state))
     assert refused.returncode == 2 and "is there already" in refused.stderr

@@ -124,6 +124,14 @@ def test_main__wrong_usage__exit_code_2(arguments: list[str], capsys: pytest.Cap
     assert capsys.readouterr().err.splitlines()[-1].startswith("keeper")
 
 
+def test_plan__a_picture_of_another_kind__refused_before_anything_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["plan", BORROWER, "--plot", "a.jpg"]) == MISCONFIGURED
+    told = capsys.readouterr().err
+    assert told == "keeper: --plot: a.jpg: expected a name that ends in .png or .svg\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "needed"),
     [
