@@ -309,14 +309,21 @@ class Engine:
         proposals = self._planner.propose(seen, free)
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         expected = {draft: self._usual_gas.get(_kind(draft), _USUAL_GAS) for draft in proposed}
-        expected_order = _in_order(self._planner.choose(seen, proposals, expected, busy_pools=busy_pools))
-        simulations = await self._simulate(seen, proposed, [one.draft for one in expected_order], ahead)
+        whole = len(proposals)
+        as_expected = self._planner.choose(seen, proposals, expected, busy_pools=busy_pools)
+        simulations = await self._simulate(
+            seen, proposed, [one.draft for one in _in_order(as_expected)], ahead
+        )
         gas_used = {draft: _gas(simulated) for draft, simulated in simulations.alone.items()}
         self._learn(gas_used)
         while True:
             # sized for the expected gas where that came true, so that what was simulated is what is sent
             sized_for = {draft: _as_expected(gas, expected[draft]) for draft, gas in gas_used.items()}
-            chosen = self._planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
+            chosen = (
+                as_expected
+                if sized_for == expected and len(proposals) == whole
+                else self._planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
+            )
             run_in_order = _in_order(chosen)
             simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, ahead)
             decided = iter(

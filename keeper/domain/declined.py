@@ -37,6 +37,7 @@ class Reason(StrEnum):
     OUT_OF_REACH = "out of reach"
     # what the moment rules out
     IN_FLIGHT = "in flight"
+    BLOCK_FULL = "block full"
     SIMULATION = "simulation"
     STALE = "stale"
     # what the brakes rule out

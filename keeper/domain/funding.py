@@ -18,6 +18,8 @@ class Offer:
     """Of what is borrowed: every lender's bps, ppm or wad can be told in it."""
     half_up: bool = False
     """Whether the fee rounds half up; else it rounds up."""
+    holder: Address | None = None
+    """Whose cash is lent, where liquidations are paid out of it too."""
     pool: Address | None = None
     """The pool whose reserves are lent, where it is one that is sold into: meanwhile it is locked."""
 

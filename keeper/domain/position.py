@@ -76,6 +76,13 @@ class Settlement:
     """Debt that no collateral is left for, in the oracle's currency."""
 
 
+class Cash(NamedTuple):
+    """What a collateral is paid out of, where that can run out."""
+
+    holder: Address
+    raw: int
+
+
 class Terms(Protocol):
     """One collateral against one debt of one borrower: one shape for every protocol."""
 
@@ -139,6 +146,19 @@ class Terms(Protocol):
 
     def guards(self, repay_raw: int) -> tuple[Guard, ...]:
         """Return the cheap reads by which a lost race is noticed first."""
+        ...
+
+    @property
+    def cash(self) -> Cash | None:
+        """Return what the collateral is paid out of, None where whoever is liquidated gets their own."""
+        ...
+
+    @property
+    def shared_book(self) -> bytes | None:
+        """Return the name of the accounts in which any close changes every other's terms, if only by a unit.
+
+        None where closes of different borrowers share nothing but cash.
+        """
         ...
 
     def behind(self, earlier: Terms, repay_raw: int) -> Terms | Declined:

@@ -87,6 +87,7 @@ class AaveV3Flash:
                 available_raw=available,
                 premium_wad=premium_bps * (WAD // BPS),
                 half_up=revision <= _LAST_HALF_UP,
+                holder=lending[token][0],
             )
             for token, available in available_raw.items()
         )

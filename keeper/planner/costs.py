@@ -30,6 +30,11 @@ def transaction_wei(
     return gas_used * gas_price_wei(block, options) + beside_wei
 
 
+def gas_limit(gas_used: int) -> int:
+    """Return the gas limit of a transaction that used so much in its simulation."""
+    return mul_div_up(gas_used, _GAS_LIMIT_OVER_USED_BPS, BPS)
+
+
 def fees(*, gas_used: int, block: NextBlock, options: PlannerOptions) -> Fees | Declined:
     """Return gas limit and fees for a transaction that used `gas_used`, or why it may not be sent."""
     price_wei = gas_price_wei(block, options)
@@ -40,7 +45,7 @@ def fees(*, gas_used: int, block: NextBlock, options: PlannerOptions) -> Fees | 
             f"{options.max_fee_per_gas_wei / 1e9:.2f} gwei",
         )
     return Fees(
-        gas_limit=mul_div_up(gas_used, _GAS_LIMIT_OVER_USED_BPS, BPS),
+        gas_limit=gas_limit(gas_used),
         max_fee_per_gas_wei=min(
             _BASE_FEE_ROOM * block.base_fee_wei + options.priority_fee_wei, options.max_fee_per_gas_wei
         ),

@@ -72,6 +72,18 @@ class Pair:
                     f"{options.target_health_factor_wad / 1e18:.4f}",
                 )
 
+    def on(self, terms: Terms, pools: Mapping[Address, Pool], *, available_raw: int) -> Pair | Declined:
+        """Return the same trade where pools, terms and what is lent have changed since."""
+        trade = replace(self.trade, terms=terms, pools=pools, available_raw=available_raw)
+        best = max_profit(trade)
+        return best if isinstance(best, Declined) else replace(self, terms=terms, trade=trade, best=best)
+
+    @property
+    def pools(self) -> frozenset[Address]:
+        """Return every pool that the trade may pass through."""
+        routes = (*self.trade.buys, *self.trade.sells)
+        return frozenset(hop.pool for route in routes for hop in route.hops)
+
     def roughly_wei(self, gas_price_wei: int) -> int:
         """Return the best size's profit less what its loan and hops are thought to use of gas."""
         return self.best.profit_wei - self.trade.gas * gas_price_wei

@@ -2,7 +2,7 @@
 
 1. `propose`: each borrower's pairs are sized on the state's own depth, and the best become drafts.
 2. `choose`: with the gas that their simulations used, each borrower gets one draft, of the size that the
-   objective asks for; the most profitable first, each on pools and markets as the ones before leave them.
+   objective asks for; in the order that brings most, each on pools and markets as the ones before leave them.
 3. `conclude`: the chosen drafts were simulated one after the other as they would run; what does not agree
    with its prediction, or does not clear the minimums at its own gas, is declined.
 
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Pool
 from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Rung, Transaction, Waterfall
@@ -26,10 +26,12 @@ from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
+from keeper.planner.contention import Contender, Left, Priced, orders, scarce
 from keeper.planner.costs import (
     below_minimum,
     fees,
     floor_wei,
+    gas_limit,
     gas_price_wei,
     tip_wei,
     too_large,
@@ -94,6 +96,14 @@ class Chosen:
     drafted: Drafted | Declined
 
 
+class _Best(NamedTuple):
+    """A borrower's best draft, the gas that it was sized for, and what it brings after that."""
+
+    drafted: Drafted
+    gas_used: int
+    net_wei: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
     """What the operator wants, and through whom it is done."""
@@ -105,19 +115,18 @@ class Planner:
 
     def propose(self, seen: Observation, opportunities: Iterable[Opportunity]) -> tuple[Proposal, ...]:
         """Return each borrower's pairs, sized before gas, and the drafts to simulate, the best first."""
-        return tuple(self._propose(seen, opportunity, seen.pools) for opportunity in opportunities)
+        untouched = Left(pools=seen.pools, gas=seen.head.gas_limit)
+        return tuple(self._propose(seen, opportunity, untouched) for opportunity in opportunities)
 
-    def _propose(
-        self, seen: Observation, opportunity: Opportunity, pools: Mapping[Address, Pool]
-    ) -> Proposal:
+    def _propose(self, seen: Observation, opportunity: Opportunity, left: Left) -> Proposal:
         if declined := self._ruled_out(seen, opportunity):
             return Proposal(opportunity=opportunity, pairs=(declined,) * len(opportunity.terms), drafts=())
         pairs = tuple(
             consider(
                 terms,
                 desk=self.desk,
-                pools=pools,
-                offers=seen.offers,
+                pools=left.pools,
+                offers=left.offers(seen.offers),
                 gas_price_wei=gas_price_wei(seen.block, self.options),
                 options=self.options,
             )
@@ -175,51 +184,78 @@ class Planner:
         `gas_used` is what each proposed draft used, or why its simulation failed. A draft that would pass
         through one of `busy_pools` waits: a transaction in flight counts on that depth already.
         """
-        ranked: list[tuple[int, Proposal]] = []
-        left: list[Chosen] = []
-        for proposal in proposals:
-            outcome = self._best(seen, proposal, gas_used)
-            if isinstance(outcome, Declined):
-                left.append(Chosen(opportunity=proposal.opportunity, drafted=outcome))
-            else:
-                net_wei, _ = outcome
-                ranked.append((net_wei, proposal))
-        ranked.sort(key=lambda entry: entry[0], reverse=True)
+        contenders = [self._contender(seen, proposal, gas_used, busy_pools) for proposal in proposals]
+        start = Left(pools=seen.pools, gas=seen.head.gas_limit, scarce=scarce(contenders))
+        results = [
+            self._run(seen, [proposals[at] for at in order], gas_used, start, frozenset(busy_pools))
+            for order in orders(contenders, start, self._net)
+        ]
+        return max(results, key=lambda result: result[0])[1]
 
-        pools = dict(seen.pools)
-        changed: set[Address] = set(busy_pools)
+    def _contender(
+        self,
+        seen: Observation,
+        proposal: Proposal,
+        gas_used: Mapping[Draft, int | Declined],
+        busy_pools: Collection[Address],
+    ) -> Contender:
+        """Return a borrower as they contend with others: with the pairs whose gas is known."""
+        known = [(one, gas_used.get(one.draft)) for one in proposal.drafts]
+        return Contender(
+            priced=tuple(
+                Priced(one.pair, gas, self._cost_wei(seen, one.draft, gas))
+                for one, gas in known
+                if isinstance(gas, int) and one.draft.pools.isdisjoint(busy_pools)
+            )
+        )
+
+    def _net(self, pair: Pair, gas_wei: int) -> tuple[int, Evaluation] | None:
+        """Return what the size that the objective asks for brings after gas; None where none clears."""
+        size = pair.size(self.options.objective, gas_wei=gas_wei, options=self.options)
+        if isinstance(size, Declined):
+            return None
+        vault_wei = size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=self.options)
+        repaid_wei = pair.repaid_wei(size)
+        if below_minimum(vault_wei=vault_wei, gas_wei=gas_wei, repaid_wei=repaid_wei, options=self.options):
+            return None
+        return vault_wei - gas_wei, size
+
+    def _run(
+        self,
+        seen: Observation,
+        proposals: Sequence[Proposal],
+        gas_used: Mapping[Draft, int | Declined],
+        left: Left,
+        busy_pools: frozenset[Address],
+    ) -> tuple[int, tuple[Chosen, ...]]:
+        """Return what an order brings: each on what those before it leave, through the routes best then."""
+        changed = busy_pools
+        total_wei = 0
         chosen: list[Chosen] = []
-        ran: list[Drafted] = []
-        for _, first in ranked:
-            proposal, opportunity = first, first.opportunity
-            for before in ran:
-                opportunity = opportunity.behind(before.pair.terms, before.evaluation.repay_raw)
+        alone: list[Chosen] = []
+        for first in proposals:
+            proposal, opportunity = first, left.opportunity(first.opportunity)
             if opportunity is not first.opportunity or any(
-                drafted.draft.pools & changed for drafted in first.drafts
+                one.draft.pools & changed or left.lends_less(one.pair) for one in first.drafts
             ):
-                proposal = self._propose(seen, opportunity, pools)
-            outcome = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
-            if isinstance(outcome, Declined):
-                left.append(Chosen(opportunity=first.opportunity, drafted=outcome))
+                proposal = self._propose(seen, opportunity, left)
+            best = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
+            if isinstance(best, _Best):
+                best = _no_room(best, left, busy_pools) or best
+            if isinstance(best, Declined):
+                alone.append(Chosen(opportunity=first.opportunity, drafted=best))
                 continue
-            _, drafted = outcome
-            if busy := drafted.draft.pools & set(busy_pools):
-                why = f"a transaction in flight counts on {len(busy)} of its pools"
-                declined = Declined(reason=Reason.IN_FLIGHT, detail=why)
-                left.append(Chosen(opportunity=first.opportunity, drafted=declined))
-                continue
-            # only its own: it may have been sized before the others changed theirs
-            pools.update({pool: drafted.evaluation.pools_after[pool] for pool in drafted.draft.pools})
-            changed |= drafted.draft.pools
-            ran.append(drafted)
-            chosen.append(Chosen(opportunity=first.opportunity, drafted=drafted))
-        return (*chosen, *left)
+            left = left.after(best.drafted.pair, best.drafted.evaluation, gas=best.gas_used)
+            changed |= best.drafted.draft.pools
+            total_wei += best.net_wei
+            chosen.append(Chosen(opportunity=first.opportunity, drafted=best.drafted))
+        return total_wei, (*chosen, *alone)
 
     def _best(
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
-    ) -> tuple[int, Drafted] | Declined:
+    ) -> _Best | Declined:
         """Return the draft with the highest profit after gas, of the size that the objective asks for."""
-        best: tuple[int, Drafted] | None = None
+        best: _Best | None = None
         why_not = proposal.why_not
         for drafted in proposal.drafts:
             gas = gas_used.get(drafted.draft)
@@ -232,8 +268,8 @@ class Planner:
                 continue
             gas_wei = self._cost_wei(seen, sized.draft, gas)
             net_wei = sized.draft.close.waterfall.vault_wei - gas_wei
-            if best is None or net_wei > best[0]:
-                best = net_wei, sized
+            if best is None or net_wei > best.net_wei:
+                best = _Best(sized, gas, net_wei)
         return best or why_not
 
     def size(
@@ -454,6 +490,17 @@ def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:
             reason=Reason.SIMULATION,
             detail=f"the simulation earned {measured_wei} wei where {predicted_wei} were predicted",
         )
+    return None
+
+
+def _no_room(best: _Best, left: Left, busy_pools: frozenset[Address]) -> Declined | None:
+    """Return why a draft has no place in the block behind those before it, or None."""
+    if busy := best.drafted.draft.pools & busy_pools:
+        why = f"a transaction in flight counts on {len(busy)} of its pools"
+        return Declined(reason=Reason.IN_FLIGHT, detail=why)
+    if (wanted := gas_limit(best.gas_used)) > left.gas:
+        why = f"{wanted} gas are wanted, and {left.gas} left of the block's"
+        return Declined(reason=Reason.BLOCK_FULL, detail=why)
     return None
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
-from typing import Self
 
 from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall, Guard, Spend
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Invariant
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_up
-from keeper.domain.position import Interval, Settlement, Terms
+from keeper.domain.position import Cash, Interval, Settlement, Terms
 from keeper.domain.token import Token, TokenAmount
 from keeper.protocols.aave_v3.revision import (
     MAX_UINT,
@@ -161,9 +161,35 @@ class AaveTerms:
             )
         )
 
-    def behind(self, earlier: Terms, repay_raw: int) -> Self:
-        """Return the same terms: within a block, indices and prices stay, whoever else is liquidated."""
-        return self
+    @property
+    def cash(self) -> Cash:
+        """Return the reserve's: it may be lent out."""
+        reserve = self.pair.collateral.reserve
+        return Cash(holder=reserve.a_token, raw=reserve.cash_raw)
+
+    @property
+    def shared_book(self) -> None:
+        """Return None: within a block, indices and prices stay, whoever else is liquidated."""
+        return None
+
+    def behind(self, earlier: Terms, repay_raw: int) -> AaveTerms | Declined:
+        """Return the terms with the cash that an earlier close of somebody else leaves in the reserve."""
+        if not isinstance(earlier, AaveTerms) or earlier.pool != self.pool:
+            return self
+        reserve, settlement = self.pair.collateral.reserve, earlier.settle(repay_raw)
+        out_raw = settlement.seized_raw if earlier.pair.collateral.reserve.id == reserve.id else 0
+        in_raw = settlement.repaid_raw if earlier.pair.debt.reserve.id == reserve.id else 0
+        if out_raw == in_raw:
+            return self
+        left = replace(reserve, cash_raw=reserve.cash_raw + in_raw - out_raw)
+        pair, late = (
+            replace(one, collateral=replace(one.collateral, reserve=left)) for one in (self.pair, self.late)
+        )
+        found = self.revision.feasible(pair)
+        if isinstance(found, Refusal):
+            cash = TokenAmount(token=left.token, raw=left.cash_raw)
+            return Declined(reason=Reason.NO_CASH, detail=f"the pool has {cash} after those before it")
+        return replace(self, pair=pair, late=late, stretches=steady(found))
 
     # --- inside
 

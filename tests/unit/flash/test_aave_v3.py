@@ -63,7 +63,7 @@ async def test_load__reserves_of_every_kind__only_those_that_lend_in_one_round()
     world = Pool()
     query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED, INACTIVE, CLOSED])
     offers = await run(query, Mined(hash=Hash32(bytes(32))), world)
-    assert offers == (Offer(token=LENT, available_raw=500, premium_wad=5 * 10**14),)
+    assert offers == (Offer(token=LENT, available_raw=500, premium_wad=5 * 10**14, holder=A_TOKEN),)
     assert world.rounds == 1
 
 
@@ -71,7 +71,9 @@ async def test_load__pool_without_virtual_balances__lends_what_its_a_tokens_have
     world = Pool(revision=1)
     query = AaveV3Flash(pool=POOL).load([LENT, UNLISTED, PAUSED])
     offers = await run(query, Mined(hash=Hash32(bytes(32))), world)
-    assert offers == (Offer(token=LENT, available_raw=400, premium_wad=5 * 10**14, half_up=True),)
+    assert offers == (
+        Offer(token=LENT, available_raw=400, premium_wad=5 * 10**14, half_up=True, holder=A_TOKEN),
+    )
     assert world.rounds == 2
 
 

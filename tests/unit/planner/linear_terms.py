@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
-from keeper.domain.calls import ContractCall, Guard
+from keeper.domain.address import Address
+from keeper.domain.calls import ContractCall, Guard, Spend
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_half_up, mul_div_up
-from keeper.domain.position import Interval, Settlement, Terms
+from keeper.domain.position import Cash, Interval, Settlement, Terms
 from keeper.domain.token import Token, TokenAmount
+
+_MARKET = Address(b"\x07" * 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class LinearTerms:
     dust_base: int = 1_000 * 10**8
     accrues_raw: int = 0
     """By how much the debt may grow up to the deadline."""
+    cash: Cash | None = None
+    shared_book: bytes | None = None
 
     @property
     def oracle_price(self) -> Fraction:
@@ -60,7 +66,18 @@ class LinearTerms:
 
     @cached_property
     def feasible(self) -> tuple[Interval, ...]:
-        """Return what leaves neither debt nor collateral as dust, and the end."""
+        """Return what leaves neither debt nor collateral as dust, and the end, as far as there is cash."""
+        if self.cash is None:
+            return self._feasible
+        low, high = 0, self.most_raw
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._gross_raw(middle) <= self.cash.raw else (low, middle - 1)
+        within = ((one.least_raw, min(one.most_raw, low)) for one in self._feasible)
+        return tuple(Interval(least_raw=a, most_raw=b) for a, b in within if a <= b)
+
+    @property
+    def _feasible(self) -> tuple[Interval, ...]:
         low, high = 0, self.most_raw - 1
         while low < high:
             middle = (low + high + 1) // 2
@@ -124,10 +141,20 @@ class LinearTerms:
         return None
 
     def call(self, repay_raw: int) -> ContractCall:
-        raise NotImplementedError("a size needs no call")
+        return ContractCall(
+            target=_MARKET,
+            data=bytes(4) + repay_raw.to_bytes(32, "big"),
+            spend=Spend(token=self.debt.address, amount_raw=self.settle(repay_raw).repaid_limit_raw),
+        )
 
     def guards(self, repay_raw: int) -> tuple[Guard, ...]:
-        raise NotImplementedError("a size needs no guards")
+        return ()
 
-    def behind(self, earlier: Terms, repay_raw: int) -> LinearTerms:
-        return self
+    def behind(self, earlier: Terms, repay_raw: int) -> LinearTerms | Declined:
+        """Return the terms with as much cash as an earlier close leaves, which is all that it takes."""
+        if self.cash is None or earlier.cash is None or earlier.cash.holder != self.cash.holder:
+            return self
+        cash_raw = self.cash.raw - earlier.settle(repay_raw).seized_raw
+        if self._gross_raw(1) >= cash_raw:
+            return Declined(reason=Reason.NO_CASH, detail=str(cash_raw))
+        return replace(self, cash=Cash(self.cash.holder, cash_raw))

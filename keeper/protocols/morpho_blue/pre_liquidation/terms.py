@@ -161,6 +161,16 @@ class PreTerms:
         late = self._closed_at(self.late, repay_raw)
         return self._close(repay_raw), late if isinstance(late, Close) else None
 
+    @property
+    def cash(self) -> None:
+        """Return None: Morpho keeps each borrower's collateral."""
+        return None
+
+    @property
+    def shared_book(self) -> bytes:
+        """Return the market: what is repaid rounds up to the gain of all that borrowed there."""
+        return self.morpho + self.now.listing.id
+
     def behind(self, earlier: Terms, repay_raw: int) -> PreTerms | Declined:
         """Return the terms after an earlier close; others where that is in the same market."""
         stands = behind(self, earlier, repay_raw)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from keeper.abi import load
-from keeper.domain.address import word
+from keeper.domain.address import Address, word
+from keeper.domain.declined import Declined
 from keeper.domain.fixed_point import RAY, WAD
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Interval, Opportunity
@@ -298,3 +301,50 @@ def test_guards__planned_balances__let_a_thousandth_be_gone() -> None:
     assert collateral.target == market_.reserves[0].a_token
     assert collateral.least == 8_991 * 10**18
     assert debt.data == bytes.fromhex("1da24f3e") + word(BORROWER)
+
+
+# --- behind others of the same block ------------------------------------------------------------------------
+
+
+def test_behind__another_was_paid_out_of_the_same_cash__as_much_less_may_be_repaid() -> None:
+    """$4,000 in the reserve: one close takes nearly all of it, and the other gets the rest."""
+    market_ = market(reserve(0, cash_raw=4_000 * 10**18), reserve(1, decimals=6))
+    (pair,) = pairs_of(market_, row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6}))
+    terms = terms_of(pair)
+    assert isinstance(terms, AaveTerms)
+    other = replace(terms, borrower=Address(b"\x43" * 20))
+    repay_raw = terms.feasible[-1].most_raw - 20 * 10**6
+    left = other.behind(terms, repay_raw)
+    assert isinstance(left, AaveTerms)
+    cash_raw = 4_000 * 10**18 - terms.settle(repay_raw).seized_raw
+    assert left.cash.raw == cash_raw
+    assert terms.cash.raw == 4_000 * 10**18
+    most_raw = left.feasible[-1].most_raw
+    assert left.settle(most_raw).seized_raw <= cash_raw
+    assert other.settle(most_raw + 1).seized_raw > cash_raw
+
+
+def test_behind__another_took_all_the_cash__declined() -> None:
+    market_ = market(reserve(0, cash_raw=4_000 * 10**18), reserve(1, decimals=6))
+    (pair,) = pairs_of(market_, row(has={0: 9_000 * 10**18}, owes={1: 8_000 * 10**6}))
+    terms = terms_of(pair)
+    assert isinstance(terms, AaveTerms)
+    other = replace(terms, borrower=Address(b"\x43" * 20))
+    left = other.behind(terms, terms.feasible[-1].most_raw)
+    assert isinstance(left, AaveTerms | Declined)
+    if isinstance(left, AaveTerms):
+        assert left.settle(left.feasible[-1].most_raw).seized_raw <= left.cash.raw < 10**13
+
+
+def test_behind__another_pool_or_another_reserve__the_same_terms() -> None:
+    market_ = market(reserve(0), reserve(1, decimals=6), reserve(2))
+    terms, other = (
+        terms_of(pair)
+        for pair in pairs_of(market_, row(has={0: 9_000 * 10**18, 2: 10**18}, owes={1: 8_000 * 10**6}))
+    )
+    assert isinstance(terms, AaveTerms)
+    assert isinstance(other, AaveTerms)
+    somebody = Address(b"\x43" * 20)
+    elsewhere = replace(terms, pool=Address(b"\x77" * 20), borrower=somebody)
+    assert terms.behind(elsewhere, 10**6) is terms
+    assert terms.behind(replace(other, borrower=somebody), other.feasible[-1].least_raw) is terms

@@ -1,0 +1,263 @@
+"""What closes of one block take from each other, and whom to close first for the highest total.
+
+They may share pools, the cash that a collateral is paid out of and loans come from, accounts in which every
+close changes the others' terms, and the block's gas. For the order every close is sized again on what those
+before it leave, through the routes that it takes alone and at the gas that its simulation used: whoever
+follows the order looks for routes again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from keeper.domain.address import Address
+from keeper.domain.declined import Declined
+from keeper.domain.depth import Pool
+from keeper.domain.funding import Offer
+from keeper.domain.position import Opportunity, Terms
+from keeper.planner.costs import gas_limit
+from keeper.planner.evaluation import Evaluation
+from keeper.planner.funding import Loan
+from keeper.planner.pairs import Pair
+from keeper.planner.selection import Step, best_order, groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What those that went first have left."""
+
+    pools: Mapping[Address, Pool]
+    gas: int
+    """That the block still has room for."""
+    scarce: frozenset[Address] = frozenset()
+    """The holders of cash that does not suffice for all."""
+    ran: tuple[tuple[Terms, int], ...] = ()
+    """The terms of those before, and how much of each was repaid."""
+
+    def after(self, pair: Pair, size: Evaluation, *, gas: int) -> Left:
+        """Return what is left after one more."""
+        pools = dict(self.pools)
+        # only its own: it may have been sized before the others changed theirs
+        pools.update({pool: size.pools_after[pool] for pool in pair.pools})
+        ran = (*self.ran, (pair.terms, size.repay_raw))
+        return replace(self, pools=pools, gas=self.gas - gas, ran=ran)
+
+    def bearing_on(self, terms: Iterable[Terms]) -> tuple[tuple[Terms, int], ...]:
+        """Return those before that have changed any of these terms."""
+        books = {one.shared_book for one in terms} - {None}
+        holders = {one.cash.holder for one in terms if one.cash} & self.scarce
+        return tuple(
+            (earlier, repay_raw)
+            for earlier, repay_raw in self.ran
+            if earlier.shared_book in books or (earlier.cash and earlier.cash.holder in holders)
+        )
+
+    def opportunity(self, opportunity: Opportunity) -> Opportunity:
+        """Return what is left of an opportunity; itself where nothing of it changed."""
+        for earlier, repay_raw in self.bearing_on(opportunity.terms):
+            opportunity = opportunity.behind(earlier, repay_raw)
+        return opportunity
+
+    def terms(self, terms: Terms) -> Terms | Declined:
+        """Return what is left of one pair's terms."""
+        left: Terms | Declined = terms
+        for earlier, repay_raw in self.bearing_on([terms]):
+            if isinstance(left, Declined):
+                break
+            left = left.behind(earlier, repay_raw)
+        return left
+
+    def offer(self, offer: Offer) -> Offer:
+        """Return what is still lent of it: liquidations before were paid out of the same cash."""
+        if offer.holder not in self.scarce:
+            return offer
+        drawn_raw = sum(
+            terms.settle(repay_raw).seized_raw
+            for terms, repay_raw in self.ran
+            if terms.cash and terms.cash.holder == offer.holder
+        )
+        return replace(offer, available_raw=max(offer.available_raw - drawn_raw, 0))
+
+    def lends_less(self, pair: Pair) -> bool:
+        """Return whether less is left of the loan that a pair counts on."""
+        offer = _offer_of(pair)
+        return offer is not None and self.offer(offer) != offer
+
+    def offers(self, offers: Mapping[str, Sequence[Offer]]) -> Mapping[str, Sequence[Offer]]:
+        """Return what is still lent."""
+        if not self.scarce:
+            return offers
+        return {lender: tuple(map(self.offer, ones)) for lender, ones in offers.items()}
+
+
+class Priced(NamedTuple):
+    """A pair, what a close of it uses of the block's gas, and what that costs."""
+
+    pair: Pair
+    gas: int
+    gas_wei: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One borrower, with every pair that may turn out to be the best."""
+
+    priced: tuple[Priced, ...]
+
+    @property
+    def terms(self) -> tuple[Terms, ...]:
+        return tuple(one.pair.terms for one in self.priced)
+
+    @property
+    def pools(self) -> frozenset[Address]:
+        """Return every pool that a close may pass through."""
+        return frozenset(pool for one in self.priced for pool in one.pair.pools)
+
+    @property
+    def gas(self) -> int:
+        """Return the most gas that a close must be allowed."""
+        return max((gas_limit(one.gas) for one in self.priced), default=0)
+
+    def draws_raw(self) -> Mapping[Address, int]:
+        """Return by holder of cash how much one close may need of it at most, to seize or to borrow."""
+        most: dict[Address, int] = {}
+        for pair, _, _ in self.priced:
+            settlement = pair.terms.settle(pair.terms.feasible[-1].most_raw)
+            needs: list[tuple[Address | None, int]] = [
+                (pair.terms.cash.holder if pair.terms.cash else None, settlement.seized_raw),
+                (_lent_by(pair), settlement.repaid_limit_raw),
+            ]
+            for holder, raw in needs:
+                if holder is not None:
+                    most[holder] = max(most.get(holder, 0), raw)
+        return most
+
+
+Net: TypeAlias = Callable[[Pair, int], tuple[int, Evaluation] | None]
+"""Gives what a pair brings after so much wei of gas, and at which size; None where none is worth it."""
+
+
+def scarce(contenders: Sequence[Contender]) -> frozenset[Address]:
+    """Return the holders of cash that would not suffice for the largest closes of all."""
+    needed: Counter[Address] = Counter()
+    has: dict[Address, int] = {}
+    for one in contenders:
+        needed.update(one.draws_raw())
+        for pair, _, _ in one.priced:
+            if pair.terms.cash:
+                has[pair.terms.cash.holder] = pair.terms.cash.raw
+            if (holder := _lent_by(pair)) is not None:
+                has.setdefault(holder, pair.trade.available_raw)
+    return frozenset(holder for holder, raw in needed.items() if raw > has[holder])
+
+
+def orders(contenders: Sequence[Contender], start: Left, net: Net) -> tuple[tuple[int, ...], ...]:
+    """Return the orders that are worth following, each of all contenders, by their places.
+
+    The greedy one, the most profitable alone first; and where another brings more, that.
+    """
+    contest = _Contest(contenders, net)
+    places = range(len(contenders))
+    alone_wei = [step.worth_wei if (step := contest.play(at, start)) else 0 for at in places]
+    greedy = tuple(sorted(places, key=lambda at: -alone_wei[at]))
+    crowded = sum(one.gas for one in contenders) > start.gas
+    best = [
+        best_order(group, start, contest.play, only_falls=contest.only_falls(group))
+        for group in groups([contest.uses(at, start, crowded=crowded) for at in places])
+    ]
+    return tuple(dict.fromkeys((greedy, _merged(best, alone_wei))))
+
+
+def _merged(orders: Sequence[tuple[int, ...]], alone_wei: Sequence[int]) -> tuple[int, ...]:
+    """Return orders that bear on nothing of each other's as one, of all that come next the best first."""
+    merged: list[int] = []
+    left = list(orders)
+    while left:
+        at = max(range(len(left)), key=lambda one: alone_wei[left[one][0]])
+        first, *rest = left.pop(at)
+        merged.append(first)
+        if rest:
+            left.append(tuple(rest))
+    return tuple(merged)
+
+
+class _Contest:
+    """Plays the contenders one after another, and nothing twice that the others did not change."""
+
+    def __init__(self, contenders: Sequence[Contender], net: Net) -> None:
+        self._contenders = contenders
+        self._net = net
+        self._pools = [sorted(one.pools) for one in contenders]
+        self._known: dict[Hashable, tuple[Left, tuple[int, Priced, Pair, Evaluation] | None]] = {}
+
+    def uses(self, at: int, start: Left, *, crowded: bool) -> frozenset[Hashable]:
+        """Return what a contender may share with others."""
+        one = self._contenders[at]
+        books = {terms.shared_book for terms in one.terms} - {None}
+        return frozenset({*one.pools, *books, *(one.draws_raw().keys() & start.scarce), *("gas",) * crowded})
+
+    def only_falls(self, group: Iterable[int]) -> bool:
+        """Return whether all pass through their common pools in the same direction."""
+        sold: defaultdict[Address, set[Address]] = defaultdict(set)
+        for at in group:
+            for one in self._contenders[at].priced:
+                for route in (*one.pair.trade.buys, *one.pair.trade.sells):
+                    for hop in route.hops:
+                        sold[hop.pool].add(hop.token_in)
+        return all(len(tokens) == 1 for tokens in sold.values())
+
+    def play(self, at: int, left: Left) -> Step[Left] | None:
+        """Return what a contender brings on what is left, and what it leaves then."""
+        one = self._contenders[at]
+        before = tuple((id(terms), repay_raw) for terms, repay_raw in left.bearing_on(one.terms))
+        drawn = tuple(left.offer(offer).available_raw for offer in map(_offer, one.priced) if offer)
+        pools = tuple(id(left.pools[pool]) for pool in self._pools[at])
+        key = (at, pools, before, drawn, left.gas < one.gas and left.gas)
+        if key not in self._known:
+            # with the state, which keeps what its ids are of alive
+            self._known[key] = left, self._best(one, left)
+        best = self._known[key][1]
+        if best is None:
+            return None
+        net_wei, priced, pair, size = best
+        return Step(net_wei, left.after(pair, size, gas=priced.gas))
+
+    def _best(self, one: Contender, left: Left) -> tuple[int, Priced, Pair, Evaluation] | None:
+        best: tuple[int, Priced, Pair, Evaluation] | None = None
+        for priced in one.priced:
+            pair = _left_of(priced.pair, left)
+            if pair is None or gas_limit(priced.gas) > left.gas:
+                continue
+            found = self._net(pair, priced.gas_wei)
+            if found is not None and (best is None or found[0] > best[0]):
+                best = found[0], priced, pair, found[1]
+        return best
+
+
+def _left_of(pair: Pair, left: Left) -> Pair | None:
+    """Return a pair on what is left; itself where that is what it was sized on."""
+    terms, offer = left.terms(pair.terms), _offer_of(pair)
+    if isinstance(terms, Declined):
+        return None
+    available_raw = pair.trade.available_raw if offer is None else left.offer(offer).available_raw
+    unchanged = all(left.pools[pool] is pair.trade.pools[pool] for pool in pair.pools)
+    if unchanged and terms is pair.terms and available_raw == pair.trade.available_raw:
+        return pair
+    again = pair.on(terms, left.pools, available_raw=available_raw)
+    return again if isinstance(again, Pair) else None
+
+
+def _offer_of(pair: Pair) -> Offer | None:
+    return pair.funding.offer if isinstance(pair.funding, Loan) else None
+
+
+def _offer(priced: Priced) -> Offer | None:
+    return _offer_of(priced.pair)
+
+
+def _lent_by(pair: Pair) -> Address | None:
+    offer = _offer_of(pair)
+    return offer.holder if offer else None

@@ -1,0 +1,125 @@
+"""Who goes first of those that share pools, cash, loans and the block's gas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import permutations
+
+import pytest
+
+from keeper.domain.declined import Declined, Reason
+from keeper.planner.contention import Contender, Left, orders, scarce
+from keeper.planner.costs import gas_limit
+from keeper.planner.pairs import Pair
+from keeper.planner.planner import Chosen, Drafted
+from tests.unit.planner.crowd import GAS_USED, Crowd, crowd, holder
+
+
+def contenders(of: Crowd) -> list[Contender]:
+    return [of.planner._contender(of.seen, proposal, of.gas_used, ()) for proposal in of.proposals]
+
+
+def start(of: Crowd) -> Left:
+    return Left(pools=of.seen.pools, gas=of.seen.head.gas_limit, scarce=scarce(contenders(of)))
+
+
+def total_wei(of: Crowd, order: tuple[int, ...]) -> int:
+    """Return what an order brings, sized one after the other: nothing is remembered, and all sized anew."""
+    left, total = start(of), 0
+    entrants = contenders(of)
+    for at in order:
+        for priced in entrants[at].priced:
+            terms = priced.pair.terms
+            for earlier, repay_raw in left.ran:
+                if not isinstance(terms, Declined):
+                    terms = terms.behind(earlier, repay_raw)
+            if isinstance(terms, Declined) or gas_limit(GAS_USED) > left.gas:
+                continue
+            drawn_raw = sum(
+                earlier.settle(repay_raw).seized_raw
+                for earlier, repay_raw in left.ran
+                if earlier.cash and earlier.cash.holder == holder(terms.debt.symbol)
+            )
+            available_raw = max(priced.pair.trade.available_raw - drawn_raw, 0)
+            pair = priced.pair.on(terms, left.pools, available_raw=available_raw)
+            found = of.planner._net(pair, priced.gas_wei) if isinstance(pair, Pair) else None
+            if isinstance(pair, Pair) and found is not None:
+                total += found[0]
+                left = left.after(pair, found[1], gas=GAS_USED)
+    return total
+
+
+def vault_wei(chosen: Chosen) -> int:
+    return chosen.drafted.draft.close.waterfall.vault_wei if isinstance(chosen.drafted, Drafted) else 0
+
+
+def best_wei(of: Crowd) -> int:
+    """Return the best total of all orders; a part of them is an order whose rest does not run."""
+    return max(total_wei(of, order) for order in permutations(range(len(of.proposals))))
+
+
+@pytest.mark.parametrize("falling", [True, False], ids=["all sell for dollars", "anything for anything"])
+def test_orders__some_before_three_pools__equal_brute_force(falling: bool) -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(3):
+        block = crowd(seed, borrowers=3 if falling else 4, falling=falling)
+        found = orders(contenders(block), start(block), block.planner._net)
+        assert total_wei(block, found[-1]) == best_wei(block)
+        counts["another than the greedy one"] += len(found) > 1
+    assert counts["another than the greedy one"] >= 1
+
+
+def test_orders__cash_for_some__equal_brute_force() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(3):
+        block = crowd(seed, borrowers=3, falling=False, depth=(7, 8), cash={"WETH": 100, "USDC": 200_000})
+        found = orders(contenders(block), start(block), block.planner._net)
+        assert total_wei(block, found[-1]) == best_wei(block)
+        counts["scarce"] += bool(start(block).scarce)
+        counts["another than the greedy one"] += len(found) > 1
+    assert counts["scarce"] >= 2
+    assert counts["another than the greedy one"] >= 1
+
+
+def test_orders__nine__never_worse_than_greedy() -> None:
+    gained = 0
+    for seed in range(2):
+        block = crowd(seed, borrowers=9, falling=False)
+        greedy, *others = orders(contenders(block), start(block), block.planner._net)
+        for other in others:
+            gained += total_wei(block, other) > total_wei(block, greedy)
+            assert total_wei(block, other) >= total_wei(block, greedy)
+    assert gained >= 1
+
+
+def test_choose__block_has_gas_for_two__the_best_two_run_and_the_rest_is_told_why() -> None:
+    room = crowd(3, borrowers=4, falling=True, depth=(8, 9))
+    block = crowd(3, borrowers=4, falling=True, depth=(8, 9), gas_limit=GAS_USED + gas_limit(GAS_USED))
+    everybody = room.planner.choose(room.seen, room.proposals, room.gas_used)
+    assert sum(isinstance(one.drafted, Drafted) for one in everybody) >= 3
+    chosen = block.planner.choose(block.seen, block.proposals, block.gas_used)
+    run = [one for one in chosen if isinstance(one.drafted, Drafted)]
+    assert len(run) == 2
+    assert {one.drafted.reason for one in chosen if isinstance(one.drafted, Declined)} >= {Reason.BLOCK_FULL}
+    assert max(map(vault_wei, run)) == max(map(vault_wei, everybody))
+
+
+def test_choose__another_order_brings_more__followed() -> None:
+    better = 0
+    for seed in range(6):
+        block = crowd(seed, borrowers=4, falling=False)
+        chosen = block.planner.choose(block.seen, block.proposals, block.gas_used)
+        assert {one.opportunity.borrower for one in chosen} == {
+            one.opportunity.borrower for one in block.proposals
+        }
+        found = orders(contenders(block), start(block), block.planner._net)
+        followed = [
+            block.planner._run(
+                block.seen, [block.proposals[at] for at in order], block.gas_used, start(block), frozenset()
+            )
+            for order in found
+        ]
+        best = max(followed, key=lambda result: result[0])[1]
+        assert [vault_wei(one) for one in chosen] == [vault_wei(one) for one in best]
+        better += len(followed) > 1 and followed[1][0] > followed[0][0]
+    assert better >= 1
