@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from keeper.contracts import executor_creation_code, vault_creation_code
 from keeper.devnet import Devnet
+from keeper.devnet.keeper_contracts import deploy
 from keeper.domain.address import Address
 from keeper.domain.events import Event
 from keeper.domain.head import Head
@@ -75,25 +75,6 @@ class Stage:
         data = "0x70a08231" + self.vault.rjust(32, b"\0").hex()
         weth = "0x" + self.devnet.addresses.weth.hex()
         return int(self.devnet.anvil.rpc("eth_call", {"to": weth, "data": data}, "latest"), 16)
-
-
-def deploy(devnet: Devnet) -> tuple[Address, Address]:
-    """Return an executor of the devnet's operator and its vault, newly deployed."""
-    vault = _create(devnet, vault_creation_code(owner=devnet.owner.address))
-    executor = _create(
-        devnet,
-        executor_creation_code(
-            operator=devnet.operator.address, vault=vault, wrapped_native=devnet.addresses.weth
-        ),
-    )
-    return executor, vault
-
-
-def _create(devnet: Devnet, code: bytes) -> Address:
-    sent = devnet.chain.post(devnet.operator.address, None, code)
-    if not devnet.anvil.rpc("anvil_getAutomine"):
-        devnet.mine()
-    return Address(bytes.fromhex(devnet.chain.receipt(sent)["contractAddress"][2:]))
 
 
 def aave_book(devnet: Devnet) -> AnyBook:

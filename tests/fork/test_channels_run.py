@@ -9,10 +9,10 @@ from pathlib import Path
 
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
+from keeper.devnet.drill.stage import DaemonStage, balance_raw, daemon_stage
 from keeper.devnet.relay import Mood, Relay
 from keeper.devnet.scenario import Step, crash
 from keeper.domain.submission import Expired, Included, Superseded
-from tests.fork.daemon import DaemonStage, balance_raw, daemon_stage
 
 
 async def decided(stage: DaemonStage) -> None:

@@ -19,11 +19,11 @@ import pytest
 from keeper.abi import load, uint
 from keeper.devnet import Devnet
 from keeper.devnet.faults import Replace
+from keeper.devnet.keeper_contracts import deploy
 from keeper.devnet.proxy import Proxy
 from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
 from tests.fork.aave_v3_stage import answering
-from tests.fork.keeper_stage import deploy
 
 TIMEOUT_S = 100
 EVERY_EVENT = {"KEEPER_LOG_FORMAT": "json", "KEEPER_LOG_LEVEL": "debug"}

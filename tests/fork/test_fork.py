@@ -20,6 +20,7 @@ from keeper.app.build import assemble
 from keeper.app.inspecting import observe
 from keeper.config import load
 from keeper.devnet import Devnet
+from keeper.devnet.drill.stage import balance_raw, daemon_stage
 from keeper.devnet.scenario import crash
 from keeper.devnet.variables import aave_market, variables
 from keeper.domain.address import Address, checksum
@@ -27,7 +28,6 @@ from keeper.domain.events import Event
 from keeper.domain.submission import Included
 from keeper.node.anvil import Anvil
 from keeper.protocols.aave_v3.known import KNOWN
-from tests.fork.daemon import balance_raw, daemon_stage
 
 MAINNET_URL = os.environ.get("KEEPER_TEST_FORK_URL", "")
 MAINNET_POOL = "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"

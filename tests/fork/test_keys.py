@@ -18,11 +18,11 @@ from eth_account import Account
 
 from keeper.abi import load
 from keeper.devnet import Devnet
+from keeper.devnet.drill.stage import balance_raw
 from keeper.domain.address import checksum
 from keeper.domain.errors import Unavailable
 from keeper.domain.secret import Secret
 from keeper.keys import RemoteKey, SigningKey
-from tests.fork.daemon import balance_raw
 from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, _until, crash
 from tests.unit.keys.test_signer import CALL, KEY
 

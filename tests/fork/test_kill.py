@@ -24,12 +24,13 @@ from keeper.abi import Event, interface, load
 from keeper.contracts import executor
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
+from keeper.devnet.drill.stage import DEADLINE_S, DaemonStage, Lines, balance_raw, daemon_stage
 from keeper.devnet.proxy_thread import Moment
 from keeper.devnet.scenario import Step, crash
 from keeper.domain.address import Address, Hash32
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded
-from tests.fork.daemon import DEADLINE_S, Catch, DaemonStage, Lines, balance_raw, daemon_stage
+from tests.fork.catching import Catch
 
 ASKED, ANSWERED = Moment.ASKED, Moment.ANSWERED
 

@@ -13,6 +13,7 @@ from keeper.abi import load
 from keeper.devnet import Devnet
 from keeper.devnet.accounts import Account
 from keeper.devnet.artifact import Interface
+from keeper.devnet.keeper_contracts import deploy
 from keeper.domain.address import Address, address_of, word
 from keeper.domain.calls import ContractCall
 from keeper.domain.funding import Offer
@@ -24,7 +25,6 @@ from keeper.flash.vault import VaultFlash
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
 from keeper.planner.funding import Loan
 from keeper.ports import FlashSource
-from tests.fork.keeper_stage import deploy
 from tests.fork.uniswap_v3_stage import Stage
 
 _ERC20 = load("erc20")

@@ -10,6 +10,7 @@ from keeper.abi import load, uint
 from keeper.devnet import Devnet
 from keeper.devnet.artifact import Artifact
 from keeper.devnet.compile import CHECKOUT
+from keeper.devnet.keeper_contracts import deploy
 from keeper.devnet.own import compile_own
 from keeper.devnet.uniswap import sqrt_price_x96
 from keeper.domain.address import Address
@@ -19,7 +20,6 @@ from keeper.planner.calldata import Leg, Program, execute_calldata
 from keeper.planner.funding import Loan
 from keeper.venues.uniswap_v3 import PANCAKE, UniswapV3, V3Pool
 from keeper.venues.uniswap_v3.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, tick_at_sqrt_ratio
-from tests.fork.keeper_stage import deploy
 from tests.fork.uniswap_v3_stage import Stage
 
 _ARTIFACTS = CHECKOUT / "node_modules" / "@pancakeswap" / "v3-core" / "artifacts" / "contracts"

@@ -11,6 +11,7 @@ import pytest
 from keeper.abi import load
 from keeper.devnet import Devnet
 from keeper.devnet.chain import Contract
+from keeper.devnet.keeper_contracts import deploy
 from keeper.devnet.own import compile_own
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall
@@ -21,7 +22,6 @@ from keeper.query import Call, Reverted, attempt
 from keeper.venues.uniswap_v2 import UniswapV2
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.venues.wrappers import Erc4626, Wrapper, WstEth
-from tests.fork.keeper_stage import deploy
 from tests.fork.uniswap_v3_stage import Stage
 
 _BALANCE = load("erc20").function("balanceOf")

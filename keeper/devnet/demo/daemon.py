@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -31,12 +31,17 @@ class Ended(KeeperError):
 class Daemon:
     """One run of `keeper run`, logging JSON."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
-        """Start it, with this environment and no other; `folder` takes what it says of errors."""
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, *, module: Sequence[str] = ("keeper",)
+    ) -> None:
+        """Start it, with this environment and no other; `folder` takes what it says of errors.
+
+        `module` is what Python runs, with its first arguments.
+        """
         self._errors = folder / "stderr"
         with open(self._errors, "ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "keeper", "run", "--env-file", _nothing(folder)],
+                [sys.executable, "-m", *module, "run", "--env-file", _nothing(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -54,6 +59,11 @@ class Daemon:
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Return the number of its process."""
+        return self._process.pid
 
     def until(
         self,

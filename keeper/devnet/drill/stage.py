@@ -1,4 +1,4 @@
-"""A keeper that runs as a process of its own, and a proxy between it and its devnet: it lives several times.
+"""A keeper that runs as a process of its own, and proxies between it and its devnet: it lives several times.
 
 Everything is done from outside: what it asks passes the proxy, what it says is its log, and its journal is
 read as a copy, so that what it left half written is its successor's to find.
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from keeper.abi import load, uint
-from keeper.devnet import Devnet
 from keeper.devnet.demo.daemon import Daemon
-from keeper.devnet.proxy_thread import Moment, ProxyThread, Trap
+from keeper.devnet.devnet import Devnet
+from keeper.devnet.keeper_contracts import deploy
+from keeper.devnet.proxy_thread import ProxyThread
 from keeper.devnet.scenario import Step
 from keeper.devnet.variables import variables
 from keeper.domain.address import Address, checksum
 from keeper.domain.submission import Outcome, Submission
 from keeper.store.journal import SqliteJournal
-from tests.fork.keeper_stage import deploy
 
 CHAIN_ID = 31337
 DEADLINE_S = 24
@@ -37,65 +37,34 @@ def never() -> bool:
     return False
 
 
-class Catch:
-    """Holds the n-th request of a method since it began to count, and lets those before it pass."""
-
-    def __init__(self, proxy: ProxyThread, method: str, moment: Moment, *, nth: int) -> None:
-        self._proxy = proxy
-        self._method = method
-        self._moment = moment
-        self._nth = nth
-        self._passed = 0
-        self._trap = self._set()
-
-    def sprung(self) -> bool:
-        """Return whether it holds its request. Whoever waits for that must go on asking."""
-        if not self._trap.sprung:
-            return False
-        if self._passed < self._nth - 1:
-            caught, self._trap = self._trap, self._set()
-            caught.release()
-            self._passed += 1
-            return False
-        return True
-
-    def count_anew(self) -> None:
-        """Forget those that have passed."""
-        self._passed = 0
-
-    @property
-    def asked(self) -> object:
-        """Return the first parameter of the request that it holds."""
-        return self._trap.params[0]
-
-    def deliver(self) -> None:
-        """Let the request go on, although nobody may be there to hear the answer."""
-        self._trap.release()
-
-    def _set(self) -> Trap:
-        return self._proxy.trap(self._method, self._moment)
-
-
 @dataclass(slots=True)
 class DaemonStage:
-    """What a test plays on."""
+    """What a test plays on, or a drill."""
 
     devnet: Devnet
-    proxy: ProxyThread
+    proxies: tuple[ProxyThread, ...]
+    """One for each endpoint that the keeper knows of, the preferred one first."""
     vault: Address
     executor: Address
     folder: Path
     environment: dict[str, str]
     first_block: int
     """Nothing of the keeper's is older."""
+    module: tuple[str, ...] = ("keeper",)
+    """What Python runs as the `keeper` command, with its first arguments."""
     _living: Daemon | None = field(default=None)
+
+    @property
+    def proxy(self) -> ProxyThread:
+        """Return the one that the keeper prefers."""
+        return self.proxies[0]
 
     # --- the keeper -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start it, on the journal that those before it left."""
         assert self._living is None
-        self._living = Daemon(self.environment, self.folder)
+        self._living = Daemon(self.environment, self.folder, module=self.module)
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
@@ -109,6 +78,22 @@ class DaemonStage:
             self._living.stop()
             self._living = None
 
+    @property
+    def living(self) -> Daemon:
+        """Return the one that runs."""
+        assert self._living is not None
+        return self._living
+
+    @property
+    def state(self) -> Path:
+        """Return where it keeps what outlives it."""
+        return self.folder / "state"
+
+    @property
+    def journal_file(self) -> Path:
+        """Return its journal, which may not be there yet."""
+        return self.state / f"journal-{CHAIN_ID}.sqlite"
+
     def await_decision(self, unless: Callable[[], bool] = never) -> None:
         """Wait until it has decided upon the chain's head, unless something else comes about first."""
         assert self._living is not None
@@ -119,7 +104,7 @@ class DaemonStage:
 
     def journal(self) -> Lines:
         """Return everything that was ever intended, each with its outcome where it has one."""
-        written = self.folder / "state" / f"journal-{CHAIN_ID}.sqlite"
+        written = self.journal_file
         if not written.exists():
             return ()
         with TemporaryDirectory(dir=self.folder) as elsewhere:
@@ -159,18 +144,19 @@ class DaemonStage:
 
 @contextmanager
 def daemon_stage(
-    devnet: Devnet, folder: Path, *, protocols: tuple[str, ...] = ("aave-v3",)
+    devnet: Devnet, folder: Path, *, protocols: tuple[str, ...] = ("aave-v3",), endpoints: int = 1
 ) -> Iterator[DaemonStage]:
     """Yield a keeper that is set up for a devnet that mines when it is told to, and does not run yet.
 
-    It watches what the devnet has of these protocols.
+    It watches what the devnet has of these protocols, through so many endpoints: all are the devnet's own.
     """
-    with ProxyThread(devnet.anvil.url) as proxy:
+    with ExitStack() as stack:
+        proxies = tuple(stack.enter_context(ProxyThread(devnet.anvil.url)) for _ in range(endpoints))
         executor, vault = deploy(devnet)
         known = variables(devnet)
         markets = known["KEEPER_MARKETS"].split(",")
         environment = known | {
-            "KEEPER_RPC_URLS": proxy.url,
+            "KEEPER_RPC_URLS": ",".join(proxy.url for proxy in proxies),
             "KEEPER_MARKETS": ",".join(one for one in markets if one.partition(":")[0] in protocols),
             "KEEPER_EXECUTOR": checksum(executor),
             "KEEPER_VAULT": checksum(vault),
@@ -181,9 +167,9 @@ def daemon_stage(
             "KEEPER_LOG_FORMAT": "json",
             "KEEPER_LOG_LEVEL": "debug",
         }
-        stage = DaemonStage(
+        made = DaemonStage(
             devnet=devnet,
-            proxy=proxy,
+            proxies=proxies,
             vault=vault,
             executor=executor,
             folder=folder,
@@ -191,9 +177,9 @@ def daemon_stage(
             first_block=devnet.chain.block_number() + 1,
         )
         try:
-            yield stage
+            yield made
         finally:
-            stage.stop()
+            made.stop()
 
 
 def balance_raw(devnet: Devnet, token: Address, holder: Address) -> int:

@@ -1,0 +1,145 @@
+"""The drill: acts of a crashing market, and in each of them so many faults, at random.
+
+Every act has a chain, a keeper and a journal of its own: one act sends to the public pool, the next one
+bundles. After each fault the keeper has two blocks to go on; at the end everything must have come to its
+outcome, and what the journal says of it is held against the chain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from keeper.devnet.drill.audit import Audit, audit
+from keeper.devnet.drill.faults import KINDS
+from keeper.devnet.drill.scene import Scene, scene
+
+ACT_BLOCKS = 50
+_PATIENCE_S = 100.0
+"""How long the keeper may take for a block, on a machine with other work to do."""
+_MOST_BLOCKS = 16
+"""By then everything has come to its outcome: deadlines, second tries and confirmations included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fell:
+    """A fault that struck, and how many blocks after its end the keeper went on."""
+
+    act: int
+    block: int
+    kind: str
+    went_on_after: int
+    """0: it had decided in spite of it. More than 2: it had not gone on by then."""
+
+
+@dataclass(slots=True)
+class DrillReport:
+    """What came of a drill."""
+
+    seed: int
+    blocks: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    audit: Audit = field(default_factory=Audit)
+    seconds: float = 0.0
+
+    def numbers(self) -> dict[str, int]:
+        """Return what a machine reads."""
+        found = self.audit
+        return {
+            "faults": self.faults.total(),
+            "blocks": self.blocks,
+            "sent": found.sent,
+            "included": found.included,
+            "double": found.double,
+            "stuck": found.stuck,
+            "lost": found.lost,
+            "ledger_difference_wei": found.ledger_difference_wei,
+        }
+
+
+def drill(
+    *, seed: int, blocks: int, tell: Callable[[Fell], None] = lambda fell: None, act_blocks: int = ACT_BLOCKS
+) -> DrillReport:
+    """Return what came of so many blocks with half as many faults. Raises Ended where the keeper ends."""
+    began_s = time.monotonic()
+    report = DrillReport(seed=seed)
+    for act, begin in enumerate(range(0, blocks, act_blocks)):
+        length = min(act_blocks, blocks - begin)
+        with TemporaryDirectory(prefix="keeper-drill-") as folder:
+            bundles = bool(act % 2)
+            with scene(Path(folder), seed=seed * 1_000 + act, blocks=length, bundles=bundles) as on:
+                faults = (begin + length) // 2 - begin // 2
+                Act(on, number=act, report=report, tell=tell).run(blocks=length, faults=faults)
+    report.seconds = time.monotonic() - began_s
+    return report
+
+
+class Act:
+    """One act, on a scene that is set."""
+
+    def __init__(
+        self,
+        on: Scene,
+        *,
+        report: DrillReport,
+        number: int = 0,
+        tell: Callable[[Fell], None] = lambda fell: None,
+    ) -> None:
+        """`report` is added to, `tell` hears of each fault once the keeper has got over it."""
+        self._on = on
+        self._report = report
+        self._number = number
+        self._tell = tell
+        self._late = 0
+
+    def run(self, *, blocks: int, faults: int) -> None:
+        """Play so many blocks and faults: as many more blocks as these take."""
+        on, struck = self._on, 0
+        while on.blocks < blocks or struck < faults:
+            if on.random.random() * max(blocks - on.blocks, 1) < faults - struck:
+                self.strike(self._choose())
+                struck += 1
+            else:
+                self.goes_on()
+        self.end()
+
+    def strike(self, kind: str) -> None:
+        """Let something go wrong, and see how the keeper gets over it."""
+        on, block = self._on, self._on.blocks
+        KINDS[kind].strike(on)
+        self._report.faults[kind] += 1
+        after = 0 if on.decided(within_s=0) else self.goes_on()
+        self._tell(Fell(act=self._number, block=block, kind=kind, went_on_after=after))
+
+    def goes_on(self) -> int:
+        """Mine until the keeper has decided upon the head, and return how many blocks that took."""
+        for blocks in (1, 2):
+            self._on.block()
+            if self._on.decided(within_s=_PATIENCE_S):
+                return blocks
+        self._late += 1
+        self._on.decided(within_s=_PATIENCE_S)
+        return 3
+
+    def end(self) -> None:
+        """Let everything come to its outcome, end the keeper, and audit what it did."""
+        on = self._on
+        for _ in range(_MOST_BLOCKS):
+            if not on.stage.open_intents() and not on.pending():
+                break
+            self.goes_on()
+        left_in_pool = len(on.pending())
+        on.stage.stop()
+        self._report.audit += audit(on.stage, left_in_pool=left_in_pool) + Audit(stuck=self._late)
+        self._report.blocks += on.blocks
+
+    def _choose(self) -> str:
+        """Return one of the kinds that struck least so far, of those that can strike now."""
+        struck = self._report.faults
+        possible = [kind for kind, one in KINDS.items() if one.possible(self._on)]
+        least = min(struck[kind] for kind in possible)
+        return self._on.random.choice([kind for kind in possible if struck[kind] == least])

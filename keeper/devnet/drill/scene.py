@@ -1,0 +1,178 @@
+"""Where a drill takes place: a crashing market, a keeper that works on it, and verbs for whatever goes wrong.
+
+Blocks come in turns: one in which the market moves, one that is the keeper's. Where it sends bundles, those
+are a relay's to build; the market's are somebody else's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from keeper.devnet.background import Background
+from keeper.devnet.build import BLOCK_S
+from keeper.devnet.demo.log import Line
+from keeper.devnet.devnet import Devnet
+from keeper.devnet.drill.stage import DaemonStage, daemon_stage
+from keeper.devnet.relay import Mood, Relay
+from keeper.devnet.scenario import Step, crash
+from keeper.node.blocking_rpc import RpcError
+
+CONFIRMATIONS = 2
+"""So many blocks may be taken back."""
+_PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
+_STARTS_WITHIN_S = 100.0
+
+
+@dataclass(slots=True)
+class Scene:
+    """One act of a drill."""
+
+    stage: DaemonStage
+    random: Random
+    clock: Path
+    """What it says there, in seconds, is what the keeper's clock is wrong by."""
+    relay: Relay | None
+    _background: Background
+    _path: Iterator[Step]
+    blocks: int = 0
+    """So many were mined."""
+    _market_moved: bool = False
+    _decided_upon: str = ""
+    """The hash of the head that the keeper decided upon last."""
+
+    # --- blocks ---------------------------------------------------------------------------------------------
+
+    def block(self) -> None:
+        """Mine the next block: the market's or the keeper's, in turns."""
+        step = None if self._market_moved else next(self._path, None)
+        self._market_moved = step is not None
+        devnet = self.stage.devnet
+        if step is not None:
+            devnet.market_block(step.prices_base, base_fee_wei=step.base_fee_wei)
+        elif self.relay is not None:
+            self._background.run(self.relay.build(at_s=devnet.now_s + BLOCK_S))
+        else:
+            devnet.keeper_block()
+        self.blocks += 1
+
+    def decided(self, *, within_s: float) -> bool:
+        """Return whether the keeper has decided upon the head by then."""
+        ends_s = time.monotonic() + within_s
+        head = str(self._rpc("eth_getBlockByNumber", "latest", False)["hash"])
+
+        def is_it(line: Line) -> bool:
+            if line["event"] == "decided":
+                self._decided_upon = str(line["head"]["hash"])
+            return self._decided_upon == head
+
+        if self._decided_upon != head:
+            self.stage.living.until(is_it, interrupted=lambda: time.monotonic() > ends_s)
+        return self._decided_upon == head
+
+    @property
+    def head(self) -> int:
+        """Return the head's number."""
+        return self.stage.devnet.chain.block_number()
+
+    # --- the keeper -----------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """Start the keeper, where it was killed, and wait until it works."""
+        self.stage.start()
+        self.decided(within_s=_STARTS_WITHIN_S)
+
+    def mood(self, mood: Mood) -> None:
+        """Have the relay behave so."""
+        assert self.relay is not None
+        self.relay.mood = mood
+
+    # --- what is the keeper's on the chain ------------------------------------------------------------------
+
+    def pending(self) -> dict[str, str]:
+        """Return the keeper's transactions in the public pool, raw, by their hashes."""
+        by_sender = self._rpc("txpool_content")["pending"]
+        ours: Mapping[str, Any] = next(
+            (of for who, of in by_sender.items() if who.lower() == self.operator), {}
+        )
+        hashes = [one["hash"] for _, one in sorted(ours.items(), key=lambda entry: int(entry[0]))]
+        return {one: self._rpc("eth_getRawTransactionByHash", one) for one in hashes}
+
+    def mined(self, *, depth: int) -> dict[str, str]:
+        """Return the keeper's transactions in the newest blocks, raw, by their hashes, oldest first."""
+        blocks = [
+            self._rpc("eth_getBlockByNumber", hex(self.head - back), True) for back in reversed(range(depth))
+        ]
+        ours = [one["hash"] for block in blocks for one in block["transactions"] if self._is_ours(one)]
+        return {one: self._rpc("eth_getRawTransactionByHash", one) for one in ours}
+
+    def drop(self, transactions: Mapping[str, str]) -> None:
+        """Take transactions out of the pool."""
+        for one in transactions:
+            self._rpc("anvil_dropTransaction", one)
+
+    def put(self, transactions: Mapping[str, str]) -> None:
+        """Put transactions into the pool, as somebody who kept them would; whom it refuses is left out."""
+        for raw in transactions.values():
+            with suppress(RpcError):
+                self._rpc("eth_sendRawTransaction", raw)
+
+    @property
+    def operator(self) -> str:
+        """Return whose key the keeper signs with, as a node writes it."""
+        return f"0x{self.stage.devnet.operator.address.hex()}"
+
+    def _is_ours(self, transaction: Mapping[str, Any]) -> bool:
+        return str(transaction["from"]).lower() == self.operator
+
+    def _rpc(self, method: str, *params: object) -> Any:
+        return self.stage.devnet.anvil.rpc(method, *params)
+
+
+@contextmanager
+def scene(folder: Path, *, seed: int, blocks: int, bundles: bool) -> Iterator[Scene]:
+    """Yield an act of so many blocks, with the keeper at work; `seed` draws the market and the faults."""
+    with ExitStack() as stack:
+        devnet = stack.enter_context(Devnet.start(automine=False))
+        background = stack.enter_context(Background())
+        stage = stack.enter_context(daemon_stage(devnet, folder, protocols=_PROTOCOLS, endpoints=2))
+        clock = folder / "clock"
+        clock.write_text("0")
+        stage.module = ("keeper.devnet.drill.clock", str(clock))
+        stage.environment |= {
+            "KEEPER_CONFIRMATIONS": str(CONFIRMATIONS),
+            "KEEPER_MAX_REVERTS_IN_ROW": "1000",
+        }
+        relay = stack.enter_context(_relay(devnet, background)) if bundles else None
+        if relay is not None:
+            urls = [f"{proxy.url}#trusted" for proxy in stage.proxies]
+            stage.environment |= {
+                "KEEPER_RPC_URLS": ",".join(urls),
+                "KEEPER_CHANNELS": "bundle",
+                "KEEPER_BUILDERS": f"{relay.url}#cancels",
+            }
+        one = Scene(
+            stage=stage,
+            random=Random(seed),
+            clock=clock,
+            relay=relay,
+            _background=background,
+            _path=iter(crash(seed, steps=max(4, blocks // 2))),
+        )
+        one.restart()
+        yield one
+
+
+@contextmanager
+def _relay(devnet: Devnet, background: Background) -> Iterator[Relay]:
+    relay = Relay(devnet.anvil.rpc)
+    background.run(relay.__aenter__())
+    try:
+        yield relay
+    finally:
+        background.run(relay.__aexit__(None, None, None))
