@@ -211,26 +211,21 @@ def _logs(found: list[_Log], block_hash: Hash32 | None) -> tuple[Log, ...]:
         expected = hex_data(block_hash)
         if any(log.block_hash.lower() != expected for log in found):
             raise ValueError("one is of another block")
-    # Bootstraps read hundreds of thousands: what recurs is decoded once, and each Log is made as a tuple.
-    octets_of, numbers = _Octets().__getitem__, _Numbers()
+    # Bootstraps read hundreds of thousands: what recurs is decoded once, column by column, and each Log is
+    # made as a tuple.
+    octets_of, number_of = _Octets().__getitem__, _Numbers().__getitem__
     make: Callable[[type[Log], tuple[object, ...]], Log] = tuple.__new__
-    return tuple(
-        [
-            make(
-                Log,
-                (
-                    octets_of(log.address),
-                    tuple(map(octets_of, log.topics)),
-                    _bytes(log.data),
-                    numbers[log.block_number],
-                    numbers[log.log_index],
-                    octets_of(log.transaction_hash),
-                ),
-            )
-            for log in found
-            if not log.removed
-        ]
+    kept = [log for log in found if not log.removed]
+    fields = zip(
+        [octets_of(log.address) for log in kept],
+        [tuple(map(octets_of, log.topics)) for log in kept],
+        [_bytes(log.data) for log in kept],
+        [number_of(log.block_number) for log in kept],
+        [number_of(log.log_index) for log in kept],
+        [octets_of(log.transaction_hash) for log in kept],
+        strict=True,
     )
+    return tuple([make(Log, one) for one in fields])
 
 
 class _Octets(dict[str, bytes]):

@@ -8,13 +8,15 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from keeper.devnet import Devnet
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Sample(NamedTuple):
@@ -85,7 +87,14 @@ def on_devnet(rounds: Callable[[Devnet], AsyncGenerator[Sample, None]]) -> Itera
             runner.run(samples.aclose())
 
 
-def fastest(job: Callable[[], T], *, times: int = 1) -> tuple[float, T]:
+class Timed(NamedTuple, Generic[T]):
+    """How long a job took, and what it returned."""
+
+    seconds: float
+    answer: T
+
+
+def fastest(job: Callable[[], T], *, times: int = 1) -> Timed[T]:
     """Return the processor's seconds of the fastest of so many runs, and what the job returned.
 
     The processor's, not the wall's: other work on the machine then counts for neither side. Nor does the
@@ -101,4 +110,15 @@ def fastest(job: Callable[[], T], *, times: int = 1) -> tuple[float, T]:
             best_s = min(best_s, time.process_time() - began_s)
     finally:
         gc.enable()
-    return best_s, answer
+    return Timed(best_s, answer)
+
+
+def in_turns(
+    ours: Callable[[], T], plain: Callable[[], U], *, turns: int = 3, ours_times: int, plain_times: int = 1
+) -> tuple[Timed[T], Timed[U]]:
+    """Return what `fastest` tells of both, by turns: what slows the machine for a while then slows both."""
+    mine, theirs = fastest(ours, times=ours_times), fastest(plain, times=plain_times)
+    for _ in range(turns - 1):
+        mine = min(mine, fastest(ours, times=ours_times), key=attrgetter("seconds"))
+        theirs = min(theirs, fastest(plain, times=plain_times), key=attrgetter("seconds"))
+    return mine, theirs

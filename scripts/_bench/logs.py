@@ -8,7 +8,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
-from _bench.benchmark import Benchmark, Sample, fastest
+from _bench.benchmark import Benchmark, Sample, in_turns
 
 _PAGE = 1_500
 _POOL = bytes.fromhex("87870bca3f3fd6335c3f4ce8392d69350b4fa4e2")
@@ -59,8 +59,7 @@ def _samples() -> Iterator[Sample]:
         return [by_topic[bytes(log["topics"][0])].process_log(log) for log in chain.eth.get_logs({})]
 
     while True:
-        plain_s, theirs = fastest(plain, times=2)
-        ours_s, (found, touched) = fastest(ours, times=25)
+        (ours_s, (found, touched)), (plain_s, theirs) = in_turns(ours, plain, ours_times=25)
         assert len(found) == len(theirs) == _PAGE
         for log, other in zip(found, theirs, strict=True):
             assert Web3.to_checksum_address(log.emitter) == other["address"]

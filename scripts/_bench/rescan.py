@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from _bench import _synthetic as synthetic
-from _bench.benchmark import Benchmark, Sample, fastest
+from _bench.benchmark import Benchmark, Sample, in_turns
 
 _ACCOUNTS = 100_000
 
@@ -16,14 +16,12 @@ def _samples() -> Iterator[Sample]:
 
     held = dict(synthetic.accounts(_ACCOUNTS))
     book = synthetic.book(_ACCOUNTS)
-
     while True:
-        plain_s, expected = fastest(
-            lambda: synthetic.plain_loop(held, market=synthetic.market(), at_s=synthetic.NOW_S)
-        )
         # as at each head, the market is another each time: nothing that was worked out of the last one holds
-        ours_s, found = fastest(
-            lambda: book.below(WAD, at_s=synthetic.NOW_S, market=replace(synthetic.market())), times=20
+        (ours_s, found), (plain_s, expected) = in_turns(
+            lambda: book.below(WAD, at_s=synthetic.NOW_S, market=replace(synthetic.market())),
+            lambda: synthetic.plain_loop(held, market=synthetic.market(), at_s=synthetic.NOW_S),
+            ours_times=20,
         )
         assert {position: health.health_factor_wad for position, _, health in found} == expected
         weights = book.protocol.weights(book.market, book.rows.slots, at_s=synthetic.NOW_S)

@@ -93,7 +93,8 @@ def touched(pool: Address, market: Market, logs: Iterable[Log], *, name: str) ->
     configuring = {market.configurator, market.provider}
     configuration = False
     words: set[Hash32] = set()
-    for emitter, topics, *_ in logs:
+    for log in logs:
+        emitter, topics = log.emitter, log.topics
         if not topics:
             continue
         if emitter in configuring:
