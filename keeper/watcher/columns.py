@@ -257,7 +257,6 @@ class _Scratch:
     """Room for what is computed of a chunk: made once, for a page's first use costs more than its sums."""
 
     def __init__(self) -> None:
-        self._slots = np.empty(_CHUNK, np.intp)
         self._weights = np.empty(_CHUNK, np.float64)
         self._sums = np.empty(_CHUNK, np.float64)
         self._more = np.empty(_CHUNK, np.bool_)
@@ -270,11 +269,9 @@ class _Scratch:
         amounts: NDArray[np.float64],
     ) -> tuple[_Rows, NDArray[np.float64]]:
         """Return which columns' amounts come to no more than `most` by their slots' weights, and to what."""
-        index = self._slots[: slots.size].reshape(slots.shape)
         weight = self._weights[: slots.size].reshape(slots.shape)
         sums, more = self._sums[: slots.shape[1]], self._more[: slots.shape[1]]
-        np.copyto(index, slots)  # NumPy gathers by its own kind of integer several times faster
-        np.take(weights, index, out=weight, mode="clip")  # none is out of bounds; clipping is quickest
+        np.take(weights, slots, out=weight, mode="clip")  # none is out of bounds; clipping is quickest
         np.einsum("ij,ij->j", weight, amounts, out=sums)
         np.greater(sums, most, out=more)  # what is not a number is not more
         found = np.flatnonzero(~more)

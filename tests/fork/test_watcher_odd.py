@@ -115,6 +115,49 @@ async def test_advance__the_aggregator_behind_a_feed_is_replaced__both_protocols
     assert {one.market.partition(":")[0] for one in seen.opportunities} == {"aave-v3", "morpho"}
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("configureReserveAsCollateral", ("WETH", 60_00, 70_00, 105_00)),
+        ("setEModeCategory", (1, 80_00, 85_00, 101_00, "lower")),
+    ],
+)
+async def test_advance__a_threshold_is_lowered__who_falls_by_it_is_found(
+    on: Stage, name: str, arguments: tuple[object, ...]
+) -> None:
+    there, admin = on.devnet.addresses, on.devnet.market.address
+    configurator = on.devnet.contract(
+        there.configurator, compile_aave()["PoolConfiguratorInstance"].interface
+    )
+    first, *others = arguments
+    configurator.post(name, there.tokens.get(str(first), first), *others, sender=admin)
+    seen = await taken_in(on)
+    assert seen.opportunities
+    assert {one.market for one in seen.opportunities} == {on.watcher.books[0].protocol.name}
+    assert all(one.terms for one in seen.opportunities)
+
+
+async def test_advance__a_reserve_is_paused_as_its_price_falls__declined_by_name(on: Stage) -> None:
+    there, admin = on.devnet.addresses, on.devnet.market.address
+    configurator = on.devnet.contract(
+        there.configurator, compile_aave()["PoolConfiguratorInstance"].interface
+    )
+    on.devnet.set_price("WETH", on.devnet.price_base("WETH") * 9 // 10)
+    configurator.post("setReservePause", there.weth, True, 0, sender=admin)
+    seen = await taken_in(on)
+    theirs = [one for one in seen.opportunities if one.market == on.watcher.books[0].protocol.name]
+    assert theirs
+    for one in theirs:
+        assert all(there.weth not in (pair.collateral.address, pair.debt.address) for pair in one.terms)
+        reasons = {
+            pair.why.reason
+            for pair in one.declined
+            if there.weth in (pair.collateral.address, pair.debt.address)
+        }
+        assert reasons <= {Reason.PAUSED}
+    assert any(one.declined for one in theirs)
+
+
 @pytest.mark.parametrize("price_base", [0, -1])
 async def test_advance__a_price_of_zero_or_less__declined_by_name_and_the_others_served(
     on: Stage, price_base: int
