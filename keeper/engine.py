@@ -43,7 +43,9 @@ from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.report import Trigger
 from keeper.domain.state import Mined
-from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
+from keeper.domain.token import Token
+from keeper.planner.hazards import probes
+from keeper.planner.planner import Chosen, Drafted, Planner, Proposal, disagreement
 from keeper.ports import Doubted, Guard, Journal, Landing, NewHead, Tick, World
 from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
@@ -129,6 +131,7 @@ class Engine:
         self._remember = remember
         self._purse_wei: int | None = None
         self._usual_gas: dict[_Kind, int] = {}
+        self._hazard: dict[Token, Declined | None] = {}
         self._told_poor = False
         self.triggers: tuple[Trigger, ...] = ()
         """Where the next borrowers fall, as of the last head that left time for it."""
@@ -315,6 +318,7 @@ class Engine:
             seen, proposed, [one.draft for one in _in_order(as_expected)], ahead
         )
         gas_used = {draft: _gas(simulated) for draft, simulated in simulations.alone.items()}
+        gas_used |= await self._hazards(seen, simulations.alone)
         self._learn(gas_used)
         while True:
             # sized for the expected gas where that came true, so that what was simulated is what is sent
@@ -396,6 +400,30 @@ class Engine:
         calls = (*ahead, *self._calls(drafts))
         result = await run(simulate(calls, seen.block), Mined(hash=seen.head.hash), self._world)
         return result[len(ahead) :]
+
+    async def _hazards(
+        self, seen: Observation, simulated: Mapping[Draft, Simulated]
+    ) -> Mapping[Draft, Declined]:
+        """Return which drafts failed, or earned something else, by a token that keeps a part of transfers.
+
+        Each token is tried once: what is known of it costs no further request.
+        """
+        suspects = {
+            draft: tuple(probes(draft)) for draft, result in simulated.items() if disagreement(draft, result)
+        }
+        unknown = {probe.token: probe for tried in suspects.values() for probe in tried}
+        unknown = {token: probe for token, probe in unknown.items() if token not in self._hazard}
+        if unknown:
+            queries = [simulate(probe.calls, seen.block) for probe in unknown.values()]
+            results = await run(settle(queries), Mined(hash=seen.head.hash), self._world)
+            for probe, result in zip(unknown.values(), results, strict=True):
+                if not isinstance(result, Broken):
+                    self._hazard[probe.token] = probe.verdict(result)
+        found = {
+            draft: next(filter(None, (self._hazard.get(probe.token) for probe in tried)), None)
+            for draft, tried in suspects.items()
+        }
+        return {draft: why for draft, why in found.items() if why is not None}
 
     def _learn(self, gas_used: Mapping[Draft, int | Declined]) -> None:
         """Remember what each kind of draft used: the next one's size and place are expected by it."""

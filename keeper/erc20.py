@@ -59,6 +59,11 @@ def balances_raw(holder: Address, tokens: Sequence[Address]) -> Query[Mapping[Ad
     }
 
 
+def balance_of(token: Address, holder: Address) -> Call:
+    """Return the question how much of a token somebody has."""
+    return Call(token, _BALANCE.encode(holder))
+
+
 def transferred(token: Address, amount_raw: int, *, to: Address) -> ContractCall:
     """Return the transfer of an amount. That it arrived its receiver must check, whatever the token says."""
     return ContractCall(target=token, data=_TRANSFER.encode(to, amount_raw))

@@ -28,7 +28,10 @@ class Reason(StrEnum):
     DIVERGENCE = "divergence"
     STALE_ORACLE = "stale oracle"
     # what the market rules out
+    CANT_BE_SOLD = "can't be sold"
+    """No pool takes the collateral, or gives the debt for it, whatever the amount."""
     NO_ROUTE = "no route"
+    """There are pools, and they do not hold enough."""
     NO_FUNDING = "no funding"
     UNPROFITABLE = "unprofitable"
     ORACLE_ONLY = "oracle only"
@@ -39,6 +42,8 @@ class Reason(StrEnum):
     IN_FLIGHT = "in flight"
     BLOCK_FULL = "block full"
     SIMULATION = "simulation"
+    FEE_ON_TRANSFER = "fee on transfer"
+    """A token that keeps a part of what is sent: the simulation has shown it."""
     STALE = "stale"
     # what the brakes rule out
     HELD = "held"

@@ -128,7 +128,7 @@ def consider(
 
     allowed = {address: pool for address, pool in pools.items() if not options.deny_tokens & {*pool.tokens}}
     refused = Declined(
-        reason=Reason.NO_ROUTE,
+        reason=Reason.CANT_BE_SOLD,
         detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",
     )
     best: Pair | None = None
