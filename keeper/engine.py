@@ -39,6 +39,7 @@ from keeper.domain.events import (
 )
 from keeper.domain.head import Head
 from keeper.domain.observation import Observation
+from keeper.domain.odds import Odds
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.report import Trigger
@@ -112,10 +113,12 @@ class Engine:
         clock: Callable[[], float],
         pace: Pace,
         preamble: Sequence[SimulatedCall] = (),
+        odds: Odds | None = None,
         remember: Callable[[Advance], None] | None = None,
     ) -> None:
         """`preamble` comes before each simulation: it deploys an executor where there is none yet.
 
+        `odds` are those of the races before; without them the chance to lose is left out of account.
         `remember` is told what changed at each head.
         """
         self._world = world
@@ -128,6 +131,7 @@ class Engine:
         self._clock = clock
         self._pace = pace
         self._preamble = tuple(preamble)
+        self._odds = odds
         self._remember = remember
         self._purse_wei: int | None = None
         self._usual_gas: dict[_Kind, int] = {}
@@ -238,6 +242,8 @@ class Engine:
         """Tell what has come to its outcome: whoever listens, then what brakes by it."""
         for one in concluded:
             self._listen(one)
+            if self._odds is not None:
+                self._odds = self._odds.after(one.submission, one.outcome)
             if self._guard is not None:
                 self._guard.concluded(one)
         if self._guard is not None:
@@ -332,7 +338,7 @@ class Engine:
             simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, ahead)
             decided = iter(
                 [
-                    self._planner.conclude(seen, drafted, result)
+                    self._planner.conclude(seen, drafted, result, odds=self._odds)
                     for drafted, result in zip(run_in_order, simulated, strict=True)
                 ]
             )

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from keeper.abi import interface
+from keeper.app.channels import unknown_odds
 from keeper.app.stand_in import StandIn, stand_in
 from keeper.chains import Chain, SurchargeKind, Trading
 from keeper.config import Keystore, MarketSetting, RawKey, RemoteSigner, Settings
@@ -20,6 +21,7 @@ from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Broken, ConfigError
 from keeper.domain.events import Listener
 from keeper.domain.head import Head
+from keeper.domain.odds import Odds
 from keeper.domain.state import Mined
 from keeper.engine import Engine, Pace
 from keeper.flash.aave_v3 import AaveV3Flash
@@ -85,8 +87,12 @@ class Assembled:
         landing: Landing | None = None,
         remember: Callable[[Advance], None] | None = None,
         guard: Guard | None = None,
+        odds: Odds | None = None,
     ) -> Engine:
-        """Return an engine on this keeper. Without `landing` it sends nothing."""
+        """Return an engine on this keeper. Without `landing` it sends nothing.
+
+        Without `odds` nothing is known of the races before.
+        """
         return self.rooms.engine(
             self.settings,
             self.chain,
@@ -96,6 +102,7 @@ class Assembled:
             landing=landing,
             remember=remember,
             guard=guard,
+            odds=odds or unknown_odds(self.settings),
         )
 
 
@@ -160,6 +167,7 @@ class Rooms:
         landing: Landing | None = None,
         remember: Callable[[Advance], None] | None = None,
         guard: Guard | None = None,
+        odds: Odds | None = None,
     ) -> Engine:
         """Return an engine in these rooms, upon a World. Without `landing` it sends nothing."""
         return Engine(
@@ -178,6 +186,7 @@ class Rooms:
                 min_purse_wei=settings.min_operator_balance_wei,
             ),
             preamble=self.preamble,
+            odds=odds,
             remember=remember,
         )
 

@@ -12,6 +12,7 @@ from keeper.channels.private import PrivateChannel
 from keeper.channels.public import PublicChannel
 from keeper.config import Settings
 from keeper.config.channel import ChannelName
+from keeper.domain.odds import Odds
 from keeper.domain.role import Role
 from keeper.keys import SigningKey
 from keeper.keys.relay_key import signed_headers
@@ -32,6 +33,14 @@ def channels(settings: Settings) -> tuple[Channel, ...]:
         ChannelName.BUNDLE: BundleChannel(builders=builders),
     }
     return tuple(made[name] for name in settings.channels)
+
+
+def unknown_odds(settings: Settings) -> Odds:
+    """Return the odds of the races through these channels where none was run yet."""
+    ways = channels(settings)
+    return Odds(
+        channels=tuple(one.name for one in ways), reverts_land=any(one.reverts_can_land for one in ways)
+    )
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from keeper.app.build import Assembled, assemble, signing_key
-from keeper.app.channels import channels, relays
+from keeper.app.channels import channels, relays, unknown_odds
 from keeper.app.checking import WARNINGS, WORLDLY, check
 from keeper.app.inspecting import observe
 from keeper.config import Settings, notify_socket
@@ -21,6 +21,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Concluded, Degraded, Event, Listener, Sent, Started, Stopped
 from keeper.domain.head import Head
+from keeper.domain.odds import Odds
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, Key, SigningLimits
@@ -129,7 +130,12 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
             if not theirs:
                 return Declined(reason=Reason.HEALTHY, detail=f"{checksum(borrower)} is not below health 1")
             worst = min(theirs, key=lambda one: one.health.health_factor_wad)
-            engine = keeper.engine(listen=listener, journal=armed.journal, landing=armed.lander)
+            engine = keeper.engine(
+                listen=listener,
+                journal=armed.journal,
+                landing=armed.lander,
+                odds=_odds(keeper.settings, armed.journal),
+            )
             (considered,) = await engine.decide(replace(seen, opportunities=(worst,)))
             if not isinstance(considered.decision, Plan):
                 return considered.decision
@@ -177,6 +183,7 @@ async def _follow(
             journal=armed.journal if armed else journal,
             landing=armed.lander if armed else None,
             guard=armed.guard if armed else None,
+            odds=_odds(keeper.settings, armed.journal) if armed else None,
             remember=None if remembering is None else remembering.take,
         )
         # everything is read before anything is decided: the first time it may take minutes
@@ -211,6 +218,11 @@ def freeze_loaded() -> None:
     """Have the garbage collector pass over what there is now: in the middle of a head that takes too long."""
     gc.collect()
     gc.freeze()
+
+
+def _odds(settings: Settings, journal: SqliteJournal) -> Odds:
+    """Return the odds by what the journal tells of the races before."""
+    return unknown_odds(settings).after_all(journal.submissions())
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from keeper import __version__
 from keeper.app.build import assemble, furnish
+from keeper.app.channels import unknown_odds
 from keeper.app.inspecting import explain, observe, owes_nothing
 from keeper.backtest.recorder import Recorder
 from keeper.backtest.tape import Asked, TapeWriter
@@ -23,6 +24,7 @@ from keeper.domain.address import Address
 from keeper.domain.errors import Broken, ConfigError, Invariant
 from keeper.domain.events import Degraded, Listener
 from keeper.domain.head import Head
+from keeper.domain.odds import Odds
 from keeper.domain.position import PositionId
 from keeper.domain.report import PlanReport
 from keeper.domain.state import Mined
@@ -49,6 +51,7 @@ async def plan_and_save(
         tape = TapeWriter(file, chain_id=keeper.chain.chain_id, written_by=f"keeper {__version__}")
         try:
             seen = await observe(keeper, listener)
+            odds = unknown_odds(settings)
             asked = Asked(
                 borrower=borrower,
                 positions={
@@ -61,6 +64,8 @@ async def plan_and_save(
                     if book.head is not None
                 },
                 variables=dict(variables),
+                channels=list(odds.channels),
+                reverts_land=odds.reverts_land,
             )
             if not any(asked.positions.values()):
                 raise ConfigError(owes_nothing(keeper.rooms, borrower))
@@ -144,6 +149,7 @@ async def _decided(
             market = await run(book.protocol.open(asked.remembered.get(name, ())), at, world)
             rows = await run(book.protocol.rows(market, theirs), at, world)
             book.begin(head, market, dict(zip(theirs, rows, strict=True)), Blocks(depth=settings.reorg_depth))
-    engine = rooms.engine(settings, chain, world, listen=listener)
+    odds = Odds(channels=tuple(asked.channels), reverts_land=asked.reverts_land)
+    engine = rooms.engine(settings, chain, world, listen=listener, odds=odds)
     seen = await engine.observe(head)
     return await explain(rooms, engine, seen, Address(asked.borrower), curve=curve)

@@ -92,6 +92,9 @@ class Asked(msgspec.Struct, tag="asked"):
     """What of each protocol only its logs tell."""
     variables: dict[str, str]
     """What the operator had decided, as it was set."""
+    channels: list[str]
+    reverts_land: bool
+    """Whether a lost race costs its gas in them."""
 
 
 class End(msgspec.Struct, tag="end"):

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     ORACLE_ONLY = "oracle only"
     """A profit at the oracle's price alone: no sale brings it."""
     BELOW_MINIMUM = "below minimum"
+    ODDS = "odds"
+    """It would be lost too often, for what it earns when it is won and what a lost race costs."""
     OUT_OF_REACH = "out of reach"
     # what the moment rules out
     IN_FLIGHT = "in flight"

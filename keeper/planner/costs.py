@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.head import NextBlock
@@ -15,6 +17,10 @@ _GAS_LIMIT_OVER_USED_BPS = 15_000
 
 _BASE_FEE_ROOM = 2
 # The base fee doubles in six full blocks: a plan is dropped long before.
+
+
+LOST_RACE_GAS = 52_000
+"""What a lost race uses: the first guard ends it."""
 
 
 def gas_price_wei(block: NextBlock, options: PlannerOptions) -> int:
@@ -78,6 +84,20 @@ def below_minimum(
         reason=reason,
         detail=f"{net_wei / 1e18:.6f} after {gas_wei / 1e18:.6f} of gas, where "
         f"{(least_wei - gas_wei) / 1e18:.6f} is the least",
+    )
+
+
+def too_risky(*, net_wei: int, lost_wei: int, chance: Fraction) -> Declined | None:
+    """Return why a liquidation is not worth its race, or None: p · net must be more than (1 - p) · loss.
+
+    `net_wei` is what is left of it after gas and bid where it is won, and `lost_wei` what a lost race costs.
+    """
+    if chance * net_wei > (1 - chance) * lost_wei:
+        return None
+    return Declined(
+        reason=Reason.ODDS,
+        detail=f"{net_wei / 1e18:.6f} if it is won, which happens in {float(chance):.0%} of all races, and "
+        f"{lost_wei / 1e18:.6f} lost in the others",
     )
 
 

@@ -20,6 +20,7 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
+from keeper.domain.odds import Odds
 from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Rung, Transaction, Waterfall
 from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import Curve, PairReport
@@ -28,6 +29,7 @@ from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Desk, transaction
 from keeper.planner.contention import Contender, Left, Priced, orders, scarce
 from keeper.planner.costs import (
+    LOST_RACE_GAS,
     below_minimum,
     fees,
     floor_wei,
@@ -35,6 +37,7 @@ from keeper.planner.costs import (
     gas_price_wei,
     tip_wei,
     too_large,
+    too_risky,
     transaction_wei,
 )
 from keeper.planner.curve import curve
@@ -301,12 +304,19 @@ class Planner:
 
     # --- 3. conclude ----------------------------------------------------------------------------------------
 
-    def conclude(self, seen: Observation, drafted: Drafted, simulated: Simulated) -> Decision:
-        """Return the plan, if its simulation agrees with the prediction and its own gas leaves enough."""
+    def conclude(
+        self, seen: Observation, drafted: Drafted, simulated: Simulated, *, odds: Odds | None = None
+    ) -> Decision:
+        """Return the plan, if its simulation agrees with the prediction and its own gas leaves enough.
+
+        With `odds` it must be worth its race too.
+        """
         if declined := disagreement(drafted.draft, simulated):
             return declined
         gas_wei = self._cost_wei(seen, drafted.draft, simulated.gas_used)
         if declined := self._too_little(drafted, gas_wei=gas_wei):
+            return declined
+        if declined := self._too_risky(seen, drafted.draft, gas_wei, odds):
             return declined
         if declined := too_large(
             repaid_wei=drafted.pair.repaid_wei(drafted.evaluation), options=self.options
@@ -321,6 +331,15 @@ class Planner:
             waterfall=_with_gas(drafted.draft.close.waterfall, gas_wei),
             fees=allowed,
             ladder=self._ladder(drafted, gas_wei=gas_wei),
+        )
+
+    def _too_risky(self, seen: Observation, draft: Draft, gas_wei: int, odds: Odds | None) -> Declined | None:
+        if odds is None or not odds.reverts_land:
+            return None
+        return too_risky(
+            net_wei=draft.close.waterfall.vault_wei - gas_wei,
+            lost_wei=self._cost_wei(seen, draft, LOST_RACE_GAS),
+            chance=odds.chance,
         )
 
     def _ladder(self, drafted: Drafted, *, gas_wei: int) -> tuple[Rung, ...]:

@@ -18,6 +18,7 @@ from keeper.domain.position import PositionId
 _LIMITS = frozenset(
     {
         *(Reason.DENIED, Reason.BASE_FEE, Reason.DIVERGENCE, Reason.STALE_ORACLE, Reason.BELOW_MINIMUM),
+        Reason.ODDS,
         *(Reason.BAD_DEBT, Reason.IN_FLIGHT, Reason.BACKING_OFF),
     }
 )

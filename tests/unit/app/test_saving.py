@@ -17,6 +17,8 @@ ASKED = Asked(
     positions={"aave-v3": [("aave-v3:0x22", b"\x11" * 20)]},
     remembered={"aave-v3": [b"\x01"]},
     variables={"KEEPER_MARKETS": "aave-v3:ethereum-core"},
+    channels=["public"],
+    reverts_land=True,
 )
 
 

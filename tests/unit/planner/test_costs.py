@@ -21,6 +21,7 @@ from keeper.planner.costs import (
     gas_price_wei,
     least_vault_wei,
     tip_wei,
+    too_risky,
     transaction_wei,
 )
 from keeper.planner.options import PlannerOptions
@@ -119,3 +120,34 @@ def test_transaction_wei__rollup__its_gas_and_what_the_chain_takes_beside() -> N
         options=options,
     )
     assert none == 1_000 * (GWEI + 2)
+
+
+# --- the chance to lose -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("net_wei", "lost_wei", "chance", "is_sent"),
+    [
+        (401, 100, Fraction(1, 5), True),
+        (400, 100, Fraction(1, 5), False),  # what is expected is nothing
+        (26, 100, Fraction(4, 5), True),
+        (25, 100, Fraction(4, 5), False),
+        (1, 0, Fraction(1, 5), True),  # a lost race costs nothing: a bundle
+        (0, 0, Fraction(1, 5), False),
+        (10**18, 1, Fraction(0), False),
+        (1, 10**18, Fraction(1), True),
+    ],
+)
+def test_too_risky__by_chance_and_loss__sent_where_more_is_expected_than_nothing(
+    net_wei: int, lost_wei: int, chance: Fraction, is_sent: bool
+) -> None:
+    declined = too_risky(net_wei=net_wei, lost_wei=lost_wei, chance=chance)
+    assert (declined is None) == is_sent
+    assert declined is None or declined.reason is Reason.ODDS
+
+
+def test_too_risky__declined__says_what_is_won_how_often_and_what_is_lost() -> None:
+    declined = too_risky(net_wei=10**15, lost_wei=10**15, chance=Fraction(1, 5))
+    assert str(declined) == (
+        "odds: 0.001000 if it is won, which happens in 20% of all races, and 0.001000 lost in the others"
+    )
