@@ -92,8 +92,8 @@ class Asked(msgspec.Struct, tag="asked"):
     """What of each protocol only its logs tell."""
     variables: dict[str, str]
     """What the operator had decided, as it was set."""
-    channels: list[str]
-    reverts_land: bool
+    channels: list[str] = []
+    reverts_land: bool = True
     """Whether a lost race costs its gas in them."""
 
 

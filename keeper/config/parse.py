@@ -23,6 +23,7 @@ from keeper.config.market import MarketSetting
 from keeper.domain.address import Address, Hash32, parse_address
 from keeper.domain.role import Role
 from keeper.domain.secret import Secret
+from keeper.domain.token_rules import TokenClass, TokenRules
 from keeper.markets import directory
 from keeper.places import LENDERS, VENUES, Place
 
@@ -126,6 +127,28 @@ def address(text: str) -> Address:
     if _may_be_secret(text):
         raise ValueError("expected an address: 0x and 40 hex digits, got something else that may be secret")
     return parse_address(text)
+
+
+def token_rules(text: str) -> TokenRules:
+    """Return what may be done with which token: ``0x…:never``, and ``*:never`` of all that are not named."""
+    named: dict[Address | str, TokenClass] = {}
+    for item in listed(str)(text):
+        token, mark, kind = item.partition(":")
+        if kind == "carry":
+            raise ValueError(
+                "carry is not there: nothing is carried over a block, and what can't be sold within the "
+                "transaction is left alone; expected atomic or never"
+            )
+        if not mark or kind not in (*TokenClass,):
+            raise ValueError(f"expected address:atomic, address:never or *:never, got {_quoted(item)}")
+        key = token if token == "*" else address(token)
+        if key in named:
+            raise ValueError(f"names {_quoted(token)} twice")
+        named[key] = TokenClass(kind)
+    others = named.pop("*", TokenClass.ATOMIC)
+    return TokenRules(
+        named=frozenset((one, kind) for one, kind in named.items() if isinstance(one, bytes)), others=others
+    )
 
 
 def endpoint(text: str) -> EndpointSetting:

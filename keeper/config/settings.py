@@ -28,6 +28,7 @@ from keeper.domain.errors import ConfigError
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Objective
 from keeper.domain.secret import Secret
+from keeper.domain.token_rules import ALL_ATOMIC, TokenRules
 from keeper.markets import directory
 from keeper.places import LENDERS, Place
 from keeper.planner.options import PlannerOptions
@@ -364,12 +365,16 @@ class Settings:
         decides=True,
         effect="Borrowers that are never liquidated.",
     )
-    deny_tokens: frozenset[Address] = variable(
-        lambda text: frozenset(parse.listed(parse.address)(text)),
-        unset=frozenset[Address](),
-        unit="addresses, comma separated",
+    tokens: TokenRules = variable(
+        parse.token_rules,
+        unset=ALL_ATOMIC,
+        unit="address:class, comma separated; * for all others; a class is atomic or never",
+        without="*:atomic",
         decides=True,
-        effect="Tokens that are neither repaid nor seized nor hopped through.",
+        effect="What may be done with a token. atomic: it is repaid, seized and hopped through, and sold or "
+        "unwrapped whole within the transaction. never: neither. *:never leaves alone what is not named. "
+        "Nothing is carried over a block: what can't be sold at once is left alone. The wrapped native token "
+        "is always atomic.",
     )
 
     # --- brakes ---------------------------------------------------------------------------------------------
@@ -703,7 +708,7 @@ class Settings:
             tip_bps=self.tip_bps,
             max_tip_wei=self.max_tip_wei,
             deny_borrowers=self.deny_borrowers,
-            deny_tokens=self.deny_tokens,
+            tokens=self.tokens,
             max_value_wei=self.max_value_wei,
             intermediates=trading.intermediates,
         )

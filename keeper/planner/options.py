@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from keeper.domain.address import Address
 from keeper.domain.plan import Objective
+from keeper.domain.token_rules import ALL_ATOMIC, TokenRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class PlannerOptions:
     """The most that one liquidation may repay, by the pools' prices."""
 
     deny_borrowers: frozenset[Address] = frozenset()
-    deny_tokens: frozenset[Address] = frozenset()
+    tokens: TokenRules = ALL_ATOMIC
+    """The wrapped native token is at the end of every sale, whatever they say of it."""
     intermediates: tuple[Address, ...] = ()
     """Tokens that a sale may hop through."""

@@ -117,16 +117,23 @@ def consider(
     options: PlannerOptions,
 ) -> Pair | Declined:
     """Return the pair with its best funding, routes and size on these pools, or why it can't be traded."""
+    never = options.tokens.never(
+        {
+            terms.collateral.address,
+            terms.debt.address,
+            *(token for pool in pools.values() for token in pool.tokens),
+        }
+    ) - {desk.wrapped_native}
     for token in (terms.collateral, terms.debt):
-        if token.address in options.deny_tokens:
-            return Declined(reason=Reason.DENIED, detail=f"{token.symbol} is on the list of denied tokens")
+        if token.address in never:
+            return Declined(reason=Reason.DENIED, detail=f"{token.symbol} is a token that is never touched")
     if not terms.feasible:
         return Declined(reason=Reason.DUST, detail="no repay amount would be accepted")
     fundings = desk.fundings(terms, offers)
     if isinstance(fundings, Declined):
         return fundings
 
-    allowed = {address: pool for address, pool in pools.items() if not options.deny_tokens & {*pool.tokens}}
+    allowed = {address: pool for address, pool in pools.items() if never.isdisjoint(pool.tokens)}
     refused = Declined(
         reason=Reason.CANT_BE_SOLD,
         detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",

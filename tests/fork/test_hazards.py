@@ -15,6 +15,7 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Plan
+from keeper.domain.token_rules import TokenClass, TokenRules
 from keeper.planner.options import PlannerOptions
 from tests.fork import aave_v3_stage
 from tests.fork.keeper_stage import stage
@@ -90,7 +91,9 @@ HAZARDS = [
     Hazard(reason=Reason.DIVERGENCE, happens=far_from_the_pools),
     Hazard(
         reason=Reason.DENIED,
-        settings=lambda devnet: {"deny_tokens": frozenset({devnet.addresses.tokens[SYMBOL]})},
+        settings=lambda devnet: {
+            "tokens": TokenRules(named=frozenset({(devnet.addresses.tokens[SYMBOL], TokenClass.NEVER)}))
+        },
     ),
     Hazard(reason=Reason.CANT_BE_SOLD, unsold=True),
     Hazard(reason=Reason.FEE_ON_TRANSFER, happens=keeps_a_part, after_reading=True),

@@ -238,7 +238,7 @@ def test_load__under__holds_where_neither_file_nor_environment_says_anything() -
 
 def test_deciding__everything_set__what_decisions_depend_on_and_nothing_secret(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"KEEPER_MARKETS={AAVE_ETHEREUM}\nKEEPER_PRIVATE_KEY={KEY}\n")
-    environ = {"KEEPER_RPC_URLS": ENDPOINT, "KEEPER_MIN_PROFIT_WEI": "8", "KEEPER_DENY_TOKENS": " "}
+    environ = {"KEEPER_RPC_URLS": ENDPOINT, "KEEPER_MIN_PROFIT_WEI": "8", "KEEPER_TOKENS": " "}
     assert deciding(environ=environ) == {"KEEPER_MARKETS": AAVE_ETHEREUM, "KEEPER_MIN_PROFIT_WEI": "8"}
 
 

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.config import parse
+from keeper.domain.address import parse_address
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Objective
 from keeper.domain.role import Role
+from keeper.domain.token_rules import TokenClass
 
 AAVE = "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -122,3 +124,33 @@ def test_endpoint__mark_that_is_none__not_quoted() -> None:
     with pytest.raises(ValueError, match="joined by") as raised:
         parse.endpoint("https://host/#s3cr3t")
     assert "s3cr3t" not in str(raised.value)
+
+
+# --- tokens -------------------------------------------------------------------------------------------------
+
+
+def test_token_rules__classes_by_address_and_of_all_others__as_written() -> None:
+    one, two = "0x" + "11" * 20, "0x" + "22" * 20
+    rules = parse.token_rules(f"{one}:never, {two}:atomic,*:never")
+    assert rules.others is TokenClass.NEVER
+    assert rules.named == {
+        (parse_address(one), TokenClass.NEVER),
+        (parse_address(two), TokenClass.ATOMIC),
+    }
+    assert parse.token_rules(f"{one}:never").others is TokenClass.ATOMIC
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0x" + "11" * 20, "expected address:atomic, address:never"),
+        ("0x" + "11" * 20 + ":sometimes", "expected address:atomic, address:never"),
+        ("0x" + "11" * 20 + ":carry", "nothing is carried over a block"),
+        ("WETH:never", "hex digits"),
+        ("*:never,*:atomic", "twice"),
+        ("0x" + "ab" * 20 + ":never,0x" + "ab" * 20 + ":atomic", "twice"),
+    ],
+)
+def test_token_rules__anything_else__is_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse.token_rules(text)

@@ -11,6 +11,7 @@ from keeper.config import Keystore, RawKey, load
 from keeper.domain.address import parse_address
 from keeper.domain.errors import ConfigError
 from keeper.domain.plan import Objective
+from keeper.domain.token_rules import TokenClass, TokenRules
 from keeper.places import Place
 from keeper.planner.options import PlannerOptions
 
@@ -48,7 +49,7 @@ def test_planner_options__all_set__each_where_it_belongs() -> None:
             "KEEPER_TIP_BPS": "12",
             "KEEPER_MAX_TIP_WEI": "13",
             "KEEPER_DENY_BORROWERS": ONE,
-            "KEEPER_DENY_TOKENS": TWO,
+            "KEEPER_TOKENS": f"{TWO}:never",
             "KEEPER_INTERMEDIATES": THREE,
         }
     )
@@ -67,7 +68,7 @@ def test_planner_options__all_set__each_where_it_belongs() -> None:
         tip_bps=12,
         max_tip_wei=13,
         deny_borrowers=frozenset({parse_address(ONE)}),
-        deny_tokens=frozenset({parse_address(TWO)}),
+        tokens=TokenRules(named=frozenset({(parse_address(TWO), TokenClass.NEVER)})),
         intermediates=(parse_address(THREE),),
     )
 
