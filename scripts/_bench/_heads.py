@@ -78,12 +78,24 @@ async def heads(devnet: Devnet, *, accounts: int) -> AsyncIterator[Heads]:
     async with stage(devnet, options) as on:
         await on.engine.observe(await on.head())
         (book,) = on.watcher.books
-        price_base = devnet.price_base("WETH")
-        first = book.first_to_fall(there.weth, at_s=devnet.now_s)
-        assert first is not None
+        price_base, share = devnet.price_base("WETH"), _share_of_halving(book, there.weth, devnet.now_s)
         book.add(dict(_crowd(book.market, book.protocol.name, accounts)))
-        fallen_base = int(price_base * first[0] * _BELOW)
+        fallen_base = int(price_base * (1 - share / 2) * _BELOW)
         yield Heads(on=on, book=book, price_base=price_base, fallen_base=fallen_base)
+
+
+def _share_of_halving(book: AnyBook, token: Address, at_s: int) -> float:
+    """Return how far on the way to half its price a token lets the first borrower fall."""
+    prices = book.protocol.prices(book.market)
+    reserves = book.market.reserves.values()
+    halved = {
+        call: price_base // 2
+        for (call, price_base), reserve in zip(prices.items(), reserves, strict=True)
+        if reserve.token.address == token
+    }
+    found = book.first_to_fall(prices, {**prices, **halved}, at_s=at_s)
+    assert found is not None
+    return float(found[0])
 
 
 def _crowd(market: Market, name: str, accounts: int) -> Iterator[tuple[PositionId, Row]]:
