@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keeper.devnet.devnet import BLOCK_S
 from keeper.domain.address import Address
@@ -25,6 +25,7 @@ from tests.fork.keeper_stage import Stage, stage
 
 if TYPE_CHECKING:
     from keeper.devnet import Devnet
+    from keeper.node.endpoint import Endpoint
     from keeper.watcher.book import AnyBook
 
 _ENTRIES, _OFTEN = (2, 3, 4), (50, 30, 20)
@@ -39,6 +40,7 @@ class Heads:
     """The stage, and the price at which somebody falls."""
 
     on: Stage
+    away: Away
     book: AnyBook
     price_base: int
     fallen_base: int
@@ -51,11 +53,14 @@ class Heads:
         return await self.on.head()
 
     async def take_in(self, head: Head) -> float:
-        """Return the processor's seconds from the head's arrival until it was decided upon."""
+        """Return the processor's seconds from the head's arrival until it was decided upon.
+
+        Not those in which something was asked of the endpoint and not answered yet.
+        """
         self.on.heard.clear()
-        began_s = time.process_time()
+        away_s, began_s = self.away.seconds, time.process_time()
         await self.on.engine.step(NewHead(head=head, seen_at_s=0))
-        took_s = time.process_time() - began_s
+        took_s = time.process_time() - began_s - (self.away.seconds - away_s)
         assert any(isinstance(event, Decided) for event in self.on.heard), self.on.heard
         return took_s
 
@@ -70,6 +75,27 @@ class Heads:
         return {one.position: one.health.health_factor_wad for one in seen.opportunities}
 
 
+class Away:
+    """The processor's seconds that went by while anything was asked of the endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.seconds = 0.0
+        self._asking, self._since_s = 0, 0.0
+        self._read = endpoint.read
+        endpoint.read = self._timed  # type: ignore[method-assign]
+
+    async def _timed(self, *arguments: Any, **named: Any) -> Any:
+        if not self._asking:
+            self._since_s = time.process_time()
+        self._asking += 1
+        try:
+            return await self._read(*arguments, **named)
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self.seconds += time.process_time() - self._since_s
+
+
 @asynccontextmanager
 async def heads(devnet: Devnet, *, accounts: int) -> AsyncIterator[Heads]:
     """Yield the stage, everything read, with so many accounts more than the devnet has."""
@@ -81,7 +107,10 @@ async def heads(devnet: Devnet, *, accounts: int) -> AsyncIterator[Heads]:
         price_base, share = devnet.price_base("WETH"), _share_of_halving(book, there.weth, devnet.now_s)
         book.add(dict(_crowd(book.market, book.protocol.name, accounts)))
         fallen_base = int(price_base * (1 - share / 2) * _BELOW)
-        yield Heads(on=on, book=book, price_base=price_base, fallen_base=fallen_base)
+        (only,) = on.endpoints.standings
+        yield Heads(
+            on=on, away=Away(only.endpoint), book=book, price_base=price_base, fallen_base=fallen_base
+        )
 
 
 def _share_of_halving(book: AnyBook, token: Address, at_s: int) -> float:

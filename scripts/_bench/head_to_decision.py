@@ -1,8 +1,9 @@
 """Head to decision: from a head's arrival to what is decided upon it, 100,000 accounts, against a plain loop.
 
 The daemon's own engine takes in a head at which a price moved and a borrower fell below 1: it reads the head
-over HTTP, screens, confirms, plans, simulates, decides. What counts is the processor's time, of which the
-wait for the endpoint is no part. The baseline only tells who is below 1, from what was read already.
+over HTTP, screens, confirms, plans, simulates, decides. What counts is the processor's time, but for that
+between a question to the endpoint and its answer. The baseline only tells who is below 1, from what was read
+already.
 """
 
 from __future__ import annotations
