@@ -104,7 +104,10 @@ async def test_step__nothing_is_liquidatable__three_requests_a_block(
 async def test_step__something_to_send__one_round_trip_from_the_state_to_the_signature(
     manual_devnet: Devnet, tmp_path: Path, delay_ms: int
 ) -> None:
-    """Between the head's being read and its transactions' being sent the endpoint is asked once."""
+    """Between the head's being read and its transactions' being sent the endpoint is asked once.
+
+    Nor is it asked more than twice more for each of them.
+    """
     async with (
         Proxy(manual_devnet.anvil.url) as proxy,
         sending(manual_devnet, tmp_path, url=proxy.url) as keeper,
@@ -122,6 +125,8 @@ async def test_step__something_to_send__one_round_trip_from_the_state_to_the_sig
             took_ms = (time.monotonic() - began_s) * 1_000
             if keeper.sent:
                 rounds.append(list(proxy.seen))
+                asked = [methods for methods in proxy.seen if methods != ("eth_getTransactionReceipt",)]
+                assert counted(asked) <= MOST + 2 * len(keeper.sent), proxy.seen
                 print(f"{delay_ms} ms away: {len(keeper.sent)} sent after {took_ms:.0f} ms")
             if len(rounds) == 2:
                 break
