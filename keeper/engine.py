@@ -80,8 +80,8 @@ class Considered:
     decision: Decision
 
 
-_Kind: TypeAlias = tuple[str, Address, Address, int]
-"""A draft's market, its two tokens, and how many pools it passes through: what its gas depends on most."""
+_Kind: TypeAlias = tuple[str, tuple[tuple[Address, Address], ...], int]
+"""A draft's market, each close's two tokens, and how many pools it passes: its gas depends on these most."""
 
 _USUAL_GAS = 700_000
 """What a draft of a kind that was never simulated is expected to use."""
@@ -317,7 +317,9 @@ class Engine:
         ]
         proposals = self._planner.propose(seen, free)
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
-        expected = {draft: self._usual_gas.get(_kind(draft), _USUAL_GAS) for draft in proposed}
+        expected = {
+            draft: self._usual_gas.get(_kind(draft), _USUAL_GAS * len(draft.closes)) for draft in proposed
+        }
         whole = len(proposals)
         as_expected = self._planner.choose(seen, proposals, expected, busy_pools=busy_pools)
         simulations = await self._simulate(
@@ -563,8 +565,8 @@ def _in_order(chosen: Sequence[Chosen]) -> list[Drafted]:
 
 
 def _kind(draft: Draft) -> _Kind:
-    tokens = draft.close.repaid.token.address, draft.close.seized.token.address
-    return draft.market, *tokens, len(draft.pools)
+    tokens = tuple((one.repaid.token.address, one.seized.token.address) for one in draft.closes)
+    return draft.market, tokens, len(draft.pools)
 
 
 def _as_expected(gas_used: int | Declined, expected: int) -> int | Declined:

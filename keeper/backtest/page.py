@@ -232,12 +232,13 @@ def _predicted(score: Score) -> str:
 def _close_factor(score: Score) -> str:
     points = [
         Mark(
-            x=one.plan.draft.close.close_factor_bps / 100,
+            x=close.close_factor_bps / 100,
             y=one.realised_wei / _ETHER,
-            title=f"{one.plan.draft.close.repaid} for {one.plan.draft.close.seized}: "
-            f"{one.plan.draft.close.close_factor_bps / 100:g} % closed, {_ether(one.realised_wei)}",
+            title=f"{close.repaid} for {close.seized}: "
+            f"{close.close_factor_bps / 100:g} % closed, {_ether(one.realised_wei)}",
         )
         for one in score.won
+        for close in one.plan.draft.closes
         if one.realised_wei > 0
     ]
     whole = Axis(low=0, high=104)

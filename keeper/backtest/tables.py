@@ -57,7 +57,7 @@ def _transactions(ledger: Ledger, score: Score) -> Iterable[Sequence[object]]:
     won = {flight.submission.hash for flight in score.won}
     extra = {flight.submission.hash for flight in score.extra}
     for flight in ledger.flights:
-        draft, close = flight.plan.draft, flight.plan.draft.close
+        draft = flight.plan.draft
         hash_ = flight.submission.hash
         yield (
             flight.head.number,
@@ -65,10 +65,10 @@ def _transactions(ledger: Ledger, score: Score) -> Iterable[Sequence[object]]:
             flight.place.index if flight.place else "",
             draft.market,
             checksum(draft.borrower),
-            close.repaid.token.symbol,
-            close.seized.token.symbol,
-            close.repaid.raw,
-            close.close_factor_bps,
+            *_each(close.repaid.token.symbol for close in draft.closes),
+            *_each(close.seized.token.symbol for close in draft.closes),
+            *_each(close.repaid.raw for close in draft.closes),
+            *_each(close.close_factor_bps for close in draft.closes),
             type(flight.outcome).__name__.lower() if flight.outcome else "in flight",
             "won" if hash_ in won else "extra" if hash_ in extra else "",
             flight.ran.gas_used if flight.ran else "",
@@ -77,6 +77,12 @@ def _transactions(ledger: Ledger, score: Score) -> Iterable[Sequence[object]]:
             flight.plan.waterfall.net_wei,
             flight.realised_wei,
         )
+
+
+def _each(values: Iterable[object]) -> tuple[object]:
+    """Return one cell: a transaction's value, or those of its several closes, one after the other."""
+    listed = tuple(values)
+    return (listed[0] if len(listed) == 1 else " ".join(map(str, listed)),)
 
 
 def _episodes(ledger: Ledger) -> Iterable[Sequence[object]]:

@@ -40,6 +40,15 @@ class Waterfall:
     tip_wei: int = 0
     """To the block's builder, out of the measured profit."""
 
+    def __add__(self, other: Waterfall) -> Waterfall:
+        return Waterfall(
+            bonus_wei=self.bonus_wei + other.bonus_wei,
+            price_impact_wei=self.price_impact_wei + other.price_impact_wei,
+            flash_fee_wei=self.flash_fee_wei + other.flash_fee_wei,
+            gas_wei=self.gas_wei + other.gas_wei,
+            tip_wei=self.tip_wei + other.tip_wei,
+        )
+
     @property
     def vault_wei(self) -> int:
         """Return what reaches the vault: everything but the gas, which the operator pays."""
@@ -83,15 +92,18 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A close that is worth simulating: its transaction, its floor, and what it counts on."""
+    """What is worth simulating of one borrower: its transaction, its floor, and what it counts on."""
 
     market: str
     borrower: Address
     health_factor_wad: int
     objective: Objective
-    close: Close
+    closes: tuple[Close, ...]
+    """One after the other, each of the position as the one before leaves it; as a rule there is one."""
     funding: str
-    """The flash source's name."""
+    """The flash sources' names, in the order of the closes."""
+    waterfall: Waterfall
+    """Of all closes together, the gas left at 0."""
     pools: frozenset[Address]
     """The pools whose depth it uses up."""
     floor_wei: int
@@ -99,6 +111,11 @@ class Draft:
     transaction: Transaction
     caveat: str = ""
     """What it rests on that was never verified, where the operator allows that; else empty."""
+
+    @property
+    def close(self) -> Close:
+        """Return the first close."""
+        return self.closes[0]
 
     @property
     def position(self) -> PositionId:

@@ -161,6 +161,14 @@ class Terms(Protocol):
         """
         ...
 
+    def reopened(self) -> Terms | None:
+        """Return the terms cut to what leaves the position open to another close in the same transaction.
+
+        A protocol that limits one call to a part of the debt lets another call repay a part of the rest. None
+        where nothing is won by it.
+        """
+        ...
+
     def behind(self, earlier: Terms, repay_raw: int) -> Terms | Declined:
         """Return the terms as they are once `repay_raw` of others was repaid, earlier in the same block.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from keeper.domain.address import Address
+from keeper.domain.calls import Guard
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Route
 from keeper.domain.fixed_point import BPS, mul_div_up
@@ -68,28 +70,39 @@ class Desk:
         return sum(venue.hop_gas * len(part.hops) for venue, part in self.stretches(route))
 
 
+class Closing(NamedTuple):
+    """One close: what is asked of the protocol, what is traded for it, and who pays meanwhile."""
+
+    terms: Terms
+    evaluation: Evaluation
+    funding: Funding
+
+
 def transaction(
-    desk: Desk,
-    terms: Terms,
-    evaluation: Evaluation,
-    *,
-    funding: Funding,
-    floor_wei: int,
-    deadline_s: int,
-    options: PlannerOptions,
+    desk: Desk, closings: Sequence[Closing], *, floor_wei: int, deadline_s: int, options: PlannerOptions
 ) -> Transaction:
-    """Return the transaction: liquidate on credit, buy the debt back, sell the surplus, all or nothing."""
-    within, afterwards = _sales(desk, terms, evaluation, options)
-    closing = funding.step(
-        terms.call(evaluation.repay_raw), amount_raw=evaluation.flash_amount_raw, sales=within
-    )
+    """Return the transaction: liquidate on credit, buy the debt back, sell the surplus, close by close.
+
+    All or nothing. Guards are read before anything is done: of several that read the same, the first close's.
+    """
+    steps: list[Step] = []
+    guards: dict[tuple[Address, bytes, int], Guard] = {}
+    touched: list[Address] = []
+    for terms, evaluation, funding in closings:
+        within, afterwards = _sales(desk, terms, evaluation, options)
+        call = terms.call(evaluation.repay_raw)
+        steps.append(funding.step(call, amount_raw=evaluation.flash_amount_raw, sales=within))
+        steps += afterwards
+        for guard in terms.guards(evaluation.repay_raw):
+            guards.setdefault((guard.target, guard.data, guard.word_index), guard)
+        touched += _touched(desk, terms, evaluation)
     program = Program(
         wrapped_native=desk.wrapped_native,
         deadline_s=deadline_s,
         floor_wei=floor_wei,
-        guards=terms.guards(evaluation.repay_raw),
-        legs=(Leg(steps=(closing, *afterwards)),),
-        touched=_touched(desk, terms, evaluation),
+        guards=tuple(guards.values()),
+        legs=(Leg(steps=tuple(steps)),),
+        touched=tuple(dict.fromkeys(touched)),
         tip_bps=options.tip_bps,
         tip_cap_wei=options.max_tip_wei,
     )

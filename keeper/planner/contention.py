@@ -94,9 +94,9 @@ class Left:
 
 
 class Priced(NamedTuple):
-    """A pair, what a close of it uses of the block's gas, and what that costs."""
+    """Pairs that are closed one after the other, what that uses of the block's gas, and what it costs."""
 
-    pair: Pair
+    pairs: tuple[Pair, ...]
     gas: int
     gas_wei: int
 
@@ -108,13 +108,17 @@ class Contender:
     priced: tuple[Priced, ...]
 
     @property
+    def pairs(self) -> tuple[Pair, ...]:
+        return tuple(pair for one in self.priced for pair in one.pairs)
+
+    @property
     def terms(self) -> tuple[Terms, ...]:
-        return tuple(one.pair.terms for one in self.priced)
+        return tuple(pair.terms for pair in self.pairs)
 
     @property
     def pools(self) -> frozenset[Address]:
         """Return every pool that a close may pass through."""
-        return frozenset(pool for one in self.priced for pool in one.pair.pools)
+        return frozenset(pool for pair in self.pairs for pool in pair.pools)
 
     @property
     def gas(self) -> int:
@@ -124,7 +128,7 @@ class Contender:
     def draws_raw(self) -> Mapping[Address, int]:
         """Return by holder of cash how much one close may need of it at most, to seize or to borrow."""
         most: dict[Address, int] = {}
-        for pair, _, _ in self.priced:
+        for pair in self.pairs:
             settlement = pair.terms.settle(pair.terms.feasible[-1].most_raw)
             needs: list[tuple[Address | None, int]] = [
                 (pair.terms.cash.holder if pair.terms.cash else None, settlement.seized_raw),
@@ -136,8 +140,8 @@ class Contender:
         return most
 
 
-Net: TypeAlias = Callable[[Pair, int], tuple[int, Evaluation] | None]
-"""Gives what a pair brings after so much wei of gas, and at which size; None where none is worth it."""
+Net: TypeAlias = Callable[[Sequence[Pair], int], tuple[int, tuple[Evaluation, ...]] | None]
+"""What pairs bring together after so much wei of gas, with each one's size; None if too little."""
 
 
 def scarce(contenders: Sequence[Contender]) -> frozenset[Address]:
@@ -146,7 +150,7 @@ def scarce(contenders: Sequence[Contender]) -> frozenset[Address]:
     has: dict[Address, int] = {}
     for one in contenders:
         needed.update(one.draws_raw())
-        for pair, _, _ in one.priced:
+        for pair in one.pairs:
             if pair.terms.cash:
                 has[pair.terms.cash.holder] = pair.terms.cash.raw
             if (holder := _lent_by(pair)) is not None:
@@ -191,7 +195,7 @@ class _Contest:
         self._contenders = contenders
         self._net = net
         self._pools = [sorted(one.pools) for one in contenders]
-        self._known: dict[Hashable, tuple[Left, tuple[int, Priced, Pair, Evaluation] | None]] = {}
+        self._known: dict[Hashable, tuple[Left, _Played | None]] = {}
 
     def uses(self, at: int, start: Left, *, crowded: bool) -> frozenset[Hashable]:
         """Return what a contender may share with others."""
@@ -203,8 +207,8 @@ class _Contest:
         """Return whether all pass through their common pools in the same direction."""
         sold: defaultdict[Address, set[Address]] = defaultdict(set)
         for at in group:
-            for one in self._contenders[at].priced:
-                for route in (*one.pair.trade.buys, *one.pair.trade.sells):
+            for pair in self._contenders[at].pairs:
+                for route in (*pair.trade.buys, *pair.trade.sells):
                     for hop in route.hops:
                         sold[hop.pool].add(hop.token_in)
         return all(len(tokens) == 1 for tokens in sold.values())
@@ -213,7 +217,7 @@ class _Contest:
         """Return what a contender brings on what is left, and what it leaves then."""
         one = self._contenders[at]
         before = tuple((id(terms), repay_raw) for terms, repay_raw in left.bearing_on(one.terms))
-        drawn = tuple(left.offer(offer).available_raw for offer in map(_offer, one.priced) if offer)
+        drawn = tuple(left.offer(offer).available_raw for offer in map(_offer_of, one.pairs) if offer)
         pools = tuple(id(left.pools[pool]) for pool in self._pools[at])
         key = (at, pools, before, drawn, left.gas < one.gas and left.gas)
         if key not in self._known:
@@ -222,40 +226,61 @@ class _Contest:
         best = self._known[key][1]
         if best is None:
             return None
-        net_wei, priced, pair, size = best
-        return Step(net_wei, left.after(pair, size, gas=priced.gas))
+        for pair, size in best.sized:
+            left = left.after(pair, size, gas=0)
+        return Step(best.net_wei, replace(left, gas=left.gas - best.gas))
 
-    def _best(self, one: Contender, left: Left) -> tuple[int, Priced, Pair, Evaluation] | None:
-        best: tuple[int, Priced, Pair, Evaluation] | None = None
+    def _best(self, one: Contender, left: Left) -> _Played | None:
+        best: _Played | None = None
         for priced in one.priced:
-            pair = _left_of(priced.pair, left)
-            if pair is None or gas_limit(priced.gas) > left.gas:
+            pairs = _left_of(priced.pairs, left)
+            if pairs is None or gas_limit(priced.gas) > left.gas:
                 continue
-            found = self._net(pair, priced.gas_wei)
-            if found is not None and (best is None or found[0] > best[0]):
-                best = found[0], priced, pair, found[1]
+            found = self._net(pairs, priced.gas_wei)
+            if found is not None and (best is None or found[0] > best.net_wei):
+                best = _Played(found[0], priced.gas, tuple(zip(pairs, found[1], strict=True)))
         return best
 
 
-def _left_of(pair: Pair, left: Left) -> Pair | None:
-    """Return a pair on what is left; itself where that is what it was sized on."""
+class _Played(NamedTuple):
+    """What a contender brings, for how much gas, and at which sizes of which pairs."""
+
+    net_wei: int
+    gas: int
+    sized: tuple[tuple[Pair, Evaluation], ...]
+
+
+def _left_of(pairs: Sequence[Pair], left: Left) -> tuple[Pair, ...] | None:
+    """Return pairs on what is left, each on the pools that the one before leaves at its best size.
+
+    A later close keeps the terms that it had behind the first: they are exact once it is proposed again.
+    """
+    found: list[Pair] = []
+    pools = left.pools
+    for pair in pairs:
+        again = _on(pair, left, pools)
+        if again is None:
+            return None
+        found.append(again)
+        pools = {**pools, **{pool: again.best.pools_after[pool] for pool in again.pools}}
+    return tuple(found)
+
+
+def _on(pair: Pair, left: Left, pools: Mapping[Address, Pool]) -> Pair | None:
+    """Return a pair on these pools and on what is left else; itself where that is what it was sized on."""
     terms, offer = left.terms(pair.terms), _offer_of(pair)
     if isinstance(terms, Declined):
         return None
     available_raw = pair.trade.available_raw if offer is None else left.offer(offer).available_raw
-    unchanged = all(left.pools[pool] is pair.trade.pools[pool] for pool in pair.pools)
+    unchanged = all(pools[pool] is pair.trade.pools[pool] for pool in pair.pools)
     if unchanged and terms is pair.terms and available_raw == pair.trade.available_raw:
         return pair
-    again = pair.on(terms, left.pools, available_raw=available_raw)
+    again = pair.on(terms, pools, available_raw=available_raw)
     return again if isinstance(again, Pair) else None
 
 
 def _offer_of(pair: Pair) -> Offer | None:
     return pair.funding.offer if isinstance(pair.funding, Loan) else None
-
-
-def _offer(priced: Priced) -> Offer | None:
-    return _offer_of(priced.pair)
 
 
 def _lent_by(pair: Pair) -> Address | None:

@@ -22,6 +22,9 @@ _BASE_FEE_ROOM = 2
 LOST_RACE_GAS = 52_000
 """What a lost race uses: the first guard ends it."""
 
+LOST_CLOSE_GAS = 25_000
+"""What each further close in the transaction adds to that, by its calldata."""
+
 
 def gas_price_wei(block: NextBlock, options: PlannerOptions) -> int:
     """Return what a unit of gas costs in that block: its base fee and the priority fee."""

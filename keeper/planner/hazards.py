@@ -56,14 +56,16 @@ class Probe(NamedTuple):
 
 
 def probes(draft: Draft) -> Iterator[Probe]:
-    """Yield what to try of a draft's collateral and of its debt, where a pool of its own holds them."""
-    close = draft.close
+    """Yield what to try of what a draft seizes and repays, where a pool of its own holds them."""
+    closes = draft.closes
     passed: list[tuple[Hop, int, int]] = [
         (hop, flow.amounts_raw[at], flow.amounts_raw[at + 1])
+        for close in closes
         for flow in (*close.buys, *close.sells)
         for at, hop in enumerate(flow.route.hops)
     ]
-    for token in dict.fromkeys((close.seized.token, close.repaid.token)):
+    tokens = (token for close in closes for token in (close.seized.token, close.repaid.token))
+    for token in dict.fromkeys(tokens):
         held = [(hop.pool, out_raw) for hop, _, out_raw in passed if hop.token_out == token.address]
         held += [(hop.pool, in_raw) for hop, in_raw, _ in passed if hop.token_in == token.address]
         if held:

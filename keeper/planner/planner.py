@@ -13,7 +13,7 @@ gives the gas, and must agree.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from keeper.domain.address import Address
@@ -26,9 +26,10 @@ from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
-from keeper.planner.assembly import Desk, transaction
+from keeper.planner.assembly import Closing, Desk, transaction
 from keeper.planner.contention import Contender, Left, Priced, orders, scarce
 from keeper.planner.costs import (
+    LOST_CLOSE_GAS,
     LOST_RACE_GAS,
     below_minimum,
     fees,
@@ -44,6 +45,7 @@ from keeper.planner.curve import curve
 from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
+from keeper.planner.sequel import Sequel
 from keeper.planner.sizing import Evaluation, evaluate, waterfall
 from keeper.query import Simulated
 from keeper.reverts import explained
@@ -57,11 +59,20 @@ _SIMULATED_PAIRS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafted:
-    """A draft, and what it was made from."""
+    """A draft, and what it was made from: pairs and their sizes, in the order that they are closed."""
 
-    pair: Pair
-    evaluation: Evaluation
+    sized: tuple[tuple[Pair, Evaluation], ...]
     draft: Draft
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return the pairs, each as those before it leave it."""
+        return tuple(pair for pair, _ in self.sized)
+
+    @property
+    def repaid_wei(self) -> int:
+        """Return the worth of all that is repaid, at the pools' prices."""
+        return sum(pair.repaid_wei(size) for pair, size in self.sized)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +155,25 @@ class Planner:
             opportunity=opportunity,
             pairs=pairs,
             drafts=tuple(
-                self._draft(seen, opportunity, pair, pair.best, Objective.MAX_PROFIT)
-                for pair in paying[:_SIMULATED_PAIRS]
+                self._draft(seen, opportunity, [(one, one.best) for one in pairs], Objective.MAX_PROFIT)
+                for pairs in self._worth_simulating(seen, opportunity, paying, left)
             ),
         )
+
+    def _worth_simulating(
+        self, seen: Observation, opportunity: Opportunity, paying: Sequence[Pair], left: Left
+    ) -> list[tuple[Pair, ...]]:
+        """Return the best pairs by themselves, and several closes in a row where those may bring more."""
+        found: list[tuple[Pair, ...]] = [(pair,) for pair in paying[:_SIMULATED_PAIRS]]
+        if paying and self.options.objective is Objective.MAX_PROFIT:
+            first = Sequel(
+                desk=self.desk,
+                options=self.options,
+                offers=left.offers(seen.offers),
+                gas_price_wei=gas_price_wei(seen.block, self.options),
+            ).of(opportunity, paying[0], left)
+            found += [first] if first else []
+        return found
 
     def _ruled_out(self, seen: Observation, opportunity: Opportunity) -> Declined | None:
         """Return why nothing of this borrower's is looked at, or None."""
@@ -206,22 +232,34 @@ class Planner:
         known = [(one, gas_used.get(one.draft)) for one in proposal.drafts]
         return Contender(
             priced=tuple(
-                Priced(one.pair, gas, self._cost_wei(seen, one.draft, gas))
+                Priced(one.pairs, gas, self._cost_wei(seen, one.draft, gas))
                 for one, gas in known
                 if isinstance(gas, int) and one.draft.pools.isdisjoint(busy_pools)
             )
         )
 
-    def _net(self, pair: Pair, gas_wei: int) -> tuple[int, Evaluation] | None:
-        """Return what the size that the objective asks for brings after gas; None where none clears."""
-        size = pair.size(self.options.objective, gas_wei=gas_wei, options=self.options)
-        if isinstance(size, Declined):
+    def _net(self, pairs: Sequence[Pair], gas_wei: int) -> tuple[int, tuple[Evaluation, ...]] | None:
+        """Return what the sizes that the objective asks for bring after gas; None where none clears."""
+        sizes = self._sizes(pairs, gas_wei, self.options.objective)
+        if isinstance(sizes, Declined):
             return None
-        vault_wei = size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=self.options)
-        repaid_wei = pair.repaid_wei(size)
+        vault_wei = sum(
+            size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=self.options)
+            for size in sizes
+        )
+        repaid_wei = sum(pair.repaid_wei(size) for pair, size in zip(pairs, sizes, strict=True))
         if below_minimum(vault_wei=vault_wei, gas_wei=gas_wei, repaid_wei=repaid_wei, options=self.options):
             return None
-        return vault_wei - gas_wei, size
+        return vault_wei - gas_wei, sizes
+
+    def _sizes(
+        self, pairs: Sequence[Pair], gas_wei: int, objective: Objective
+    ) -> tuple[Evaluation, ...] | Declined:
+        """Return the sizes that an objective asks for; each of several in a row has its own already."""
+        if len(pairs) > 1:
+            return tuple(pair.best for pair in pairs)
+        size = pairs[0].size(objective, gas_wei=gas_wei, options=self.options)
+        return size if isinstance(size, Declined) else (size,)
 
     def _run(
         self,
@@ -239,7 +277,7 @@ class Planner:
         for first in proposals:
             proposal, opportunity = first, left.opportunity(first.opportunity)
             if opportunity is not first.opportunity or any(
-                one.draft.pools & changed or left.lends_less(one.pair) for one in first.drafts
+                one.draft.pools & changed or any(map(left.lends_less, one.pairs)) for one in first.drafts
             ):
                 proposal = self._propose(seen, opportunity, left)
             best = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
@@ -248,7 +286,9 @@ class Planner:
             if isinstance(best, Declined):
                 alone.append(Chosen(opportunity=first.opportunity, drafted=best))
                 continue
-            left = left.after(best.drafted.pair, best.drafted.evaluation, gas=best.gas_used)
+            for pair, size in best.drafted.sized:
+                left = left.after(pair, size, gas=0)
+            left = replace(left, gas=left.gas - best.gas_used)
             changed |= best.drafted.draft.pools
             total_wei += best.net_wei
             chosen.append(Chosen(opportunity=first.opportunity, drafted=best.drafted))
@@ -270,7 +310,7 @@ class Planner:
                 why_not = sized
                 continue
             gas_wei = self._cost_wei(seen, sized.draft, gas)
-            net_wei = sized.draft.close.waterfall.vault_wei - gas_wei
+            net_wei = sized.draft.waterfall.vault_wei - gas_wei
             if best is None or net_wei > best.net_wei:
                 best = _Best(sized, gas, net_wei)
         return best or why_not
@@ -287,19 +327,20 @@ class Planner:
         """Return the draft that the objective asks for, given its gas; it clears every minimum."""
         objective = objective or self.options.objective
         gas_wei = self._cost_wei(seen, drafted.draft, gas_used)
-        evaluation = drafted.pair.size(objective, gas_wei=gas_wei, options=self.options)
-        if isinstance(evaluation, Declined):
-            return evaluation
-        if evaluation is not drafted.evaluation:
-            drafted = self._draft(seen, opportunity, drafted.pair, evaluation, objective)
+        sizes = self._sizes(drafted.pairs, gas_wei, objective)
+        if isinstance(sizes, Declined):
+            return sizes
+        sized = tuple(zip(drafted.pairs, sizes, strict=True))
+        if any(now is not before for now, (_, before) in zip(sizes, drafted.sized, strict=True)):
+            drafted = self._draft(seen, opportunity, sized, objective)
         return self._too_little(drafted, gas_wei=gas_wei) or drafted
 
     def _known_gas(
         self, first: Proposal, again: Proposal, gas_used: Mapping[Draft, int | Declined]
     ) -> Mapping[Draft, int | Declined]:
         """Return what the first proposal's pairs used, for the same pairs on other pools."""
-        by_pair = {_key(one.pair.terms): gas_used.get(one.draft) for one in first.drafts}
-        known = {one.draft: by_pair.get(_key(one.pair.terms)) for one in again.drafts}
+        by_pairs = {_keys(one.pairs): gas_used.get(one.draft) for one in first.drafts}
+        known = {one.draft: by_pairs.get(_keys(one.pairs)) for one in again.drafts}
         return {draft: gas for draft, gas in known.items() if gas is not None}
 
     # --- 3. conclude ----------------------------------------------------------------------------------------
@@ -318,9 +359,7 @@ class Planner:
             return declined
         if declined := self._too_risky(seen, drafted.draft, gas_wei, odds):
             return declined
-        if declined := too_large(
-            repaid_wei=drafted.pair.repaid_wei(drafted.evaluation), options=self.options
-        ):
+        if declined := too_large(repaid_wei=drafted.repaid_wei, options=self.options):
             return declined
         allowed = fees(gas_used=simulated.gas_used, block=seen.block, options=self.options)
         if isinstance(allowed, Declined):
@@ -328,7 +367,7 @@ class Planner:
         return Plan(
             draft=drafted.draft,
             gas_used=simulated.gas_used,
-            waterfall=_with_gas(drafted.draft.close.waterfall, gas_wei),
+            waterfall=_with_gas(drafted.draft.waterfall, gas_wei),
             fees=allowed,
             ladder=self._ladder(drafted, gas_wei=gas_wei),
         )
@@ -337,8 +376,8 @@ class Planner:
         if odds is None or not odds.reverts_land:
             return None
         return too_risky(
-            net_wei=draft.close.waterfall.vault_wei - gas_wei,
-            lost_wei=self._cost_wei(seen, draft, LOST_RACE_GAS),
+            net_wei=draft.waterfall.vault_wei - gas_wei,
+            lost_wei=self._cost_wei(seen, draft, LOST_RACE_GAS + LOST_CLOSE_GAS * (len(draft.closes) - 1)),
             chance=odds.chance,
         )
 
@@ -346,9 +385,9 @@ class Planner:
         """Return the smaller sizes that clear every minimum once they are the best, at the draft's gas."""
         if drafted.draft.objective is Objective.RESTORE_HEALTH:  # a smaller size would not
             return ()
-        pair = drafted.pair
+        pair, size = drafted.sized[0]
         rungs = []
-        for step in ladder(pair.trade, drafted.evaluation, shares_bps=self.options.ladder_bps):
+        for step in ladder(pair.trade, size, shares_bps=self.options.ladder_bps):
             tip = tip_wei(profit_wei=max(step.moved_profit_wei, 0), options=self.options)
             too_little = below_minimum(
                 vault_wei=step.moved_profit_wei - tip,
@@ -364,7 +403,7 @@ class Planner:
                     close=self._close(pair, step.evaluation, gas_wei=gas_wei),
                     floor_wei=floor,
                     transaction=self._transaction(
-                        pair, step.evaluation, floor_wei=floor, deadline_s=drafted.draft.deadline_s
+                        [(pair, step.evaluation)], floor_wei=floor, deadline_s=drafted.draft.deadline_s
                     ),
                 )
             )
@@ -376,12 +415,12 @@ class Planner:
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
     ) -> tuple[PairReport, ...]:
         """Return every pair with the three sizes, each with its gas where that is known."""
-        drafts = {_key(drafted.pair.terms): drafted for drafted in proposal.drafts}
+        drafts = {_key(one.pairs[0]): one for one in proposal.drafts if len(one.pairs) == 1}
 
         def sizes(terms: Terms, pair: Pair | Declined, objective: Objective) -> Close | Declined:
             if isinstance(pair, Declined):
                 return pair
-            drafted = drafts.get(_key(terms))
+            drafted = drafts.get((terms.collateral.address, terms.debt.address))
             gas = gas_used.get(drafted.draft) if drafted else 0
             if isinstance(gas, Declined):
                 return gas
@@ -414,11 +453,12 @@ class Planner:
         sized = [pair for pair in proposal.pairs if isinstance(pair, Pair)]
         if not sized:
             return None
-        drafts = {_key(drafted.pair.terms): drafted for drafted in proposal.drafts}
-        planned = decision.draft.close if isinstance(decision, Plan) else None
+        drafts = {_key(one.pairs[0]): one for one in proposal.drafts if len(one.pairs) == 1}
+        closes = decision.draft.closes if isinstance(decision, Plan) else ()
+        planned = closes[0] if len(closes) == 1 else None
         tokens = planned and (planned.seized.token.address, planned.repaid.token.address)
-        pair = max(sized, key=lambda one: (_key(one.terms) == tokens, one.best.profit_wei))
-        drafted = drafts.get(_key(pair.terms))
+        pair = max(sized, key=lambda one: (_key(one) == tokens, one.best.profit_wei))
+        drafted = drafts.get(_key(pair))
         gas = gas_used.get(drafted.draft) if drafted else None
         chosen = evaluate(pair.trade, planned.repaid.raw) if planned else None
         return curve(
@@ -435,35 +475,38 @@ class Planner:
         self,
         seen: Observation,
         opportunity: Opportunity,
-        pair: Pair,
-        evaluation: Evaluation,
+        sized: Sequence[tuple[Pair, Evaluation]],
         objective: Objective,
     ) -> Drafted:
-        floor = floor_wei(profit_wei=evaluation.profit_wei, options=self.options)
-        hops = [hop for flow in (*evaluation.buys, *evaluation.sells) for hop in flow.route.hops]
+        profit_wei = sum(size.profit_wei for _, size in sized)
+        floor = floor_wei(profit_wei=profit_wei, options=self.options)
+        flows = [flow for _, size in sized for flow in (*size.buys, *size.sells)]
+        closes = tuple(self._close(pair, size, gas_wei=0) for pair, size in sized)
         draft = Draft(
             market=opportunity.market,
             borrower=opportunity.borrower,
             health_factor_wad=opportunity.health.health_factor_wad,
             objective=objective,
-            close=self._close(pair, evaluation, gas_wei=0),
-            funding=pair.funding.name,
-            pools=frozenset(hop.pool for hop in hops),
+            closes=closes,
+            funding=", then ".join(dict.fromkeys(pair.funding.name for pair, _ in sized)),
+            waterfall=replace(
+                sum((one.waterfall for one in closes[1:]), start=closes[0].waterfall),
+                tip_wei=tip_wei(profit_wei=max(profit_wei, 0), options=self.options),
+            ),
+            pools=frozenset(hop.pool for flow in flows for hop in flow.route.hops),
             floor_wei=floor,
             deadline_s=seen.deadline_s,
-            transaction=self._transaction(pair, evaluation, floor_wei=floor, deadline_s=seen.deadline_s),
+            transaction=self._transaction(sized, floor_wei=floor, deadline_s=seen.deadline_s),
             caveat=opportunity.caveat,
         )
-        return Drafted(pair=pair, evaluation=evaluation, draft=draft)
+        return Drafted(sized=tuple(sized), draft=draft)
 
     def _transaction(
-        self, pair: Pair, evaluation: Evaluation, *, floor_wei: int, deadline_s: int
+        self, sized: Sequence[tuple[Pair, Evaluation]], *, floor_wei: int, deadline_s: int
     ) -> Transaction:
         return transaction(
             self.desk,
-            pair.terms,
-            evaluation,
-            funding=pair.funding,
+            [Closing(pair.terms, size, pair.funding) for pair, size in sized],
             floor_wei=floor_wei,
             deadline_s=deadline_s,
             options=self.options,
@@ -491,9 +534,9 @@ class Planner:
 
     def _too_little(self, drafted: Drafted, *, gas_wei: int) -> Declined | None:
         return below_minimum(
-            vault_wei=drafted.draft.close.waterfall.vault_wei,
+            vault_wei=drafted.draft.waterfall.vault_wei,
             gas_wei=gas_wei,
-            repaid_wei=drafted.pair.repaid_wei(drafted.evaluation),
+            repaid_wei=drafted.repaid_wei,
             options=self.options,
         )
 
@@ -502,7 +545,7 @@ def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:
     """Return how a simulation contradicts the draft's prediction, or None. Both are in wei, tip deducted."""
     if simulated.reverted:
         return Declined(reason=Reason.SIMULATION, detail=explained(simulated.returned))
-    predicted_wei = draft.close.waterfall.vault_wei
+    predicted_wei = draft.waterfall.vault_wei
     measured_wei = int.from_bytes(simulated.returned[:32], "big")
     if abs(measured_wei - predicted_wei) * BPS > _AGREEMENT_BPS * predicted_wei:
         return Declined(
@@ -524,14 +567,12 @@ def _no_room(best: _Best, left: Left, busy_pools: frozenset[Address]) -> Decline
 
 
 def _with_gas(waterfall: Waterfall, gas_wei: int) -> Waterfall:
-    return Waterfall(
-        bonus_wei=waterfall.bonus_wei,
-        price_impact_wei=waterfall.price_impact_wei,
-        flash_fee_wei=waterfall.flash_fee_wei,
-        tip_wei=waterfall.tip_wei,
-        gas_wei=gas_wei,
-    )
+    return replace(waterfall, gas_wei=gas_wei)
 
 
-def _key(terms: Terms) -> tuple[Address, Address]:
-    return terms.collateral.address, terms.debt.address
+def _key(pair: Pair) -> tuple[Address, Address]:
+    return pair.terms.collateral.address, pair.terms.debt.address
+
+
+def _keys(pairs: Sequence[Pair]) -> tuple[tuple[Address, Address], ...]:
+    return tuple(map(_key, pairs))

@@ -267,10 +267,13 @@ def _skipped(skipped: tuple[Skipped, ...]) -> str:
 
 
 def _plan(plan: Plan) -> str:
-    close = plan.draft.close
+    closes = ", then ".join(
+        f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)}), seize {amount(close.seized)}"
+        for close in plan.draft.closes
+    )
     return (
         f"{short(plan.draft.borrower)} at {health(plan.draft.health_factor_wad)}: "
-        f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)}), seize {amount(close.seized)}; "
+        f"{closes}; "
         f"{waterfall(plan.waterfall)}{_unverified(plan.draft.caveat)}"
     )
 

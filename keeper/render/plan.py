@@ -163,8 +163,8 @@ def _chosen(decision: Decision | None) -> tuple[Token, Token, Objective] | None:
     """Return the pair and the size that will be sent, where anything will."""
     if not isinstance(decision, Plan):
         return None
-    close = decision.draft.close
-    return close.seized.token, close.repaid.token, decision.draft.objective
+    close, *others = decision.draft.closes
+    return None if others else (close.seized.token, close.repaid.token, decision.draft.objective)
 
 
 def _decision(report: PlanReport) -> RenderableType:
@@ -179,17 +179,19 @@ def _decision(report: PlanReport) -> RenderableType:
 
 def _plan(plan: Plan, report: PlanReport) -> RenderableType:
     draft = plan.draft
-    close = draft.close
     coin = report.native.symbol
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    grid.add_row(
-        draft.objective.value,
-        f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)} of the debt), "
-        f"seize {amount(close.seized)}",
-    )
-    grid.add_row("funded by", f"{draft.funding}, for {amount(close.flash_fee)}")
+    for place, close in enumerate(draft.closes):
+        rest = "of the debt" if place == 0 else "of what is left"
+        grid.add_row(
+            draft.objective.value if place == 0 else "then",
+            f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)} {rest}), "
+            f"seize {amount(close.seized)}",
+        )
+    fees = ", ".join(amount(close.flash_fee) for close in draft.closes)
+    grid.add_row("funded by", f"{draft.funding}, for {fees}")
     grid.add_row(f"in {coin}", Text(waterfall(plan.waterfall), "bold"))
     grid.add_row("gas", f"{plan.gas_used:,} used in simulation, limit {plan.fees.gas_limit:,}")
     grid.add_row(

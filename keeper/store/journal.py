@@ -108,19 +108,20 @@ class SqliteJournal:
                         draft.borrower,
                         str(draft.health_factor_wad),
                         draft.objective.value,
-                        draft.close.repaid.token.address,
-                        str(draft.close.repaid.raw),
-                        draft.close.seized.token.address,
-                        str(draft.close.seized.raw),
-                        str(draft.close.waterfall.bonus_wei),
-                        str(draft.close.waterfall.price_impact_wei),
-                        str(draft.close.waterfall.flash_fee_wei),
-                        str(draft.close.waterfall.tip_wei),
-                        str(draft.close.waterfall.vault_wei),
+                        close.repaid.token.address,
+                        str(close.repaid.raw),
+                        close.seized.token.address,
+                        str(close.seized.raw),
+                        str(close.waterfall.bonus_wei),
+                        str(close.waterfall.price_impact_wei),
+                        str(close.waterfall.flash_fee_wei),
+                        str(close.waterfall.tip_wei),
+                        str(close.waterfall.vault_wei),
                         str(draft.floor_wei),
                         draft.deadline_s,
                     )
                     for draft in drafts
+                    for close in draft.closes
                 ],
             )
 

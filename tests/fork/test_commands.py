@@ -136,7 +136,7 @@ def test_plan__a_position_on_morpho__funded_by_its_own_callback(user: User) -> N
     (borrower, *_) = [row["borrower"] for row in rows if row["market"].startswith("morpho:")]
     report = json.loads(user.types("plan", borrower, "--json").stdout)
     draft = report["decision"]["draft"]
-    assert draft["market"].startswith("morpho:0x") and draft["close"]["flash_fee"]["raw"] == "0"
+    assert draft["market"].startswith("morpho:0x") and draft["closes"][0]["flash_fee"]["raw"] == "0"
     shown = " ".join(user.types("plan", borrower).stdout.split())
     assert "funded by the liquidation's own callback" in shown
 

@@ -51,9 +51,11 @@ async def test_decide__every_plan_of_a_crash_executed__earns_what_was_predicted_
                 assert int(receipt["gasUsed"], 16) == plan.gas_used
                 counts["liquidated"] += 1
                 counts["several in a block"] += len(plans) > 1
-                flows = (*plan.draft.close.buys, *plan.draft.close.sells)
+                closes = plan.draft.closes
+                flows = [flow for close in closes for flow in (*close.buys, *close.sells)]
+                counts["closes in a row"] += len(closes) > 1
                 counts["over an intermediate"] += any(len(flow.route.hops) > 1 for flow in flows)
-                counts["split"] += len(flows) > 2
+                counts["split"] += len(flows) > 2 * len(closes)
                 counts["debt is native"] += plan.draft.close.repaid.token.symbol == "WETH"
     print(dict(counts))
     assert counts["liquidated"] >= 10
@@ -77,6 +79,8 @@ async def test_size__max_close_under_minimums__closes_whom_max_profit_closes_and
             seen = await on.engine.observe(await on.head())
             for proposal in on.planner.propose(seen, seen.opportunities):
                 for drafted in proposal.drafts:
+                    if len(drafted.sized) > 1:
+                        continue
                     most_profitable, largest = (
                         on.planner.size(
                             seen, proposal.opportunity, drafted, gas_used=600_000, objective=objective
@@ -86,9 +90,9 @@ async def test_size__max_close_under_minimums__closes_whom_max_profit_closes_and
                     if isinstance(most_profitable, Declined):
                         continue
                     assert isinstance(largest, Drafted), largest
-                    assert largest.evaluation.repay_raw >= most_profitable.evaluation.repay_raw
+                    assert largest.sized[0][1].repay_raw >= most_profitable.sized[0][1].repay_raw
                     counts["sized"] += 1
-                    counts["larger"] += largest.evaluation.repay_raw > most_profitable.evaluation.repay_raw
+                    counts["larger"] += largest.sized[0][1].repay_raw > most_profitable.sized[0][1].repay_raw
     assert counts["sized"] >= 10
     assert counts["larger"] >= 5
 

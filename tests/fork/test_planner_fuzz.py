@@ -21,7 +21,7 @@ from keeper.domain.plan import Objective, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.state import Mined
 from keeper.engine import Considered
-from keeper.planner.assembly import transaction
+from keeper.planner.assembly import Closing, transaction
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair
 from keeper.planner.sizing import Evaluation, evaluate, value_wei
@@ -124,10 +124,14 @@ def assert_happens(on: Stage, plan: Plan, counts: Counter[str]) -> None:
     (receipt,) = on.execute([plan])
     assert receipt["status"] == "0x1"
     assert on.vault_wei() - before_wei == plan.waterfall.vault_wei
-    (log,) = [log for log in receipt["logs"] if log["topics"][0] == LIQUIDATION_CALL]  # type: ignore[index]
-    data = log["data"].removeprefix("0x")  # type: ignore[index]
-    assert int(data[:64], 16) == close.repaid.raw
-    assert int(data[64:128], 16) == close.seized.raw
+    logs = [log for log in receipt["logs"] if log["topics"][0] == LIQUIDATION_CALL]  # type: ignore[index]
+    told = [log["data"].removeprefix("0x") for log in logs]  # type: ignore[index]
+    assert [(int(data[:64], 16), int(data[64:128], 16)) for data in told] == [
+        (one.repaid.raw, one.seized.raw) for one in plan.draft.closes
+    ]
+    counts["closes in a row"] += len(told) > 1
+    counts["several collaterals"] += len({one.seized.token for one in plan.draft.closes}) > 1
+    counts["more than two closes"] += len(told) > 2
     gas_used = int(receipt["gasUsed"], 16)
     assert abs(gas_used - plan.gas_used) * 50 <= gas_used
     rpc("evm_revert", snapshot)
@@ -222,9 +226,7 @@ async def simulated(
     made = [
         transaction(
             desk,
-            pair.terms,
-            size,
-            funding=pair.funding,
+            [Closing(pair.terms, size, pair.funding)],
             floor_wei=0,
             deadline_s=seen.deadline_s,
             options=on.planner.options,

@@ -36,8 +36,8 @@ def rival_liquidates(devnet: Devnet, planned: dict[str, Any]) -> dict[str, Any]:
             *(
                 bytes.fromhex(text[2:])
                 for text in (
-                    draft["close"]["seized"]["token"]["address"],
-                    draft["close"]["repaid"]["token"]["address"],
+                    draft["closes"][0]["seized"]["token"]["address"],
+                    draft["closes"][0]["repaid"]["token"]["address"],
                     draft["borrower"],
                 )
             ),

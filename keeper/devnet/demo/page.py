@@ -151,9 +151,9 @@ def _liquidations(report: DemoReport, *, width: int, rows: int | None) -> Render
 
 def _one_line(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
     draft = one.plan.draft
-    share = _percent(draft.close.close_factor_bps)
+    share = "+".join(_percent(close.close_factor_bps) for close in draft.closes)
     position = f"{_place(draft.market):<{_PLACE_COLUMNS}} {short(draft.borrower)}"
-    return str(one.block_number), position, share, _lender(draft.funding), _path(draft.close, symbols)
+    return str(one.block_number), position, share, _lender(draft.funding), _paths(draft.closes, symbols)
 
 
 def _two_lines(one: Liquidation, symbols: Mapping[Address, str]) -> tuple[RenderableType, ...]:
@@ -166,6 +166,11 @@ def _figures(one: Liquidation) -> Iterator[int | None]:
     fall, instead = one.plan.waterfall, one.comparison
     yield from (fall.bonus_wei, fall.price_impact_wei, fall.flash_fee_wei, one.gas_wei, one.realised_wei)
     yield from (instead.half_wei, instead.full_wei)
+
+
+def _paths(closes: Sequence[Close], symbols: Mapping[Address, str]) -> str:
+    """Return the paths of several closes, of those that are the same one alone."""
+    return ", then ".join(dict.fromkeys(_path(close, symbols) for close in closes))
 
 
 def _path(close: Close, symbols: Mapping[Address, str]) -> str:

@@ -18,6 +18,8 @@ LEAST_BORROWERS = 40
 LEAST_LIQUIDATED = 10
 ATTACKS = 3
 MOST_GAS_OF_A_LOST_RACE = 60_000
+MOST_GAS_OF_A_FURTHER_CLOSE = 30_000
+"""In a lost race it is paid for by its calldata alone."""
 PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
 AGREEMENT_BPS = 1
 """How far all that was realised may be from all that was predicted."""
@@ -230,7 +232,8 @@ class DemoReport:
         if not self.lost:
             yield "lost_to_rival: the rival won no race"
         for lost in self.lost:
-            if lost.gas_used >= MOST_GAS_OF_A_LOST_RACE:
+            further = len(lost.plan.draft.closes) - 1
+            if lost.gas_used >= MOST_GAS_OF_A_LOST_RACE + further * MOST_GAS_OF_A_FURTHER_CLOSE:
                 yield f"lost_to_rival: a lost race cost {lost.gas_used} gas"
         if self.overlooked:
             yield f"overlooked: {len(self.overlooked)}"

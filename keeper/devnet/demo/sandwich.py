@@ -74,8 +74,9 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich | None:
 
 def _attacked(plan: Plan) -> tuple[Hop, ...]:
     """Return where the keeper is going to sell the collateral: every pool once."""
-    close = plan.draft.close
-    first = (flow.route.hops[0] for flow in (*close.buys, *close.sells))
+    sold = plan.draft.close.seized.token
+    closes = [close for close in plan.draft.closes if close.seized.token == sold]
+    first = (flow.route.hops[0] for close in closes for flow in (*close.buys, *close.sells))
     return tuple({hop.pool: hop for hop in first}.values())
 
 

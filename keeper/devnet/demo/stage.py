@@ -71,10 +71,10 @@ class Stage:
         return balance_raw(self.devnet.chain, self.devnet.addresses.weth, self.vault)
 
     def liquidations(self, position: PositionId, block_number: int) -> int:
-        """Return how often a position was liquidated in a block, by its market's own events."""
-        receipts = self.devnet.anvil.rpc("eth_getBlockReceipts", hex(block_number))
-        seizures = (one for told in receipts for one in Receipt(told).seizures(self.devnet.addresses))
-        return sum(one.position == position for one in seizures)
+        """Return how many transactions of a block liquidated a position, by its market's own events."""
+        receipts = map(Receipt, self.devnet.anvil.rpc("eth_getBlockReceipts", hex(block_number)))
+        seized = ({one.position for one in each.seizures(self.devnet.addresses)} for each in receipts)
+        return sum(position in positions for positions in seized)
 
 
 def balance_raw(chain: Chain, token: Address, holder: Address) -> int:

@@ -25,6 +25,7 @@ from keeper.protocols.aave_v3.revision import (
     Revision,
     Stretch,
 )
+from keeper.protocols.aave_v3.sequel import account_after
 
 _LIQUIDATION_CALL = load("aave_v3_pool").function("liquidationCall")
 _SCALED_BALANCE = load("aave_v3_scaled_token").function("scaledBalanceOf")
@@ -173,9 +174,11 @@ class AaveTerms:
         return None
 
     def behind(self, earlier: Terms, repay_raw: int) -> AaveTerms | Declined:
-        """Return the terms with the cash that an earlier close of somebody else leaves in the reserve."""
+        """Return the terms after an earlier close: of the position as it is then, or with the cash then."""
         if not isinstance(earlier, AaveTerms) or earlier.pool != self.pool:
             return self
+        if earlier.borrower == self.borrower:
+            return self._after_own(earlier, repay_raw)
         reserve, settlement = self.pair.collateral.reserve, earlier.settle(repay_raw)
         out_raw = settlement.seized_raw if earlier.pair.collateral.reserve.id == reserve.id else 0
         in_raw = settlement.repaid_raw if earlier.pair.debt.reserve.id == reserve.id else 0
@@ -185,13 +188,47 @@ class AaveTerms:
         pair, late = (
             replace(one, collateral=replace(one.collateral, reserve=left)) for one in (self.pair, self.late)
         )
-        found = self.revision.feasible(pair)
-        if isinstance(found, Refusal):
-            cash = TokenAmount(token=left.token, raw=left.cash_raw)
-            return Declined(reason=Reason.NO_CASH, detail=f"the pool has {cash} after those before it")
-        return replace(self, pair=pair, late=late, stretches=steady(found))
+        return self._of(pair, late)
+
+    def reopened(self) -> AaveTerms | None:
+        """Return the terms cut to what leaves the position liquidatable, up to the deadline.
+
+        None where nothing does; themselves where everything does.
+        """
+        late = self._of(self.late, self.late)
+        heals = [one.repay_for_health(WAD) for one in (self, late) if isinstance(one, AaveTerms)]
+        most_raw = min((repay_raw - 1 for repay_raw in heals if repay_raw is not None), default=None)
+        if most_raw is None:
+            return self
+        cut = [replace(one, most_raw=min(one.most_raw, most_raw)) for one in self.stretches]
+        stretches = tuple(one for one in cut if one.least_raw <= one.most_raw and one.kind not in _WHOLE)
+        return replace(self, stretches=stretches) if stretches else None
 
     # --- inside
+
+    def _of(self, pair: Pair, late: Pair) -> AaveTerms | Declined:
+        """Return the terms with this pair, now and late, in their place."""
+        found = self.revision.feasible(pair)
+        if isinstance(found, Refusal):
+            reason = Reason.NO_CASH if found is Refusal.NO_CASH else Reason.DUST
+            return Declined(reason=reason, detail=f"{found} after those before it")
+        return replace(self, pair=pair, late=late, stretches=steady(found))
+
+    def _after_own(self, earlier: AaveTerms, repay_raw: int) -> AaveTerms | Declined:
+        """Return the terms of the same borrower's pair once an earlier close of theirs went through."""
+        debt_to_cover = earlier._debt_to_cover(repay_raw)
+        late = self.revision.close(earlier.late, debt_to_cover=debt_to_cover, receive_a_token=False)
+        now = account_after(self.revision, earlier.pair, earlier._close(repay_raw))
+        then = now if isinstance(late, Refusal) else account_after(self.revision, earlier.late, late)
+        if now.health_factor_wad >= WAD:
+            detail = f"health factor {now.health_factor_wad / 1e18:.4f} after the close before"
+            return Declined(reason=Reason.HEALTHY, detail=detail)
+        sides = {"collateral": self.pair.collateral.reserve, "debt": self.pair.debt.reserve}
+        try:
+            pairs = [self.revision.pair(account, **sides) for account in (now, then)]
+        except LookupError:
+            return Declined(reason=Reason.DUST, detail="nothing of it is left after the close before")
+        return self._of(*pairs)
 
     def _debt_to_cover(self, repay_raw: int) -> int:
         """Return what to ask for: without bound where it clears the debt or takes all of the collateral.

@@ -58,7 +58,7 @@ def test_demo_view__several_routes__each_with_its_share_its_venue_and_the_lender
     pair = Route(hops=(replace(hop, venue="uniswap-v2", fee_ppm=3000),))
     parts = (Flow(route=whole.route, amounts_raw=(3, 2)), Flow(route=pair, amounts_raw=(1, 1)))
     draft = replace(
-        one.plan.draft, close=replace(close, buys=parts), funding="the liquidation's own callback"
+        one.plan.draft, closes=(replace(close, buys=parts),), funding="the liquidation's own callback"
     )
     split = replace(one, plan=replace(one.plan, draft=draft))
     told = " ".join(_page(replace(REPORT, liquidations=(split,)), 160).split())

@@ -150,8 +150,13 @@ class LinearTerms:
     def guards(self, repay_raw: int) -> tuple[Guard, ...]:
         return ()
 
+    def reopened(self) -> None:
+        return None
+
     def behind(self, earlier: Terms, repay_raw: int) -> LinearTerms | Declined:
-        """Return the terms with as much cash as an earlier close leaves, which is all that it takes."""
+        """Return the terms with as much cash as an earlier close leaves; its own heals the position."""
+        if isinstance(earlier, LinearTerms) and replace(earlier, cash=self.cash) == self:
+            return Declined(reason=Reason.HEALTHY, detail="its own close heals it")
         if self.cash is None or earlier.cash is None or earlier.cash.holder != self.cash.holder:
             return self
         cash_raw = self.cash.raw - earlier.settle(repay_raw).seized_raw

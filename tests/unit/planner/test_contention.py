@@ -29,7 +29,7 @@ def total_wei(of: Crowd, order: tuple[int, ...]) -> int:
     entrants = contenders(of)
     for at in order:
         for priced in entrants[at].priced:
-            terms = priced.pair.terms
+            terms = priced.pairs[0].terms
             for earlier, repay_raw in left.ran:
                 if not isinstance(terms, Declined):
                     terms = terms.behind(earlier, repay_raw)
@@ -40,12 +40,12 @@ def total_wei(of: Crowd, order: tuple[int, ...]) -> int:
                 for earlier, repay_raw in left.ran
                 if earlier.cash and earlier.cash.holder == holder(terms.debt.symbol)
             )
-            available_raw = max(priced.pair.trade.available_raw - drawn_raw, 0)
-            pair = priced.pair.on(terms, left.pools, available_raw=available_raw)
-            found = of.planner._net(pair, priced.gas_wei) if isinstance(pair, Pair) else None
+            available_raw = max(priced.pairs[0].trade.available_raw - drawn_raw, 0)
+            pair = priced.pairs[0].on(terms, left.pools, available_raw=available_raw)
+            found = of.planner._net([pair], priced.gas_wei) if isinstance(pair, Pair) else None
             if isinstance(pair, Pair) and found is not None:
                 total += found[0]
-                left = left.after(pair, found[1], gas=GAS_USED)
+                left = left.after(pair, found[1][0], gas=GAS_USED)
     return total
 
 

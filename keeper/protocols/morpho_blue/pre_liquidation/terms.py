@@ -171,6 +171,10 @@ class PreTerms:
         """Return the market: what is repaid rounds up to the gain of all that borrowed there."""
         return self.morpho + self.now.listing.id
 
+    def reopened(self) -> None:
+        """Return None: one call may close all that two may."""
+        return
+
     def behind(self, earlier: Terms, repay_raw: int) -> PreTerms | Declined:
         """Return the terms after an earlier close; others where that is in the same market."""
         stands = behind(self, earlier, repay_raw)

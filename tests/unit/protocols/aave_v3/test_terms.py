@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keeper.abi import load
 from keeper.domain.address import Address, word
-from keeper.domain.declined import Declined
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import RAY, WAD
 from keeper.domain.head import NextBlock
 from keeper.domain.position import Interval, Opportunity
@@ -348,3 +348,32 @@ def test_behind__another_pool_or_another_reserve__the_same_terms() -> None:
     elsewhere = replace(terms, pool=Address(b"\x77" * 20), borrower=somebody)
     assert terms.behind(elsewhere, 10**6) is terms
     assert terms.behind(replace(other, borrower=somebody), other.feasible[-1].least_raw) is terms
+
+
+def test_reopened__health_between_95_and_100_percent__ends_a_unit_short_of_healing() -> None:
+    """$10,000 of collateral, $8,300 of debt, health 0.964: a close of half would heal it."""
+    market_ = market(reserve(0), reserve(1, decimals=6))
+    (pair,) = pairs_of(market_, row(has={0: 10_000 * 10**18}, owes={1: 8_300 * 10**6}))
+    terms = terms_of(pair)
+    assert isinstance(terms, AaveTerms)
+    cut = terms.reopened()
+    assert cut is not None
+    most_raw = cut.feasible[-1].most_raw
+    assert terms.health_after_wad(most_raw) < WAD <= terms.health_after_wad(most_raw + 1)
+    rest = terms.behind(cut, most_raw)
+    assert isinstance(rest, AaveTerms)
+    assert rest.owed_raw == 8_300 * 10**6 - most_raw
+    half_raw = terms.feasible[-1].most_raw
+    assert most_raw + rest.feasible[-1].most_raw > half_raw
+    healed = terms.behind(terms, half_raw)
+    assert isinstance(healed, Declined)
+    assert healed.reason is Reason.HEALTHY
+
+
+def test_reopened__nothing_heals__the_same_terms() -> None:
+    """A threshold of 95 % and a bonus of 5 %: the more is closed, the worse it gets."""
+    market_ = market(reserve(0, threshold_bps=9_500), reserve(1, decimals=6))
+    (pair,) = pairs_of(market_, row(has={0: 10_000 * 10**18}, owes={1: 9_700 * 10**6}))
+    terms = terms_of(pair)
+    assert isinstance(terms, AaveTerms)
+    assert terms.reopened() is terms
