@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -105,11 +105,7 @@ def current(keeper: Assembled, seen: Observation) -> Iterator[AnyBook]:
 async def explain(
     rooms: Rooms, engine: Engine, seen: Observation, borrower: Address, *, curve: bool = False
 ) -> PlanReport:
-    """Return the decision on one of the borrower's positions upon this state, explained.
-
-    It is the worst of those of which anything may be closed, else the worst of all: an oracle that fails in
-    one market hides nothing of another.
-    """
+    """Return the decision on one of the borrower's positions upon this state, explained."""
     books = rooms.watcher.books
     theirs = [
         (health.health_factor_wad, place, position, health)
@@ -120,16 +116,15 @@ async def explain(
     ]
     if not theirs:
         raise ConfigError(owes_nothing(rooms, borrower))
-    closable = {one.position for one in seen.opportunities if one.terms}
-    _, place, position, health = min(theirs, key=lambda one: (one[2] not in closable, *one[:3]))
+    chosen = worst(one for one in seen.opportunities if one.borrower == borrower)
+    _, place, position, health = min(one for one in theirs if chosen is None or one[2] == chosen.position)
     book = books[place]
-    unhealthy = [one for one in seen.opportunities if one.position == position]
     others = sorted((wad, other.market) for wad, _, other, _ in theirs if other != position)
     considered: Considered | None = None
     pairs: tuple[PairReport, ...] = ()
     drawn: Curve | None = None
-    if unhealthy:
-        (considered,) = await engine.decide(replace(seen, opportunities=tuple(unhealthy[:1])))
+    if chosen is not None:
+        (considered,) = await engine.decide(replace(seen, opportunities=(chosen,)))
         if considered.proposal is not None:
             led_to = seen, considered.proposal, considered.gas_used
             pairs = rooms.planner.explain(*led_to)
@@ -147,11 +142,19 @@ async def explain(
         native=native,
         objective=rooms.planner.options.objective,
         pairs=pairs,
-        declined=unhealthy[0].declined if unhealthy else (),
+        declined=chosen.declined if chosen else (),
         symbols={native.address: native.symbol, **symbols, **_unnamed(pairs, symbols)},
         decision=considered.decision if considered else None,
         curve=drawn,
     )
+
+
+def worst(opportunities: Iterable[Opportunity]) -> Opportunity | None:
+    """Return the worst of those of which anything may be closed, else the worst of all; None of none.
+
+    So a market whose oracle fails, or where another contract is to close first, hides nothing of another.
+    """
+    return min(opportunities, key=lambda one: (not one.terms, one.health.health_factor_wad), default=None)
 
 
 def owes_nothing(rooms: Rooms, borrower: Address) -> str:

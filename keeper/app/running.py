@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from keeper.app.build import Assembled, assemble, signing_key
 from keeper.app.channels import channels, relays, unknown_odds
 from keeper.app.checking import WARNINGS, WORLDLY, check
-from keeper.app.inspecting import observe
+from keeper.app.inspecting import observe, worst
 from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
@@ -119,24 +119,23 @@ async def _recorded(keeper: Assembled, journal: SqliteJournal, listen: Listener)
 async def liquidate(settings: Settings, *, borrower: Address, listener: Listener) -> Outcome | Declined:
     """Decide on a borrower's worst position upon the newest head, send, and return what became of it.
 
-    Where nothing is sent, return why.
+    That is the one that `plan` explains. Where nothing is sent, return why.
     """
     async with assemble(settings) as keeper:
         await _require_sound(keeper)
         async with arm(keeper, listener) as armed:
             seen = await observe(keeper, listener)
             await _take_up(armed, seen.head, listener)
-            theirs = tuple(one for one in seen.opportunities if one.borrower == borrower)
-            if not theirs:
+            theirs = worst(one for one in seen.opportunities if one.borrower == borrower)
+            if theirs is None:
                 return Declined(reason=Reason.HEALTHY, detail=f"{checksum(borrower)} is not below health 1")
-            worst = min(theirs, key=lambda one: one.health.health_factor_wad)
             engine = keeper.engine(
                 listen=listener,
                 journal=armed.journal,
                 landing=armed.lander,
                 odds=_odds(keeper.settings, armed.journal),
             )
-            (considered,) = await engine.decide(replace(seen, opportunities=(worst,)))
+            (considered,) = await engine.decide(replace(seen, opportunities=(theirs,)))
             if not isinstance(considered.decision, Plan):
                 return considered.decision
             if refusal := armed.guard.refuses(considered.decision, in_flight=len(armed.lander.in_flight())):

@@ -317,6 +317,30 @@ def test_liquidate__yes__included_and_the_debt_is_smaller(user: User) -> None:
     assert not left or int(left[0]["health"]["debt_base"]) < int(worst["health"]["debt_base"])
 
 
+def test_liquidate__below_morphos_limit_too__what_plan_shows_is_closed(user: User) -> None:
+    """Whoever opted into a pre-liquidation stands worse by its limit, and is Morpho's own to close by now."""
+    deployed = user.has_deployed()
+    user.devnet.market_block(
+        {symbol: user.devnet.price_base(symbol) * 73 // 100 for symbol in ("WETH", "WBTC")}
+    )
+    rows = json.loads(user.types("scan", "--below", "1", "--json").stdout)["rows"]
+    offered = {row["borrower"] for row in rows if row["market"].startswith("morpho-pre:")}
+    (row, *_) = [
+        row
+        for row in rows
+        if row["market"].startswith("morpho:") and row["borrower"] in offered and row["closable"]
+    ]
+    told = user.types("liquidate", row["borrower"], "--yes", **user.key, **deployed)
+    assert told.returncode == 0, told.stdout + told.stderr
+    left = json.loads(user.types("scan", "--below", "100", "--json").stdout)["rows"]
+    (debt_base,) = [
+        int(one["health"]["debt_base"])
+        for one in left
+        if (one["market"], one["borrower"]) == (row["market"], row["borrower"])
+    ] or [0]
+    assert debt_base < int(row["health"]["debt_base"])
+
+
 def test_liquidate__nobody_to_ask__refused_without_yes(user: User) -> None:
     deployed = user.has_deployed()
     crash(user.devnet)
