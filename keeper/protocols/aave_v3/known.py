@@ -24,6 +24,7 @@ KNOWN: Mapping[int, Known] = MappingProxyType(
         1: Known(revision_1, V3_0),
         3: Known(revision_1, V3_0),
         4: Known(revision_1, V3_1),
+        6: Known(revision_1, V3_2),
         7: Known(revision_7, V3_2),
         8: Known(revision_8, V3_2),
         9: Known(revision_10, V3_2),
@@ -33,7 +34,7 @@ KNOWN: Mapping[int, Known] = MappingProxyType(
 )
 """By what the pool answers to ``POOL_REVISION``: those that cases were recorded of, or that sources name.
 
-3 and 4 are 3.0.2 and 3.1, whose liquidations are 3.0's; 2, 5 and 6 nothing is certain of.
+3, 4 and 6 are 3.0.2, 3.1 and 3.2, whose liquidations are 3.0's; 2 and 5 nothing is certain of.
 """
 
 
