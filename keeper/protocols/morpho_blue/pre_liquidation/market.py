@@ -26,7 +26,7 @@ from keeper.protocols.morpho_blue.pre_liquidation.terms import PreTerms, terms_o
 from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position
-from keeper.query import Call, Log, Query, attempt, both, read, read_one
+from keeper.query import Call, Log, Query, Reverted, attempt, both, read, read_one
 
 _PRE = load("morpho_pre_liquidation")
 _MORPHO = _PRE.function("MORPHO")
@@ -36,6 +36,7 @@ _CREATED = _PRE.event("CreatePreLiquidation").topic
 _AUTHORISED = load("morpho_blue").event("SetAuthorization").topic
 _IS_AUTHORISED = load("morpho_blue").function("isAuthorized")
 _AUTHORIZER_AT, _AUTHORIZED_AT = 2, 3
+_WORD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +120,25 @@ class MorphoPreLiquidation:
     def _created(
         self, market: PreMarkets, made: Sequence[Address]
     ) -> Query[tuple[dict[str, Contract], dict[str, IsolatedMarket]]]:
-        """Return those of these contracts that were not known, and the markets that were not."""
+        """Return those of these contracts that were not known and are watched, and markets not known either.
+
+        One that a branch made which the chain has left has no code, and answers nothing: it is left out.
+        """
         addresses = [one for one in made if self._name(one) not in market.contracts]
-        ids, parameters = yield from both(
-            read([Call(one, _ID.encode()) for one in addresses], lambda answer: Hash32(answer[:32])),
-            read([Call(one, _PARAMETERS.encode()) for one in addresses], _parameters),
+        ids = yield from attempt(
+            [Call(one, _ID.encode()) for one in addresses], lambda answer: Hash32(answer[:_WORD])
         )
+        there = [
+            (address, id_)
+            for address, id_ in zip(addresses, ids, strict=True)
+            if not isinstance(id_, Reverted) and id_ and (not self.only or id_ in self.only)
+        ]
         blue = MorphoBlue(morpho=market.morpho)
+        unknown = sorted({id_ for _, id_ in there if blue.market_name(id_) not in market.markets})
+        parameters, listings = yield from both(
+            read([Call(one, _PARAMETERS.encode()) for one, _ in there], _parameters),
+            queries.read_listings(market.morpho, unknown),
+        )
         contracts = {
             self._name(address): Contract(
                 address=address,
@@ -133,11 +146,8 @@ class MorphoPreLiquidation:
                 parameters=Parameters(*told[:5]),
                 oracle=told[5],
             )
-            for address, id_, told in zip(addresses, ids, parameters, strict=True)
-            if not self.only or id_ in self.only
+            for (address, id_), told in zip(there, parameters, strict=True)
         }
-        unknown = sorted({id_ for id_ in ids if blue.market_name(id_) not in market.markets})
-        listings = yield from queries.read_listings(market.morpho, unknown)
         return contracts, {blue.market_name(one.id): IsolatedMarket.listed(one) for one in listings}
 
     def rows(
