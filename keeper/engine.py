@@ -177,7 +177,7 @@ class Engine:
                     await _ended(foretelling)
                     seen = next_head.result()
                     await self.step(seen, overtaken=partial(overtaken, seen.head))
-                    foretelling = asyncio.create_task(self._foretell())
+                    foretelling = asyncio.create_task(self.foretell())
                     continue
                 next_head.cancel()
                 if receiving.done():
@@ -266,7 +266,7 @@ class Engine:
         block = head.next_block(block_time_s=self._pace.block_time_s)
         return self._watcher.observe(block=block, deadline_s=block.timestamp_s + self._pace.deadline_s)
 
-    async def _foretell(self) -> None:
+    async def foretell(self) -> None:
         """Keep the trigger prices from the last head on. It gives way to whatever comes, feed by feed."""
         head, pricing = self._watcher.head, self._watcher.pricing
         if head is None:

@@ -26,10 +26,12 @@ from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, Key, SigningLimits
 from keeper.live.braking import Braking
+from keeper.live.foreseeing import Foreseer
 from keeper.live.heartbeat import Heartbeat
 from keeper.live.landing import Lander
 from keeper.live.recording import Recorder
 from keeper.live.remembering import Remembering
+from keeper.node.pending_socket import PendingSocket
 from keeper.store.checkpoint import Checkpoint
 from keeper.store.journal import SqliteJournal
 from keeper.store.lock import Lock
@@ -203,8 +205,10 @@ async def _follow(
                 dry_run=armed is None,
             )
         )
+        await engine.foretell()  # what prices are made of: what is pending is judged by it
         try:
-            await engine.follow(stop)
+            async with _foreseeing(keeper, listen):
+                await engine.follow(stop)
         except asyncio.CancelledError:
             listen(Stopped(why="cancelled"))
             raise
@@ -222,6 +226,29 @@ def freeze_loaded() -> None:
 def _odds(settings: Settings, journal: SqliteJournal) -> Odds:
     """Return the odds by what the journal tells of the races before."""
     return unknown_odds(settings).after_all(journal.submissions())
+
+
+@asynccontextmanager
+async def _foreseeing(keeper: Assembled, listen: Listener) -> AsyncIterator[None]:
+    """Have pending transactions listened to meanwhile, where that is wanted."""
+    if not keeper.settings.pending:
+        yield
+        return
+    foreseer = Foreseer(
+        socket=PendingSocket(next(one.url for one in keeper.settings.rpc_urls if one.is_socket)),
+        endpoints=keeper.endpoints,
+        world=keeper.world,
+        watcher=keeper.watcher,
+        block_time_s=keeper.chain.block_time_s,
+        listen=listen,
+        clock=time.monotonic,
+    )
+    working = asyncio.create_task(foreseer.work())
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -189,6 +189,13 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
             "KEEPER_RPC_URLS #trusted that keeps to itself what it is asked, best your own node",
             "KEEPER_RPC_URLS",
         )
+    if settings.pending and not any(one.is_socket for one in settings.rpc_urls):
+        yield wrong(
+            "KEEPER_PENDING",
+            "is true, and pending transactions are heard of over a WebSocket: add a ws or wss URL to "
+            "KEEPER_RPC_URLS",
+            "KEEPER_RPC_URLS",
+        )
     if settings.relay_key is not None and settings.relay_key == settings.private_key:
         yield wrong("KEEPER_RELAY_KEY", "is the operator's key; expected another", "KEEPER_PRIVATE_KEY")
     if settings.tip_bps and not settings.max_tip_wei:

@@ -138,6 +138,13 @@ class Settings:
         unit="seconds",
         effect="How often a new head is asked for where the endpoint has no WebSocket.",
     )
+    pending: bool = variable(
+        parse.boolean,
+        default="false",
+        unit="true or false",
+        effect="Whether pending transactions are heard of, over the WebSocket of KEEPER_RPC_URLS. One that "
+        "changes a price is simulated, and whom it lets fall is told before it is in a block.",
+    )
 
     reorg_depth: int = variable(
         parse.whole(least=1, most=256),

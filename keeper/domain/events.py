@@ -9,7 +9,9 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.head import Head
 from keeper.domain.observation import Mismatch, Rejoined, Skipped
+from keeper.domain.pending import PendingTransaction, PriceMove
 from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
 from keeper.domain.race import Race
 from keeper.domain.report import Trigger, Unpredicted
 from keeper.domain.submission import Outcome, Submission
@@ -148,6 +150,20 @@ class Foretold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """A transaction that is in no block yet changes prices: whom that lets fall is known already."""
+
+    head: Head
+    """Upon which it was simulated, alone in the next block."""
+    transaction: PendingTransaction
+    prices: tuple[PriceMove, ...]
+    positions: tuple[tuple[PositionId, int], ...]
+    """Who falls below health 1, and to which, in wads; not those who were there before."""
+    milliseconds: float
+    """From its being heard of to here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overtaken:
     """A newer head came before the decision upon this one was ready: the decision was dropped."""
 
@@ -202,6 +218,7 @@ Event: TypeAlias = (
     | Concluded
     | Decided
     | Foretold
+    | Foreseen
     | Overtaken
     | Degraded
     | Raced

@@ -24,7 +24,7 @@ class _Params(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     params: _Params | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 _MESSAGE = msgspec.json.Decoder(_Message)
@@ -69,6 +69,6 @@ class HeadSocket:
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise Unavailable(f"{self}: the connection was closed")
         told = wire.decoded(message.data.encode(), _MESSAGE, "a message")
-        if told.error is not None:
+        if bytes(told.error):
             raise Unavailable(f"{self}: it does not tell of new heads")
         return None if told.params is None else wire.head(told.params.result)

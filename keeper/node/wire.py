@@ -11,6 +11,7 @@ import msgspec
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Unavailable
 from keeper.domain.head import Head
+from keeper.domain.pending import PendingTransaction
 from keeper.query import Log
 
 T = TypeVar("T")
@@ -90,7 +91,15 @@ class SentBy:
     l1_fee_wei: int
 
 
+class _Pending(msgspec.Struct):
+    hash: _HashText
+    sender: _AddressText = msgspec.field(name="from")
+    to: _AddressText | None = None
+    input: str = "0x"
+
+
 _TEXT = msgspec.json.Decoder(str)
+_PENDING = msgspec.json.Decoder(_Pending | _HashText | None)
 _BLOCK = msgspec.json.Decoder(_Block | None)
 _BLOOMED = msgspec.json.Decoder(_Bloomed | None)
 _LOGS = msgspec.json.Decoder(list[_Log])
@@ -152,6 +161,12 @@ def sent_by(raw: msgspec.Raw) -> SentBy | None:
     return None if sent is None else _sensible("a receipt", lambda: _sent_by(sent))
 
 
+def pending(raw: msgspec.Raw) -> PendingTransaction | Hash32 | None:
+    """Return a transaction, or its hash where no more is told; None where there is none, or no call."""
+    told = _sensible("a transaction", lambda: _PENDING.decode(raw))
+    return None if told is None else _sensible("a transaction", lambda: _pending(told))
+
+
 def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
     """Return what `decoder` makes of a result; `what` names it in the error."""
     return _sensible(what, lambda: decoder.decode(raw))
@@ -172,6 +187,19 @@ def _sensible(what: str, decode: Callable[[], T]) -> T:
         return decode()
     except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors too
         raise Unavailable(f"the node's answer is not {what}: {error}") from None
+
+
+def _pending(told: _Pending | str) -> PendingTransaction | Hash32 | None:
+    if isinstance(told, str):
+        return Hash32(_of_length(_bytes(told), 32))
+    if told.to is None:
+        return None
+    return PendingTransaction(
+        hash=Hash32(_of_length(_bytes(told.hash), 32)),
+        sender=Address(_of_length(_bytes(told.sender), 20)),
+        to=Address(_of_length(_bytes(told.to), 20)),
+        data=_bytes(told.input),
+    )
 
 
 def _int(text: str) -> int:

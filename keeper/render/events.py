@@ -17,6 +17,7 @@ from keeper.domain.events import (
     Decided,
     Degraded,
     Event,
+    Foreseen,
     Foretold,
     Left,
     Loading,
@@ -33,6 +34,7 @@ from keeper.domain.events import (
     Stopped,
 )
 from keeper.domain.observation import Mismatch, Rejoined, Skipped
+from keeper.domain.pending import PriceMove
 from keeper.domain.plan import Plan
 from keeper.domain.race import Race
 from keeper.domain.report import Trigger, Unpredicted
@@ -70,6 +72,7 @@ LineForm: TypeAlias = Callable[[Event, Severity, float], str]
 """How an event that happened at a Unix time becomes a line, without its end."""
 
 
+_FALLEN_NAMED = 3
 _LOADING_EVERY_S = 5.0
 """Between two lines about what is being read."""
 
@@ -192,6 +195,8 @@ def _told(event: Event) -> tuple[str, str]:
             return "decided", f"{head.number:,}: {sent} sent, {milliseconds:,.0f} ms after it came"
         case Foretold(head=head, triggers=triggers):
             return "foretold", f"{head.number:,}: {_nearest(triggers)}{_unknown(event.unpredicted)}"
+        case Foreseen():
+            return "foreseen", _foreseen(event)
         case Overtaken(head=head):
             return "overtaken", f"{head.number:,}: a newer head came before its decision was ready"
         case Degraded(what=what, why=why):
@@ -233,6 +238,27 @@ def _rejoined(how: Rejoined) -> str:
     if how.missed_blocks:
         told.append(f"{how.missed_blocks:,} missed and filled")
     return ", ".join(told) + ("; deeper than is remembered: everything was read again" if how.whole else "")
+
+
+def _foreseen(event: Foreseen) -> str:
+    changes = (
+        f"{one.token.symbol}{'' if one.loan is None else f' in {one.loan.symbol}'} {_change(one)}"
+        for one in event.prices
+    )
+    worst = sorted(event.positions, key=lambda one: one[1])[:_FALLEN_NAMED]
+    named = "".join(f", {short(position.borrower)} to {health(wad)}" for position, wad in worst)
+    more = ", ..." if len(event.positions) > len(worst) else ""
+    told = ", ".join(dict.fromkeys(changes))
+    return (
+        f"{short_hash(event.transaction.hash)} upon {event.head.number:,}: {told}; "
+        f"{len(event.positions):,} fall{named}{more}; {event.milliseconds:,.0f} ms after it came"
+    )
+
+
+def _change(move: PriceMove) -> str:
+    if not move.was_base or not move.then_base:
+        return "to no price" if move.was_base else "from no price"
+    return f"{(move.then_base / move.was_base - 1) * 100:+.2f} %"
 
 
 def _nearest(triggers: tuple[Trigger, ...]) -> str:

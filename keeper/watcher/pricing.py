@@ -48,6 +48,7 @@ class Pricing:
     _origins: dict[Call, Origin] = field(default_factory=dict)
     _words: Prices = field(default_factory=dict)
     _head: Head | None = None
+    _contracts: frozenset[Address] = frozenset()
 
     # --- following the chain
 
@@ -77,6 +78,7 @@ class Pricing:
         words = yield from _words([one.formula for one in found.values() if one.formula is not None])
         if head == self._head:
             self._origins |= found
+            self._contracts = frozenset().union(*map(_contracts, self._origins.values()))
             self._words = {**self._words, **words}
 
     def _wanted(self, book: AnyBook) -> Iterator[Call]:
@@ -112,17 +114,12 @@ class Pricing:
     @property
     def contracts(self) -> frozenset[Address]:
         """Return every contract that a price passes through, and those that reports of one go to."""
-        formulas = (origin.formula for origin in self._origins.values() if origin.formula is not None)
-        sources = (origin.sourced.source for origin in self._origins.values())
-        return frozenset(sources).union(*(formula.contracts for formula in formulas))
+        return self._contracts
 
     def behind(self, contracts: Collection[Address]) -> tuple[Call, ...]:
         """Return the prices that these contracts may have a part in: all that pass through one of them."""
         return tuple(
-            call
-            for call, origin in self._origins.items()
-            if origin.sourced.source in contracts
-            or (origin.formula is not None and not origin.formula.contracts.isdisjoint(contracts))
+            call for call, origin in self._origins.items() if not _contracts(origin).isdisjoint(contracts)
         )
 
     # --- what would be
@@ -158,6 +155,11 @@ def _origin(sourced: Sourced, formula: Formula | str, head: Head) -> Origin:
     if isinstance(formula, str):
         return Origin(sourced=sourced, formula=None, why_not=formula, looked_at=head.number)
     return Origin(sourced=sourced, formula=formula, why_not="", looked_at=head.number)
+
+
+def _contracts(origin: Origin) -> frozenset[Address]:
+    through: frozenset[Address] = frozenset() if origin.formula is None else origin.formula.contracts
+    return through | {origin.sourced.source}
 
 
 def _words(formulas: Sequence[Formula]) -> Query[Prices]:

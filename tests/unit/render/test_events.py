@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import (
     Audited,
@@ -15,6 +15,8 @@ from keeper.domain.events import (
     Decided,
     Degraded,
     Event,
+    Foreseen,
+    Foretold,
     Left,
     Observed,
     Overtaken,
@@ -25,8 +27,11 @@ from keeper.domain.events import (
     Stopped,
 )
 from keeper.domain.observation import Mismatch, Skipped
+from keeper.domain.pending import PendingTransaction, PriceMove
 from keeper.domain.position import PositionId
+from keeper.domain.report import Trigger, Unpredicted
 from keeper.domain.submission import Expired, Superseded
+from keeper.domain.token import Token
 from keeper.render.events import EventLog, LineForm, Severity, json_line, text_line
 from tests.unit.render.reports import (
     BORROWER,
@@ -46,6 +51,28 @@ STARTED = Started(
 OBSERVED = Observed(head=HEAD, borrowers=48_213, unhealthy=3, skipped=(), milliseconds=84.2)
 LEFT = Left(
     head=HEAD, market=MARKET, borrower=BORROWER, health_factor_wad=981_234_567_890_123_456, why=UNPROFITABLE
+)
+WETH = Token(address=Address(b"\xee" * 20), symbol="WETH", decimals=18)
+TRIGGER = Trigger(
+    market=MARKET,
+    borrower=BORROWER,
+    token=WETH,
+    change_bps=-123,
+    price="2500",
+    feed="ETH / USD",
+    feed_address=Address(b"\xfe" * 20),
+    feed_change_bps=-123,
+    feed_answer="2500",
+    moves_with=("wstETH",),
+)
+FORESEEN = Foreseen(
+    head=HEAD,
+    transaction=PendingTransaction(
+        hash=Hash32(b"\xfd" * 32), sender=BORROWER, to=Address(b"\xfe" * 20), data=b"report"
+    ),
+    prices=(PriceMove(market=MARKET, token=WETH, loan=None, was_base=10**10, then_base=8 * 10**9),),
+    positions=((PositionId(MARKET, BORROWER), 96 * 10**16),),
+    milliseconds=12.3,
 )
 EXPIRED = Expired(head_number=21_000_009, why="its deadline passed")
 
@@ -74,6 +101,21 @@ LINES: list[tuple[Event, str]] = [
     (
         Recovered(submission=SUBMISSION, outcome=EXPIRED),
         "  recovered expired 0xfefefefe…fefe for 0x1111…1aBc: its deadline passed",
+    ),
+    (
+        Foretold(
+            head=HEAD,
+            triggers=(TRIGGER, replace(TRIGGER, feed="BTC / USD", feed_change_bps=-800)),
+            unpredicted=(Unpredicted(market=MARKET, token=WETH, why="why not"),),
+        ),
+        "  foretold  21,000,000: 0x1111…1aBc of aave-v3:0x8787…A4E2 is next to fall, where ETH / USD reports "
+        "2,500 (-1.23 %); nothing is foretold of WETH",
+    ),
+    (Foretold(head=HEAD, triggers=(), unpredicted=()), "  foretold  21,000,000: no feed lets anybody fall"),
+    (
+        FORESEEN,
+        "  foreseen  0xfdfdfdfd…fdfd upon 21,000,000: WETH -20.00 %; 1 fall, 0x1111…1aBc to 0.9600; "
+        "12 ms after it came",
     ),
     (OBSERVED, "  head      21,000,000: 48,213 borrowers, 3 unhealthy, 84 ms"),
     (LEFT, f"  declined  0x1111…1aBc at 0.9812: {UNPROFITABLE}"),

@@ -1,0 +1,31 @@
+"""A transaction that is in no block yet, and what it would make of prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keeper.domain.address import Address, Hash32
+from keeper.domain.token import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingTransaction:
+    """A call, as it was heard of."""
+
+    hash: Hash32
+    sender: Address
+    to: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceMove:
+    """A price that a transaction changes."""
+
+    market: str
+    token: Token
+    loan: Token | None
+    """In what it is counted; None for the market's own currency."""
+    was_base: int | None
+    """As the protocol counts it; None where there is none."""
+    then_base: int | None
