@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
-from typing import NamedTuple
 
 from keeper.domain.depth import Segment
 
@@ -49,30 +48,32 @@ def optimal_size(
 
     `gives` is H, `costs` the depth whose inverse is T, each best price first. Both lines must rise.
     """
-
-    def reaches(line: Line, amount: int) -> int:
-        return (amount - line.first) * span // line.rise
-
+    seized_first, seized_rise = seized.first, seized.rise
+    owed_first, owed_rise = owed.first, owed.rise
     width, at = most - least, 0  # sizes are counted from `least` on
     given_from = cost_from = 0
     given, cost = next(gives, None), next(costs, None)
     if given is None or cost is None:
         return least
     given_to, cost_to = given.capacity_in, _capacity_out(cost)
-    given_end, cost_end = reaches(seized, given_to), reaches(owed, cost_to)
+    given_end = (given_to - seized_first) * span // seized_rise
+    cost_end = (cost_to - owed_first) * span // owed_rise
     while True:
         end = min(given_end, cost_end, width)
         if end > at:
-            balance = _Balance(
-                seized.rise * given.a * given.b,
-                owed.rise * cost.a * cost.b,
-                span * (given.b + given.c * (seized.first - given_from)),
-                given.c * seized.rise,
-                span * (cost.a - cost.c * (owed.first - cost_from)),
-                cost.c * owed.rise,
-            )
-            if not balance.rises_at(end):
-                return least + min(max(balance.root(), at), end)
+            given_a, given_b, given_c, _ = given
+            cost_a, cost_b, cost_c, _ = cost
+            # Z' > 0 at t where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t);
+            # all terms are multiplied by the span
+            gain, price = seized_rise * given_a * given_b, owed_rise * cost_a * cost_b
+            give_0, give_1 = span * (given_b + given_c * (seized_first - given_from)), given_c * seized_rise
+            cost_0, cost_1 = span * (cost_a - cost_c * (owed_first - cost_from)), cost_c * owed_rise
+            give, paid = give_0 + give_1 * end, cost_0 - cost_1 * end
+            if gain * paid * paid <= price * give * give:
+                gain, price = isqrt(gain << _ROOT_BITS), isqrt(price << _ROOT_BITS)
+                falls = gain * cost_1 + price * give_1
+                root = (gain * cost_0 - price * give_0) // falls if falls else 0
+                return least + min(max(root, at), end)
             at = end
         if end == width:
             return most
@@ -81,38 +82,13 @@ def optimal_size(
             if given is None:
                 return least + at
             given_to += given.capacity_in
-            given_end = reaches(seized, given_to)
+            given_end = (given_to - seized_first) * span // seized_rise
         else:
             cost, cost_from = next(costs, None), cost_to
             if cost is None:
                 return least + at
             cost_to += _capacity_out(cost)
-            cost_end = reaches(owed, cost_to)
-
-
-class _Balance(NamedTuple):
-    """The sign of Z' along one pair of segments, t into the interval.
-
-    Z' > 0 where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t); all terms are
-    multiplied by the span.
-    """
-
-    gain: int
-    price: int
-    give_0: int
-    give_1: int
-    cost_0: int
-    cost_1: int
-
-    def rises_at(self, t: int) -> bool:
-        cost, give = self.cost_0 - self.cost_1 * t, self.give_0 + self.give_1 * t
-        return self.gain * cost * cost > self.price * give * give
-
-    def root(self) -> int:
-        """Return the t of no slope, floored; 0 where the slope is the same everywhere."""
-        gain, price = isqrt(self.gain << _ROOT_BITS), isqrt(self.price << _ROOT_BITS)
-        falls = gain * self.cost_1 + price * self.give_1
-        return (gain * self.cost_0 - price * self.give_0) // falls if falls else 0
+            cost_end = (cost_to - owed_first) * span // owed_rise
 
 
 def _capacity_out(segment: Segment) -> int:

@@ -90,12 +90,8 @@ class V3Pool:
                 continue
             square = price * price * liquidity
             flat = liquidity << 192
-            yield Segment(
-                a=keeps_ppm * (square if zero_for_one else flat),
-                b=PPM * (flat if zero_for_one else square),
-                c=keeps_ppm * price * Q96,
-                capacity_in=amount_in,
-            )
+            gives, holds = (square, flat) if zero_for_one else (flat, square)
+            yield Segment(keeps_ppm * gives, PPM * holds, keeps_ppm * price * Q96, amount_in)
 
     def walk(self, *, zero_for_one: bool) -> Walk:
         """Return the walk of the swaps that sell token0, or token1."""

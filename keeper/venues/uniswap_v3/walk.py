@@ -140,10 +140,10 @@ class Walk:
 
     def steps(self) -> Iterator[Step]:
         """Yield the whole steps, from the start to the limit."""
-        at = 0
-        while at + 1 < len(self._states) or self._take_step():
-            state = self._states[at]
-            yield Step(state.sqrt_price_x96, state.liquidity, self._ins[at + 1] - self._ins[at])
+        states, ins, at = self._states, self._ins, 0
+        while at + 1 < len(states) or self._take_step():
+            price, liquidity, _ = states[at]
+            yield Step(price, liquidity, ins[at + 1] - ins[at])
             at += 1
 
     def _take_step(self) -> bool:
