@@ -41,6 +41,8 @@ _FIRST_STEP_BITS = 4
 """A climb begins with a sixteenth of the size."""
 _CUT_OFF_BITS = 6
 """Close to a size is a sixty-fourth of the side."""
+_NOTHING_BITS = 20
+"""A millionth is next to nothing."""
 _CLEARLY_BITS = 10
 """Clearly is by more than a thousandth."""
 _LOWEST_WEI = -(1 << 256)
@@ -194,16 +196,24 @@ def _pays_more(trade: Trade, repay_raw: int, turned: Evaluation) -> bool:
 
 
 def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
-    """Return what is seized and what is owed as lines through two sizes."""
-    settle = trade.terms.settle
-    first, last = settle(least_raw), settle(last_raw)
+    """Return what is seized and what is owed as lines through two sizes.
 
-    def owed_raw(settlement: Settlement) -> int:
-        return settlement.repaid_limit_raw + trade.fee_raw(settlement.repaid_limit_raw)
+    Where the smaller one is next to nothing the lines begin at nothing, which seizes and owes nothing.
+    """
 
+    def amounts_raw(repay_raw: int) -> tuple[int, int]:
+        settlement = trade.terms.settle(repay_raw)
+        limit_raw = settlement.repaid_limit_raw
+        return settlement.seized_raw, limit_raw + trade.fee_raw(limit_raw)
+
+    seized_raw, owed_raw = amounts_raw(last_raw)
+    if least_raw << _NOTHING_BITS <= last_raw:
+        first = seized_raw * least_raw // last_raw, owed_raw * least_raw // last_raw
+    else:
+        first = amounts_raw(least_raw)
     return (
-        Line(first=first.seized_raw, rise=last.seized_raw - first.seized_raw),
-        Line(first=owed_raw(first), rise=owed_raw(last) - owed_raw(first)),
+        Line(first=first[0], rise=seized_raw - first[0]),
+        Line(first=first[1], rise=owed_raw - first[1]),
     )
 
 
