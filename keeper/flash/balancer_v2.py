@@ -35,7 +35,7 @@ class BalancerV2Flash:
 
     @property
     def loan_gas(self) -> int:
-        return 46_000
+        return 48_000
 
     def load(self, tokens: Sequence[Address]) -> Query[tuple[Offer, ...]]:
         """Return what lies in the vault of each token, and the fee now; nothing while the vault is paused.

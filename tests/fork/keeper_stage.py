@@ -22,6 +22,7 @@ from keeper.oracles import recognise
 from keeper.planner.assembly import Desk
 from keeper.planner.options import PlannerOptions
 from keeper.planner.planner import Planner
+from keeper.ports import FlashSource
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
@@ -101,20 +102,21 @@ async def stage(
     *,
     books: Sequence[AnyBook] | None = None,
     url: str | None = None,
+    lenders: Sequence[FlashSource] | None = None,
 ) -> AsyncIterator[Stage]:
     """Yield a keeper on the devnet that decides and does not send. It watches Aave, where nothing is said.
 
-    `url` is where it reads, where that is not the devnet's own endpoint.
+    `url` is where it reads, where that is not the devnet's own endpoint. Aave lends, where nothing is said.
     """
     addresses = devnet.addresses
     executor, vault = deploy(devnet)
     endpoints = Endpoints([Endpoint(Secret(url or devnet.anvil.url))])
     venue = UniswapV3(factory=addresses.factory, router=addresses.router)
-    lender = AaveV3Flash(pool=addresses.pool)
+    lenders = (AaveV3Flash(pool=addresses.pool),) if lenders is None else tuple(lenders)
     watcher = Watcher(
         books=(aave_book(devnet),) if books is None else books,
         depths=(Depths(venue, intermediates=options.intermediates),),
-        lenders=(lender,),
+        lenders=lenders,
         recognise=recognise,
     )
     planner = Planner(
@@ -123,7 +125,7 @@ async def stage(
             executor=executor,
             wrapped_native=addresses.weth,
             venues=(venue,),
-            lenders=(lender,),
+            lenders=lenders,
         ),
         options=options,
     )

@@ -21,6 +21,10 @@ from keeper.domain.plan import Objective, Plan
 from keeper.domain.position import Opportunity
 from keeper.domain.state import Mined
 from keeper.engine import Considered
+from keeper.flash.aave_v3 import AaveV3Flash
+from keeper.flash.balancer_v2 import BalancerV2Flash
+from keeper.flash.morpho_blue import MorphoBlueFlash
+from keeper.flash.uniswap_v3 import UniswapV3Flash
 from keeper.planner.assembly import Closing, transaction
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair
@@ -162,7 +166,14 @@ async def test_decide__other_sizes_pairs_and_fundings__none_earns_more(
     """By more than 0.01 % of the seized value, after gas: the gas is in no closed form."""
     cases, sizes = (200, 200) if full else (10, 30)
     draw, counts = Random(12), Counter[str]()
-    async with stage(manual_devnet, options_for(manual_devnet)) as on:
+    there = manual_devnet.addresses
+    lenders = (
+        AaveV3Flash(pool=there.pool),
+        MorphoBlueFlash(morpho=there.morpho),
+        BalancerV2Flash(vault=there.balancer),
+        UniswapV3Flash(factory=there.factory, beside=(there.weth, there.tokens["USDC"])),
+    )
+    async with stage(manual_devnet, options_for(manual_devnet), lenders=lenders) as on:
         await on.engine.observe(await on.head())
         async for seen, considered in markets(on, draw):
             for one, plan in plans(considered, counts):
@@ -174,6 +185,8 @@ async def test_decide__other_sizes_pairs_and_fundings__none_earns_more(
     print(dict(counts))
     assert counts["simulated"] >= cases * sizes * 8 // 10
     assert counts["of another pair"] >= cases
+    assert counts["of another funding"] >= cases * sizes // 4
+    assert len([name for name in counts if name.startswith("funded by")]) >= 3
 
 
 async def assert_best(
@@ -189,7 +202,7 @@ async def assert_best(
     pairs = [pair for pair in one.proposal.pairs if isinstance(pair, Pair)]
     tried: list[tuple[Pair, Evaluation]] = []
     for place in range(sizes):
-        pair = draw.choice(pairs)
+        pair = otherwise_funded(on, seen, draw.choice(pairs), draw)
         interval = draw.choice(pair.terms.feasible)
         span = interval.most_raw - interval.least_raw
         near = pair.best.repay_raw * draw.uniform(0.8, 1.25)
@@ -197,6 +210,8 @@ async def assert_best(
         size = evaluate(pair.trade, min(max(drawn, interval.least_raw), interval.most_raw))
         if isinstance(size, Evaluation) and size.profit_wei > 0:
             tried.append((pair, size))
+            counts["of another funding"] += pair.funding.name != plan.draft.funding
+            counts[f"funded by {pair.funding.name.partition(':')[0]}"] += 1
             counts["of another pair"] += (pair.terms.collateral, pair.terms.debt) != (
                 plan.draft.close.seized.token,
                 plan.draft.close.repaid.token,
@@ -216,6 +231,17 @@ async def assert_best(
         net_wei = size.profit_wei - result.gas_used * price_wei
         assert net_wei - plan.waterfall.net_wei <= seized_wei // 10_000
         counts["simulated"] += 1
+
+
+def otherwise_funded(on: Stage, seen: Observation, pair: Pair, draw: Random) -> Pair:
+    """Return the pair on one of the fundings that there are, and that its own routes are not locked by."""
+    routes = (*pair.trade.buys, *pair.trade.sells)
+    used = {hop.pool for route in routes for hop in route.hops}
+    fundings = on.planner.desk.fundings(pair.terms, seen.offers)
+    assert not isinstance(fundings, Declined)
+    funding = draw.choice([one for one in fundings if one.locks not in used])
+    trade = replace(pair.trade, fee_raw=funding.fee_raw, available_raw=funding.available_raw)
+    return replace(pair, funding=funding, trade=trade)
 
 
 async def simulated(
