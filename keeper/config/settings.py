@@ -329,6 +329,24 @@ class Settings:
         decides=True,
         effect="How much of the predicted profit may be missing before the executor reverts everything.",
     )
+    most_closes: int = variable(
+        parse.whole(least=1, most=8),
+        default="4",
+        unit="closes",
+        decides=True,
+        effect="How many closes of one borrower one transaction may make, where one call may not close all "
+        "that pays: another repays a part of the rest, or another collateral goes. Each costs half a million "
+        "gas, and all fail together. 1 makes one alone.",
+    )
+    exact_orders: int = variable(
+        parse.whole(least=1, most=8),
+        default="6",
+        unit="borrowers",
+        decides=True,
+        effect="Of up to so many borrowers of one block that share pools, cash or gas, every order is tried, "
+        "and the best is certain; of more, a good one is exchanged piece by piece. Trying takes longer with "
+        "each, up to a second for six: choose fewer where blocks come often.",
+    )
     max_oracle_divergence_bps: int = variable(
         parse.whole(most=BPS),
         default="500",
@@ -708,6 +726,8 @@ class Settings:
             min_profit_bps=self.min_profit_bps,
             max_slippage_bps=self.max_slippage_bps,
             floor_tolerance_bps=self.floor_tolerance_bps,
+            most_closes=self.most_closes,
+            exact_orders=self.exact_orders,
             max_oracle_divergence_bps=self.max_oracle_divergence_bps,
             max_oracle_age_s=self.max_oracle_age_s,
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,

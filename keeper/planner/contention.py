@@ -22,7 +22,7 @@ from keeper.planner.costs import gas_limit
 from keeper.planner.evaluation import Evaluation
 from keeper.planner.funding import Loan
 from keeper.planner.pairs import Pair
-from keeper.planner.selection import Step, best_order, groups
+from keeper.planner.selection import MOST_EXACT, Step, best_order, groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,9 @@ def scarce(contenders: Sequence[Contender]) -> frozenset[Address]:
     return frozenset(holder for holder, raw in needed.items() if raw > has[holder])
 
 
-def orders(contenders: Sequence[Contender], start: Left, net: Net) -> tuple[tuple[int, ...], ...]:
+def orders(
+    contenders: Sequence[Contender], start: Left, net: Net, *, most_exact: int = MOST_EXACT
+) -> tuple[tuple[int, ...], ...]:
     """Return the orders that are worth following, each of all contenders, by their places.
 
     The greedy one, the most profitable alone first; and where another brings more, that.
@@ -169,7 +171,7 @@ def orders(contenders: Sequence[Contender], start: Left, net: Net) -> tuple[tupl
     greedy = tuple(sorted(places, key=lambda at: -alone_wei[at]))
     crowded = sum(one.gas for one in contenders) > start.gas
     best = [
-        best_order(group, start, contest.play, only_falls=contest.only_falls(group))
+        best_order(group, start, contest.play, only_falls=contest.only_falls(group), most_exact=most_exact)
         for group in groups([contest.uses(at, start, crowded=crowded) for at in places])
     ]
     return tuple(dict.fromkeys((greedy, _merged(best, alone_wei))))

@@ -28,6 +28,10 @@ class PlannerOptions:
     """How much dearer than predicted a purchase may become before it reverts."""
     floor_tolerance_bps: int = 500
     """How much of the predicted profit may be missing before the executor reverts."""
+    most_closes: int = 4
+    """Of one borrower in one transaction."""
+    exact_orders: int = 6
+    """Of so many borrowers that share something the best order is found for certain."""
     ladder_bps: tuple[int, ...] = (5_000, 2_500)
     """Of a plan's repay, the smaller sizes that are prepared beside it."""
     max_oracle_divergence_bps: int = 500

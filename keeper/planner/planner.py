@@ -217,7 +217,7 @@ class Planner:
         start = Left(pools=seen.pools, gas=seen.head.gas_limit, scarce=scarce(contenders))
         results = [
             self._run(seen, [proposals[at] for at in order], gas_used, start, frozenset(busy_pools))
-            for order in orders(contenders, start, self._net)
+            for order in orders(contenders, start, self._net, most_exact=self.options.exact_orders)
         ]
         return max(results, key=lambda result: result[0])[1]
 

@@ -18,8 +18,6 @@ from keeper.planner.contention import Left
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
 
-_MOST_CLOSES = 4
-"""In one transaction: each uses half a million gas."""
 _LIQUIDATION_GAS = 350_000
 """About what a close uses besides its loan and its hops: a further one must be worth it."""
 
@@ -39,7 +37,7 @@ class Sequel:
         `best` is the pair that brings most alone: the whole of it goes first, or as much of it as leaves the
         position open to another close, or the same of any other pair.
         """
-        if best.best.profit_wei <= _LIQUIDATION_GAS * self.gas_price_wei:
+        if self.options.most_closes == 1 or best.best.profit_wei <= _LIQUIDATION_GAS * self.gas_price_wei:
             return None
         starts = [best]
         if best.best.repay_raw == best.terms.feasible[-1].most_raw:  # more would have been worth it
@@ -53,7 +51,7 @@ class Sequel:
     def _continued(self, opportunity: Opportunity, first: Pair, left: Left) -> tuple[Pair, ...]:
         """Return a close, and the best one of what is left again and again, while it pays for its gas."""
         closes = [first]
-        while len(closes) < _MOST_CLOSES:
+        while len(closes) < self.options.most_closes:
             opportunity = opportunity.behind(closes[-1].terms, closes[-1].best.repay_raw)
             left = left.after(closes[-1], closes[-1].best, gas=0)
             sized = [pair for terms in opportunity.terms if (pair := self._sized(terms, left)) is not None]
