@@ -40,7 +40,7 @@ class Function:
     def encode(self, *arguments: object) -> bytes:
         """Return the call's data. Raises eth_abi's EncodingError where the arguments do not fit."""
         try:
-            return _encoded(self, *arguments)
+            return _encoded(self.selector, self.inputs, *arguments)
         except TypeError:  # a list among them, which is not hashed
             return self.selector + _CODEC.encode(self.inputs, arguments)
 
@@ -194,9 +194,9 @@ def _type(parameter: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=1 << 14, typed=True)
-def _encoded(function: Function, *arguments: object) -> bytes:
+def _encoded(selector: bytes, inputs: tuple[str, ...], *arguments: object) -> bytes:
     """Return a call's data, as long as its arguments are values."""
-    return function.selector + _CODEC.encode(function.inputs, arguments)
+    return selector + _CODEC.encode(inputs, arguments)
 
 
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:

@@ -14,8 +14,7 @@ Sources write their questions with the typed leaves `read`, `attempt`, `logs`, `
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from itertools import chain
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Broken, Invariant
@@ -24,7 +23,6 @@ from keeper.domain.state import StateRef
 
 T = TypeVar("T")
 U = TypeVar("U")
-V = TypeVar("V")
 
 # Asks are NamedTuples: they are hashed and compared in C, some hundreds of them at every head.
 
@@ -156,8 +154,10 @@ def attempt(calls: Sequence[Call], decode: Callable[[bytes], T]) -> Query[tuple[
         return ()
     answers = yield tuple(calls)
     return tuple(
-        answer if isinstance(answer, Reverted) else _decoded(call, _bytes(answer), decode)
-        for call, answer in zip(calls, answers, strict=True)
+        [
+            answer if isinstance(answer, Reverted) else _decoded(call, answer, decode)
+            for call, answer in zip(calls, answers, strict=True)
+        ]
     )
 
 
@@ -167,7 +167,7 @@ def read(calls: Sequence[Call], decode: Callable[[bytes], T]) -> Query[tuple[T, 
     for call, value in zip(calls, values, strict=True):
         if isinstance(value, Reverted):
             raise Broken(f"{_named(call)} reverted with 0x{value.data.hex()}")
-    return tuple(value for value in values if not isinstance(value, Reverted))
+    return cast("tuple[T, ...]", values)
 
 
 def read_one(call: Call, decode: Callable[[bytes], T]) -> Query[T]:
@@ -234,14 +234,10 @@ def _must_be_known(answer: Answer) -> None:
         raise Broken(answer.why)
 
 
-def _bytes(answer: Answer) -> bytes:
-    _must_be_known(answer)
+def _decoded(call: Call, answer: Answer, decode: Callable[[bytes], T]) -> T:
     if not isinstance(answer, bytes):
+        _must_be_known(answer)
         raise Invariant(f"a Call was answered by {type(answer).__name__}")
-    return answer
-
-
-def _decoded(call: Call, answer: bytes, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(answer)
     except (ValueError, IndexError, OverflowError) as error:
@@ -262,38 +258,27 @@ def _logs(answer: Answer) -> tuple[Log, ...]:
 # --- queries side by side -----------------------------------------------------------------------------------
 
 
-class _Waiting(NamedTuple):
-    place: int
-    query: Query[object]
-    asks: tuple[Ask, ...]
-
-
 def settle(queries: Sequence[Query[T]]) -> Query[tuple[T | Broken, ...]]:
     """Run queries side by side, each round of all as one batch; one that breaks does not stop the others."""
     results: dict[int, T | Broken] = {}
-
-    def resume(place: int, query: Query[T], answers: tuple[Answer, ...] | None) -> list[_Waiting]:
-        try:
-            asks = next(query) if answers is None else query.send(answers)
-        except StopIteration as stop:
-            results[place] = stop.value
-            return []
-        except Broken as why:
-            results[place] = why
-            return []
-        return [_Waiting(place, query, asks)]
-
-    waiting = [w for place, query in enumerate(queries) for w in resume(place, query, None)]
-    while waiting:
-        answers = yield tuple(chain.from_iterable(w.asks for w in waiting))
-        resumed: list[_Waiting] = []
-        at = 0
-        for w in waiting:
-            share = answers[at : at + len(w.asks)]
-            at += len(w.asks)
-            resumed += resume(w.place, queries[w.place], share)
-        waiting = resumed
-    return tuple(results[place] for place in range(len(queries)))
+    running: list[tuple[int, tuple[Answer, ...] | None]] = [(place, None) for place in range(len(queries))]
+    while True:
+        waiting: list[tuple[int, tuple[Ask, ...]]] = []
+        for place, share in running:
+            query = queries[place]
+            try:
+                waiting.append((place, next(query) if share is None else query.send(share)))
+            except StopIteration as stop:
+                results[place] = stop.value
+            except Broken as why:
+                results[place] = why
+        if not waiting:
+            return tuple([results[place] for place in range(len(queries))])
+        answers = yield tuple([ask for _, asks in waiting for ask in asks])
+        running, at = [], 0
+        for place, asks in waiting:
+            running.append((place, answers[at : at + len(asks)]))
+            at += len(asks)
 
 
 def gather(queries: Sequence[Query[T]]) -> Query[tuple[T, ...]]:
@@ -302,19 +287,14 @@ def gather(queries: Sequence[Query[T]]) -> Query[tuple[T, ...]]:
     for result in results:
         if isinstance(result, Broken):
             raise result
-    return tuple(result for result in results if not isinstance(result, Broken))
+    return cast("tuple[T, ...]", results)
 
 
 def both(left: Query[T], right: Query[U]) -> Query[tuple[T, U]]:
     """Run two queries of different kinds side by side and return both results."""
-    lefts: list[T] = []
-    rights: list[U] = []
-
-    def keep(query: Query[V], kept: list[V]) -> Query[None]:
-        kept.append((yield from query))
-
-    yield from gather((keep(left, lefts), keep(right, rights)))
-    return lefts[0], rights[0]
+    either: tuple[Query[Any], Query[Any]] = (left, right)
+    first, second = yield from gather(either)
+    return first, second
 
 
 async def run(query: Query[T], at: StateRef, world: Answering) -> T:
