@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _bench.benchmark import Benchmark, Sample
 
-_BLOCKS, _BORROWERS, _FORKED = 400, 300, 3
+_BLOCKS, _BORROWERS, _FORKED = 400, 300, 5
 
 
 def _samples() -> Iterator[Sample]:

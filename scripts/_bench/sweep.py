@@ -11,7 +11,7 @@ from typing import Any
 
 from _bench.benchmark import Benchmark, Sample
 
-_BLOCKS, _BORROWERS, _STEP_BLOCKS, _PARTS = 96, 48, 5, 4
+_BLOCKS, _BORROWERS, _STEP_BLOCKS, _PARTS = 48, 48, 5, 4
 _SWEPT = ("KEEPER_MIN_PROFIT_WEI=1e15,1e16", "KEEPER_OBJECTIVE=max_profit,max_close")
 
 
