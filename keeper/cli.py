@@ -265,14 +265,43 @@ def _check(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _backtest(arguments: argparse.Namespace) -> int:
+    from keeper.backtest.tape_world import is_live
     from keeper.config import load
 
     over = {"KEEPER_MARKETS": ",".join(arguments.market)} if arguments.market else {}
     needs = ("KEEPER_MARKETS",) if arguments.tape else _MARKETS
     settings = load(env_file=arguments.env_file, needs=needs, over=over)
+    if arguments.tape is not None and is_live(arguments.tape):
+        return guarded(lambda: _replayed(arguments, settings), settings.secrets)
+    if missing := [
+        name for name, text in (("--from", arguments.first), ("--to", arguments.last)) if text is None
+    ]:
+        raise ConfigError(*(f"{name}: is needed, but for the tape of a live keeper" for name in missing))
     if arguments.sweep:
         return guarded(lambda: _swept(arguments, over, needs), settings.secrets)
     return guarded(lambda: _backtested(arguments, settings), settings.secrets)
+
+
+def _replayed(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Decide again what a live keeper decided: 0 where it comes to the same, 1 where it does not."""
+    from keeper.app.replaying import replay
+    from keeper.backtest.replay import Fate
+    from keeper.backtest.tape_world import Tape
+    from keeper.backtest.view import replay_line, replay_view
+
+    if arguments.sweep or arguments.record is not None:
+        raise ConfigError("--sweep, --record: need what others did, which the tape of a live keeper lacks")
+    told = Tape.load(arguments.tape, last=arguments.last if arguments.last is not None else -1)
+    done = asyncio.run(replay(settings, told, first=arguments.first, last=arguments.last))
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        journal = "".join(f"{line}\n" for line in done.journal)
+        (arguments.out / "journal.jsonl").write_text(journal, "utf-8", newline="")
+    if arguments.json:
+        print(json.dumps(replay_line(done)))
+    else:
+        _print(replay_view(done))
+    return DONE if done.counts[Fate.SAME] == len(done.compared) else FAILED
 
 
 def _swept(arguments: argparse.Namespace, over: dict[str, str], needs: tuple[str, ...]) -> int:
@@ -748,8 +777,8 @@ def _devnet_arguments(demo: argparse.ArgumentParser, devnet: argparse.ArgumentPa
 
 def _backtest_arguments(backtest: argparse.ArgumentParser) -> None:
     add = backtest.add_argument
-    add("--from", dest="first", type=int, required=True, metavar="BLOCK", help="everything is read after it")
-    add("--to", dest="last", type=int, required=True, metavar="BLOCK", help="the last block")
+    add("--from", dest="first", type=int, metavar="BLOCK", help="everything is read after it")
+    add("--to", dest="last", type=int, metavar="BLOCK", help="the last block")
     add("--market", action="append", metavar="NAME", help="instead of KEEPER_MARKETS; may be repeated")
     add("--out", type=Path, metavar="DIR", help="write the report, its tables and the journal there")
     add("--json", action="store_true", help="print one JSON line instead; amounts are decimal strings")

@@ -15,6 +15,7 @@ from keeper.app.build import Assembled, assemble, signing_key
 from keeper.app.channels import channels, relays, unknown_odds
 from keeper.app.checking import WARNINGS, WORLDLY, check
 from keeper.app.inspecting import observe, worst
+from keeper.app.taping import taping
 from keeper.config import Settings, notify_socket
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
@@ -177,9 +178,13 @@ async def _follow(
     armed: Armed | None = None,
     journal: SqliteJournal | None = None,
 ) -> None:
-    with _memory(keeper, listen) as memory:
+    with _memory(keeper, listen) as memory, taping(keeper) as tape:
+        listen = listen if tape is None else _both(listen, tape)
         remembering = None if memory is None else Remembering(memory, keeper.watcher, listen=listen)
-        engine = keeper.engine(
+        engine = keeper.rooms.engine(
+            keeper.settings,
+            keeper.chain,
+            keeper.world if tape is None else tape.world,
             listen=listen,
             journal=armed.journal if armed else journal,
             landing=armed.lander if armed else None,
@@ -206,6 +211,8 @@ async def _follow(
             )
         )
         await engine.foretell()  # what prices are made of: what is pending is judged by it
+        if tape is not None:
+            tape.begin(seen.head, memory, seen_at_s=seen.head.timestamp_s)
         try:
             async with _foreseeing(keeper, listen):
                 await engine.follow(stop)
@@ -249,6 +256,14 @@ async def _foreseeing(keeper: Assembled, listen: Listener) -> AsyncIterator[None
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+
+
+def _both(one: Listener, other: Listener) -> Listener:
+    def tell(event: Event) -> None:
+        one(event)
+        other(event)
+
+    return tell
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -7,12 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
+from keeper.backtest.behind import Behind
 from keeper.backtest.codec import encode_answer, encode_ask, encode_head
 from keeper.backtest.past import Headers, Past, Question, decode_headers, encode, one_header
 from keeper.backtest.state import state_key
-from keeper.backtest.tape import Answered, Decision, Fact, Failed, Heard, TapeWriter
-from keeper.domain.errors import Inconsistent, KeeperError, Unavailable
-from keeper.domain.events import Concluded, Degraded, Event, Left, Planned, Sent
+from keeper.backtest.tape import Answered, Decision, Fact, Failed, Heard, Remembered, TapeWriter
+from keeper.domain.errors import ConfigError, Inconsistent, KeeperError, Unavailable
+from keeper.domain.events import Concluded, Degraded, Event, Left, Overtaken, Planned, Sent
 from keeper.domain.head import Head
 from keeper.domain.state import StateRef
 from keeper.ports import NewHead, Signal, World
@@ -28,12 +29,41 @@ class Recorder:
     A tape that can't be written any more is left as it is, and said so once: nothing else suffers.
     """
 
-    def __init__(self, world: World, tape: TapeWriter, *, past: Past | None = None) -> None:
-        """`past` is kept as well, where there is one: then this is one too."""
+    def __init__(
+        self, world: World, tape: TapeWriter, *, past: Past | None = None, behind: Behind | None = None
+    ) -> None:
+        """`past` is kept as well, where there is one: then this is one too.
+
+        With `behind` all is written there, and nobody waits for it.
+        """
         self._world = world
         self._past = past
         self._tape = tape
+        self._behind = behind
         self._writing = True
+        self.lost = 0
+        """How much found no room on its way to the tape."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how large the tape is."""
+        return self._tape.size_bytes
+
+    def turn(self, tape: Callable[[], TapeWriter]) -> None:
+        """End the tape, and go on writing to another one."""
+
+        def write() -> None:
+            self._tape.close()
+            try:
+                self._tape = tape()
+            except ConfigError as error:
+                raise Unavailable(str(error)) from None
+
+        self._write(write)
+
+    def remember(self, frame: Remembered) -> None:
+        """Keep what is known of a source."""
+        self._write(lambda: self._tape.add(frame))
 
     async def signals(self) -> AsyncIterator[Signal]:
         """Yield what the world tells, having kept its heads."""
@@ -75,15 +105,18 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Keep what was decided, beside what led to it."""
         match event:
-            case Planned() | Left() | Sent() | Concluded() | Degraded():
-                told = json.dumps({type(event).__name__.lower(): as_json(event)}, separators=(",", ":"))
-                self._write(lambda: self._tape.add(Decision(told=told)))
+            case Planned() | Left() | Sent() | Concluded() | Degraded() | Overtaken():
+                self._write(partial(self._decided, event))
             case _:
                 pass
 
     def close(self) -> None:
         """End the tape."""
         self._write(self._tape.close)
+
+    def _decided(self, event: Event) -> None:
+        told = json.dumps({type(event).__name__.lower(): as_json(event)}, separators=(",", ":"))
+        self._tape.add(Decision(told=told))
 
     def _fact(self, question: bytes, answer: bytes) -> None:
         asked, said = self._tape.places(question, answer)
@@ -106,6 +139,14 @@ class Recorder:
         )
 
     def _write(self, job: Callable[[], None]) -> None:
+        if self._behind is None:
+            self._do(job)
+        elif not self._behind.do(partial(self._do, job)):
+            self.lost += 1
+            if self.lost == 1:
+                _log.warning("the tape can't be written as fast as the chain goes on: it will lack answers")
+
+    def _do(self, job: Callable[[], None]) -> None:
         if not self._writing:
             return
         try:

@@ -34,6 +34,22 @@ class Opening(msgspec.Struct, tag="opening"):
 
     chain_id: int
     written_by: str
+    live: bool = False
+    """By a keeper that was following the chain: then there is nothing of the past but what it had asked."""
+
+
+class Remembered(msgspec.Struct, tag="remembered"):
+    """What a live keeper knew of a source when its recording began: rows, and as of which head."""
+
+    source: str
+    edition: str
+    remembered: list[bytes]
+    scanned_to: int
+    head: bytes | None
+    links: list[tuple[int, bytes, list[tuple[str, bytes]], bool]]
+    """Number, hash, touched positions, and whether the configuration was, of the last blocks followed."""
+    positions: list[tuple[str, bytes, bytes | None]]
+    """Market, borrower and row; no row where it was named and had not been read."""
 
 
 class Contents(msgspec.Struct, tag="contents"):
@@ -101,7 +117,7 @@ class End(msgspec.Struct, tag="end"):
     """Its writer ended it on purpose."""
 
 
-Frame: TypeAlias = Opening | Contents | Answered | Failed | Heard | Fact | Decision | Asked | End
+Frame: TypeAlias = Opening | Remembered | Contents | Answered | Failed | Heard | Fact | Decision | Asked | End
 
 _DECODER = msgspec.msgpack.Decoder(Frame)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -110,7 +126,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 class TapeWriter:
     """Writes a tape, frame by frame. Each is with the system when `add` returns."""
 
-    def __init__(self, path: Path, *, chain_id: int, written_by: str) -> None:
+    def __init__(self, path: Path, *, chain_id: int, written_by: str, live: bool = False) -> None:
         """Raises ConfigError where there is a file already, or none can be made."""
         try:
             self._file: BinaryIO = open(path, "xb")  # noqa: SIM115 - open as long as this is
@@ -119,10 +135,11 @@ class TapeWriter:
         except OSError as error:
             raise ConfigError(f"{path}: can't be written: {error.strerror}") from None
         self.path = path
+        self.size_bytes = 0
         self._zlib = zlib.compressobj(_LEVEL)
         self._places: dict[bytes, int] = {}
         self._file.write(_MAGIC + f"{VERSION}\n".encode())
-        self.add(Opening(chain_id=chain_id, written_by=written_by))
+        self.add(Opening(chain_id=chain_id, written_by=written_by, live=live))
 
     def places(self, *bodies: bytes) -> list[int]:
         """Return the contents' places, having written those that are new."""
@@ -143,6 +160,7 @@ class TapeWriter:
         try:
             self._file.write(told + squeezed)
             self._file.flush()
+            self.size_bytes += len(told) + len(squeezed)
         except OSError as error:
             raise Unavailable(f"the tape {self.path} can't be written: {error.strerror}") from None
 

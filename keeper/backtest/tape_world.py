@@ -34,6 +34,7 @@ from keeper.backtest.tape import (
     Frame,
     Heard,
     Opening,
+    Remembered,
     read,
 )
 from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
@@ -45,6 +46,15 @@ from keeper.query import Answer, Ask, Log, LogRange, Unanswered
 _LOG_RANGE = encode_ask(LogRange((), (), 0, 0))[:1]
 
 
+def is_live(path: Path) -> bool:
+    """Return whether a tape is a live keeper's. Raises ConfigError where it is no tape."""
+    try:
+        opening = next(read(path), None)
+    except Damaged:
+        return False
+    return isinstance(opening, Opening) and opening.live
+
+
 @dataclass(slots=True)
 class Tape:
     """A tape in memory. Contents stay as they are until they are asked for."""
@@ -53,6 +63,14 @@ class Tape:
     chain_id: int
     heads: list[NewHead] = field(default_factory=list)
     """As they were heard of; the first is the one that everything was read at."""
+    live: bool = False
+    """It was written by a keeper that was following the chain."""
+    ended: bool = False
+    """Its writer ended it on purpose: what it says of the last head is whole."""
+    begun: list[NewHead] = field(default_factory=list)
+    """The heads at which everything was read for the tape: it can be replayed from any of them on."""
+    remembered: dict[str, Remembered] = field(default_factory=dict)
+    """What was known of each source before the first of those."""
     decisions: list[tuple[int, str]] = field(default_factory=list)
     """What was decided then, as JSON, each with the number of the head it was decided upon."""
     asked: Asked | None = None
@@ -118,6 +136,13 @@ class Tape:
                 return tuple(log for log in logs if ask.first <= log.block_number <= ask.last)
         return None
 
+    def decided_upon(self) -> dict[int, list[str]]:
+        """Return the decisions by the number of the head that they were made upon."""
+        found: dict[int, list[str]] = {}
+        for number, told in self.decisions:
+            found.setdefault(number, []).append(told)
+        return found
+
     def fact(self, question: bytes) -> bytes | None:
         """Return what was so of the past, None where the tape does not tell."""
         place = self._facts.get(question)
@@ -125,8 +150,10 @@ class Tape:
 
     def _take(self, frame: Frame) -> None:
         match frame:
-            case Opening(chain_id=chain_id):
-                self.chain_id = chain_id
+            case Opening(chain_id=chain_id, live=live):
+                self.chain_id, self.live = chain_id, live
+            case Remembered(source=source):
+                self.remembered.setdefault(source, frame)
             case Contents(bodies=bodies):
                 self._bodies += bodies
             case Answered(at=at, asks=asks, answers=answers):
@@ -139,8 +166,12 @@ class Tape:
             case Failed(at=at, asks=asks):
                 for ask in asks:
                     self._failures[at, self._bodies[ask]] = frame
-            case Heard(head=place, seen_at_s=seen_at_s):
-                self.heads.append(NewHead(head=decode_head(self._bodies[place]), seen_at_s=seen_at_s))
+            case Heard(head=place, seen_at_s=seen_at_s, first=first):
+                heard = NewHead(head=decode_head(self._bodies[place]), seen_at_s=seen_at_s)
+                if first:
+                    self.begun.append(heard)
+                if not (first and self.live):  # it was heard of already
+                    self.heads.append(heard)
             case Fact(question=question, answer=answer):
                 self._facts[self._bodies[question]] = answer
             case Decision(told=told):
@@ -148,7 +179,7 @@ class Tape:
             case Asked():
                 self.asked = frame
             case End():
-                pass
+                self.ended = True
             case _:
                 assert_never(frame)
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keeper.backtest.page import sweep_page
+from keeper.backtest.replay import Fate, Replay
 from keeper.backtest.result import Backtest
 from keeper.backtest.score import Class
 from keeper.backtest.summary import summary
 from keeper.backtest.sweep import Report, Row, named
+from keeper.domain.address import checksum
 from keeper.domain.errors import ConfigError
 from keeper.render.as_json import Json, as_json
 
@@ -79,6 +81,74 @@ def summary_view(done: Backtest) -> RenderableType:
     ]
     if figures.unanswered:
         lines.append(Text(f"{figures.unanswered} questions without an answer", style="bold"))
+    return Group(*lines)
+
+
+# --- a live keeper's tape -----------------------------------------------------------------------------------
+
+_MOST_SHOWN = 30
+
+
+def replay_line(done: Replay) -> dict[str, Json]:
+    """Return what deciding again came to as what ``json.dumps`` takes."""
+    differ: list[Json] = [
+        {
+            "head": one.head_number,
+            "market": one.position.market,
+            "borrower": checksum(one.position.borrower),
+            "fate": one.fate.value,
+            "then": one.then.told if one.then else None,
+            "now": one.now.told if one.now else None,
+        }
+        for one in done.compared
+        if one.fate is not Fate.SAME
+    ]
+    return {
+        "first": done.first,
+        "last": done.last,
+        "heads": done.heads,
+        "overtaken": done.overtaken,
+        "decisions": len(done.compared),
+        **{fate.value: count for fate, count in done.counts.items()},
+        "differ": differ,
+        "unread": len(done.unread),
+        "unanswered": sum(done.unanswered.values()),
+        "seconds": round(done.seconds, 3),
+    }
+
+
+def replay_view(done: Replay) -> RenderableType:
+    """Return what deciding again came to for a person: what differs, head by head."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = done.counts
+    lines: list[RenderableType] = [
+        Text(
+            f"{done.heads:,} heads, {done.first} to {done.last}, decided again in {done.seconds:.1f} s: "
+            f"{counts[Fate.SAME]:,} of {len(done.compared):,} decisions are the same",
+            style="bold",
+        )
+    ]
+    differ = [one for one in done.compared if one.fate is not Fate.SAME]
+    if differ:
+        table = Table(box=None, padding=(0, 3, 0, 0))
+        for column in ("head", "borrower", "then", "now"):
+            table.add_column(column)
+        for one in differ[:_MOST_SHOWN]:
+            then, now = one.then.told if one.then else "–", one.now.told if one.now else "–"
+            if then == now:
+                now = f"{now}, otherwise"
+            table.add_row(str(one.head_number), checksum(one.position.borrower), then, now)
+        lines.append(table)
+        if len(differ) > _MOST_SHOWN:
+            lines.append(Text(f"and {len(differ) - _MOST_SHOWN:,} more", style="dim"))
+    if unanswered := sum(done.unanswered.values()):
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(done.unanswered.items()))
+        lines.append(Text(f"{unanswered:,} questions that the tape can't answer ({kinds})", style="bold"))
+    if done.unread:
+        lines.append(Text(f"{len(done.unread):,} heads were not dealt with to their end", style="bold"))
     return Group(*lines)
 
 

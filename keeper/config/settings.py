@@ -541,6 +541,19 @@ class Settings:
         without="`heartbeat` in the state directory",
         effect="Touched at each head that was handled, for a supervisor to look at.",
     )
+    tape: Path | None = variable(
+        parse.path,
+        unit="path of a file",
+        effect="`keeper run` and `keeper shadow` record there what they are answered and decide, so that "
+        "`keeper backtest --tape` can decide it again. What was there before, and what grows too large, is "
+        "moved to the same name with .1 behind it.",
+    )
+    tape_max_bytes: int = variable(
+        parse.whole(least=1_000_000),
+        default="2000000000",
+        unit="bytes",
+        effect="The most that both files together take.",
+    )
     log_format: LogFormat = variable(
         parse.choice(LogFormat),
         default="text",

@@ -69,7 +69,7 @@ def test_load__unknown_variable_like_no_other__no_guess() -> None:
     assert mistakes({"KEEPER_ZZZZ": "50"}) == ("KEEPER_ZZZZ: is no variable of the keeper",)
 
 
-PATHS = ("KEEPER_STATE_DIR", "KEEPER_HEARTBEAT_FILE", "KEEPER_KILL_FILE")
+PATHS = ("KEEPER_STATE_DIR", "KEEPER_HEARTBEAT_FILE", "KEEPER_KILL_FILE", "KEEPER_TAPE")
 """Any text is one."""
 
 
