@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from keeper.domain.events import Listener
     from keeper.domain.report import PlanReport
 
+_MOST_BLOCKS_STRESSED = 10_000
+
 DONE, FAILED, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 130
 
 _CHAIN = ("KEEPER_RPC_URLS",)
@@ -412,6 +414,30 @@ class _Progress:
             sys.stderr.write("\r\x1b[K")
 
 
+def _stress(arguments: argparse.Namespace, settings: Settings) -> int:
+    if not arguments.price:
+        raise ConfigError("--price: is needed, such as --price WETH=-30%")
+    if not 2 <= arguments.over <= _MOST_BLOCKS_STRESSED:
+        raise ConfigError(f"--over: {arguments.over} blocks: expected 2 to {_MOST_BLOCKS_STRESSED:,}")
+    supposed = [_supposed(one) for one in arguments.price]
+
+    from keeper.app.stressing import stress
+    from keeper.app.supposing import Price
+    from keeper.backtest.stress_view import stress_json, stress_view
+
+    prices = {name: Price(amount=amount, is_factor=is_factor) for name, amount, is_factor in supposed}
+    progress = _Progress()
+    told = asyncio.run(
+        stress(settings, prices=prices, blocks=arguments.over, listener=_warnings(settings), tell=progress.at)
+    )
+    progress.end()
+    if arguments.json:
+        print(json.dumps(stress_json(told)))
+    else:
+        _print(stress_view(told))
+    return DONE
+
+
 def _sweep(arguments: argparse.Namespace, settings: Settings) -> int:
     token = None if arguments.token is None else _address("--token", arguments.token)
     to = None if arguments.to is None else _address("--to", arguments.to)
@@ -608,6 +634,16 @@ no contract of yours. Needs an archive endpoint, or a tape of one.
 example: keeper backtest --from 24000000 --to 24007200 --out report
 needs:   KEEPER_RPC_URLS (or --tape), KEEPER_MARKETS (or --market)"""
 
+_STRESS = """\
+Reads the markets as they are, then lets prices fall on a private fork of that block, step by step. Traders
+bring every pool along, the oracles follow, and the keeper's own engine decides; its transactions run for
+real. Played twice: once the market forgets what the keeper sold, once it does not, and the oracles follow the
+pools down. Tells what is liquidated in which order, what bad debt is left, and what the keeper earns. What is
+priced by the same feed moves along. Sends nothing; needs Anvil, no key and no contract of yours.
+
+example: keeper stress --price WETH=-30% --over 50
+needs:   KEEPER_RPC_URLS, KEEPER_MARKETS"""
+
 _DEMO = """\
 Starts a local chain that carries the real contracts of Aave V3.6, Morpho Blue and Uniswap V3, lets the market
 crash, and shows the keeper liquidate against a rival, a sandwich and three attacks on its executor. Needs no
@@ -667,6 +703,12 @@ def _parser() -> argparse.ArgumentParser:
         _CANCEL,
     )
     backtest = add("backtest", _backtest, "tell what it would have earned on past blocks", _BACKTEST)
+    stress = add(
+        "stress",
+        configured(_stress, needs=_MARKETS),
+        "see a cascade on a fork: what falls, what is left, what it earns",
+        _STRESS,
+    )
     deploy = add(
         "deploy",
         configured(_deploy, needs=_CHAIN, unlocks=True),
@@ -704,6 +746,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TOKEN=PRICE",
         help="suppose a price: WETH=-8%% or, in dollars, WETH=1800; by symbol or address, may be repeated",
     )
+    stress.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="TOKEN=PRICE",
+        help="where a price goes: WETH=-30%% or, in dollars, WETH=1400; may be repeated",
+    )
+    stress.add_argument(
+        "--over", type=int, default=50, metavar="BLOCKS", help="in how many blocks (default: 50)"
+    )
     liquidate.add_argument("borrower", metavar="BORROWER", help="whose position, an address")
     _plan_arguments(plan)
     cancel.add_argument("nonce", metavar="NONCE", help="which one, a number")
@@ -720,7 +772,7 @@ def _parser() -> argparse.ArgumentParser:
     which = report.add_mutually_exclusive_group()
     which.add_argument("--lost", action="store_true", help="what others liquidated, and why")
     which.add_argument("--idle", action="store_true", help="how much was watched, and why nothing was sent")
-    for for_machines in (scan, plan, check, report):
+    for for_machines in (scan, plan, check, report, stress):
         for_machines.add_argument(
             "--json", action="store_true", help="print JSON instead; amounts are decimal strings"
         )
@@ -734,6 +786,7 @@ def _parser() -> argparse.ArgumentParser:
         deploy,
         check,
         backtest,
+        stress,
         resume,
         report,
         shadow,
