@@ -343,7 +343,7 @@ def _swept(arguments: argparse.Namespace, over: dict[str, str], needs: tuple[str
 def _backtested(arguments: argparse.Namespace, settings: Settings) -> int:
     from keeper.app import backtesting
     from keeper.backtest.files import write
-    from keeper.backtest.view import as_line, summary_view
+    from keeper.backtest.view import as_line, calibration_line, summary_view
 
     progress = _Progress()
     done = asyncio.run(
@@ -360,10 +360,13 @@ def _backtested(arguments: argparse.Namespace, settings: Settings) -> int:
     progress.end()
     if arguments.out is not None:
         write(done, arguments.out)
+    calibration = backtesting.calibrated(settings, done, wanted=arguments.calibrate)
     if arguments.json:
+        if calibration is not None:
+            print(json.dumps({"calibration": calibration_line(calibration)}))
         print(json.dumps(as_line(done)))
     else:
-        _print(summary_view(done))
+        _print(summary_view(done, calibration))
         if arguments.out is not None:
             print(f"{arguments.out / 'report.html'} has it all, with its tables beside it")
     return DONE
@@ -857,6 +860,11 @@ def _backtest_arguments(backtest: argparse.ArgumentParser) -> None:
         default=8_000,
         metavar="BPS",
         help="the most that is bid, of the profit after gas (default: 8000)",
+    )
+    add(
+        "--calibrate",
+        action="store_true",
+        help="fail where the journal tells nothing to hold the backtest against; else that is done anyway",
     )
     add("--sweep", action="append", metavar="VAR=A,B", help="try every combination; may be repeated")
     add("--parts", type=int, default=4, metavar="N", help="of the range, in a sweep (default: 4)")

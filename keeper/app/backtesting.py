@@ -13,6 +13,7 @@ from keeper import __version__
 from keeper.app.build import furnish, reach
 from keeper.backtest import past
 from keeper.backtest.archive import Archive
+from keeper.backtest.calibration import Calibration, calibration
 from keeper.backtest.inclusion import Model
 from keeper.backtest.journal import LinesJournal
 from keeper.backtest.landing import PastLanding
@@ -36,6 +37,7 @@ from keeper.domain.state import Mined
 from keeper.engine import Engine, Pace
 from keeper.ports import World
 from keeper.query import accounts, run
+from keeper.store.journal import SqliteJournal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,7 @@ async def over(
         gc.unfreeze()
     ledger.unanswered = given.unanswered()
     return Backtest(
+        chain_id=given.chain.chain_id,
         ledger=ledger,
         score=score(ledger, model),
         model=model,
@@ -199,6 +202,28 @@ async def over(
         },
         seconds=time.monotonic() - began_s,
     )
+
+
+def calibrated(settings: Settings, done: Backtest, *, wanted: bool) -> Calibration | None:
+    """Return how far the backtest is off from what this keeper's journal says of the same blocks.
+
+    None where that says nothing of them; where that was `wanted` this raises ConfigError.
+    """
+    path, found = settings.journal(done.chain_id), None
+    if path.is_file():
+        with SqliteJournal.open(path, chain_id=done.chain_id) as journal:
+            found = calibration(
+                done.score,
+                journal.submissions(),
+                journal.spans(since_s=0),
+                first=done.ledger.first.number,
+                last=done.ledger.last.number,
+            )
+    if found is None and wanted:
+        raise ConfigError(
+            f"--calibrate: {path} tells of none of these blocks: no keeper watched them from here"
+        )
+    return found
 
 
 async def _as_of(settings: Settings, world: World, head: Head) -> Settings:

@@ -15,6 +15,7 @@ from keeper.domain.address import Address
 class Backtest:
     """What a pass over past blocks brought, and what was supposed."""
 
+    chain_id: int
     ledger: Ledger
     score: Score
     model: Model

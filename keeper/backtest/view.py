@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keeper.backtest.calibration import Calibration
 from keeper.backtest.page import sweep_page
 from keeper.backtest.replay import Fate, Replay
 from keeper.backtest.result import Backtest
@@ -45,7 +46,22 @@ def as_line(done: Backtest) -> dict[str, Json]:
     return {name: told[name] for name in _ON_THE_LINE} | {"seconds": round(done.seconds, 3)}
 
 
-def summary_view(done: Backtest) -> RenderableType:
+def calibration_line(told: Calibration) -> dict[str, Json]:
+    """Return a calibration as what ``json.dumps`` takes; amounts are decimal strings."""
+    figures = as_json(told)
+    assert isinstance(figures, dict)
+    return {**figures, "wins_error": told.wins_error, "profit_error": told.profit_error}
+
+
+def _calibration_text(told: Calibration) -> str:
+    return (
+        f"live in blocks {told.first} to {told.last}: {told.ledger_wins} won, "
+        f"{_ether(told.ledger_profit_wei)}; the backtest has {told.wins} ({told.wins_error:+.1%}), "
+        f"{told.both} of the same, and {_ether(told.profit_wei)} ({told.profit_error:+.1%})"
+    )
+
+
+def summary_view(done: Backtest, calibration: Calibration | None = None) -> RenderableType:
     """Return the figures for a person."""
     from rich.console import Group
     from rich.table import Table
@@ -79,6 +95,8 @@ def summary_view(done: Backtest) -> RenderableType:
         ),
         Text(f"apart from that: {figures.extra} extra, {_ether(figures.extra_profit_wei)}", style="dim"),
     ]
+    if calibration is not None:
+        lines.append(Text(_calibration_text(calibration), style="bold"))
     if figures.unanswered:
         lines.append(Text(f"{figures.unanswered} questions without an answer", style="bold"))
     return Group(*lines)
