@@ -47,7 +47,7 @@ from keeper.domain.state import Mined
 from keeper.domain.token import Token
 from keeper.planner.hazards import probes
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal, disagreement
-from keeper.ports import Doubted, Guard, Journal, Landing, NewHead, Tick, World
+from keeper.ports import Bidder, Doubted, Guard, Journal, Landing, NewHead, Tick, World
 from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
@@ -109,6 +109,7 @@ class Engine:
         journal: Journal | None,
         landing: Landing | None,
         guard: Guard | None = None,
+        bidder: Bidder | None = None,
         listen: Listener,
         clock: Callable[[], float],
         pace: Pace,
@@ -127,6 +128,7 @@ class Engine:
         self._journal = journal
         self._landing = landing
         self._guard = guard
+        self._bidder = bidder
         self._listen = listen
         self._clock = clock
         self._pace = pace
@@ -315,13 +317,16 @@ class Engine:
             )
             for opportunity in waiting
         ]
-        proposals = self._planner.propose(seen, free)
+        planner = self._planner
+        if self._bidder is not None:
+            planner = planner.bidding(self._bidder.share_bps())
+        proposals = planner.propose(seen, free)
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         expected = {
             draft: self._usual_gas.get(_kind(draft), _USUAL_GAS * len(draft.closes)) for draft in proposed
         }
         whole = len(proposals)
-        as_expected = self._planner.choose(seen, proposals, expected, busy_pools=busy_pools)
+        as_expected = planner.choose(seen, proposals, expected, busy_pools=busy_pools)
         simulations = await self._simulate(
             seen, proposed, [one.draft for one in _in_order(as_expected)], ahead
         )
@@ -334,13 +339,13 @@ class Engine:
             chosen = (
                 as_expected
                 if sized_for == expected and len(proposals) == whole
-                else self._planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
+                else planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
             )
             run_in_order = _in_order(chosen)
             simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, ahead)
             decided = iter(
                 [
-                    self._planner.conclude(seen, drafted, result, odds=self._odds)
+                    planner.conclude(seen, drafted, result, odds=self._odds)
                     for drafted, result in zip(run_in_order, simulated, strict=True)
                 ]
             )

@@ -649,6 +649,14 @@ class Guard(Protocol):
         ...
 
 
+class Bidder(Protocol):
+    """What says how much is bid for a place in a block."""
+
+    def share_bps(self) -> int:
+        """Return the share of the profit that the next plans are to bid."""
+        ...
+
+
 class Landing(Protocol):
     """The submitter, as the engine drives it: from a plan to its one outcome."""
 

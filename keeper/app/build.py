@@ -37,7 +37,17 @@ from keeper.oracles import recognise
 from keeper.places import Place
 from keeper.planner.assembly import Desk
 from keeper.planner.planner import Planner
-from keeper.ports import AnyProtocol, FlashSource, Guard, Journal, Landing, SurchargeSource, Venue, World
+from keeper.ports import (
+    AnyProtocol,
+    Bidder,
+    FlashSource,
+    Guard,
+    Journal,
+    Landing,
+    SurchargeSource,
+    Venue,
+    World,
+)
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
@@ -88,6 +98,7 @@ class Assembled:
         remember: Callable[[Advance], None] | None = None,
         guard: Guard | None = None,
         odds: Odds | None = None,
+        bidder: Bidder | None = None,
     ) -> Engine:
         """Return an engine on this keeper. Without `landing` it sends nothing.
 
@@ -103,6 +114,7 @@ class Assembled:
             remember=remember,
             guard=guard,
             odds=odds or unknown_odds(self.settings),
+            bidder=bidder,
         )
 
 
@@ -168,6 +180,7 @@ class Rooms:
         remember: Callable[[Advance], None] | None = None,
         guard: Guard | None = None,
         odds: Odds | None = None,
+        bidder: Bidder | None = None,
     ) -> Engine:
         """Return an engine in these rooms, upon a World. Without `landing` it sends nothing."""
         return Engine(
@@ -177,6 +190,7 @@ class Rooms:
             journal=journal,
             landing=landing,
             guard=guard,
+            bidder=bidder,
             listen=listen,
             clock=time.time,
             pace=Pace(
@@ -199,6 +213,8 @@ async def furnish(
     Where it `foretells`, it looks at what prices are made of.
     """
     trading = settings.trading(chain.chain_id)
+    if settings.bids is not None and trading.surcharge is SurchargeKind.ARBITRUM:
+        raise ConfigError(f"KEEPER_BID_BPS: {chain.name} takes no bids: first come, first served")
     venues = tuple(_venue(place, settings) for place in trading.venues)
     books = tuple(
         Book(

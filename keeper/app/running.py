@@ -26,6 +26,7 @@ from keeper.domain.odds import Odds
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 from keeper.keys import ExecutorSigner, Key, SigningLimits
+from keeper.live.bidding import LearnedBids
 from keeper.live.braking import Braking
 from keeper.live.foreseeing import Foreseer
 from keeper.live.heartbeat import Heartbeat
@@ -51,6 +52,8 @@ class Armed:
     journal: SqliteJournal
     lander: Lander
     guard: Braking
+    bids: LearnedBids | None
+    """None where no bids are learned."""
 
 
 async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
@@ -73,8 +76,15 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
         if not settings.sends:
             await _follow(keeper, listen=listen, stop=stop)
             return
-        async with arm(keeper, listen) as armed, _recorded(keeper, armed.journal, listen) as told:
-            await _follow(keeper, listen=told, stop=stop, armed=armed)
+        async with arm(keeper, listen) as armed:
+
+            def hear(event: Event) -> None:
+                listen(event)
+                if armed.bids is not None:
+                    armed.bids(event)
+
+            async with _recorded(keeper, armed.journal, hear) as told:
+                await _follow(keeper, listen=told, stop=stop, armed=armed)
 
 
 async def shadow(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
@@ -137,6 +147,7 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
                 journal=armed.journal,
                 landing=armed.lander,
                 odds=_odds(keeper.settings, armed.journal),
+                bidder=armed.bids,
             )
             (considered,) = await engine.decide(replace(seen, opportunities=(theirs,)))
             if not isinstance(considered.decision, Plan):
@@ -190,6 +201,7 @@ async def _follow(
             landing=armed.lander if armed else None,
             guard=armed.guard if armed else None,
             odds=_odds(keeper.settings, armed.journal) if armed else None,
+            bidder=armed.bids if armed else None,
             remember=None if remembering is None else remembering.take,
         )
         # everything is read before anything is decided: the first time it may take minutes
@@ -314,6 +326,9 @@ async def arm(keeper: Assembled, listen: Listener) -> AsyncIterator[Armed]:
         ):
             yield Armed(
                 keeper=keeper,
+                bids=None
+                if settings.bids is None
+                else LearnedBids(settings.bids.bounds, journal, listen=listen),
                 guard=Braking(
                     limits=settings.brake_limits(keeper.chain),
                     max_in_flight=settings.max_in_flight,

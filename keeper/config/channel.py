@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from keeper.builders import Builder
 from keeper.domain.secret import Secret
+from keeper.submitter.bidding import Bounds
 
 
 class ChannelName(StrEnum):
@@ -22,6 +23,14 @@ class Skill(StrEnum):
 
     SINGLE = "single"
     CANCELS = "cancels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidSetting:
+    """Between which shares of the profit a channel's bids are learned, in bps."""
+
+    channel: ChannelName
+    bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

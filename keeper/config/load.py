@@ -200,6 +200,11 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
         yield wrong("KEEPER_RELAY_KEY", "is the operator's key; expected another", "KEEPER_PRIVATE_KEY")
     if settings.tip_bps and not settings.max_tip_wei:
         yield wrong("KEEPER_MAX_TIP_WEI", "is 0; expected more where KEEPER_TIP_BPS is set", "KEEPER_TIP_BPS")
+    unused = [one.channel.value for one in settings.bid_bps if one.channel not in settings.channels]
+    if unused:
+        yield wrong("KEEPER_BID_BPS", f"names {unused[0]}, which KEEPER_CHANNELS does not", "KEEPER_CHANNELS")
+    if settings.tip_bps and settings.bids is not None:
+        yield wrong("KEEPER_TIP_BPS", "is set, and bids are learned; expected either", "KEEPER_BID_BPS")
     chains = list(dict.fromkeys(market.known.chain_id for market in settings.markets if market.known))
     if len(chains) > 1:
         named = " and ".join(map(chain_name, chains))

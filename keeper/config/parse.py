@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from keeper.builders import BUILDERS, Builder
 from keeper.chains import PROTOCOLS
-from keeper.config.channel import BuilderSetting, Skill
+from keeper.config.channel import BidSetting, BuilderSetting, ChannelName, Skill
 from keeper.config.endpoint import EndpointSetting
 from keeper.config.market import MarketSetting
 from keeper.domain.address import Address, Hash32, parse_address
@@ -26,6 +26,7 @@ from keeper.domain.secret import Secret
 from keeper.domain.token_rules import TokenClass, TokenRules
 from keeper.markets import directory
 from keeper.places import LENDERS, VENUES, Place
+from keeper.submitter.bidding import Bounds
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -167,6 +168,16 @@ def endpoint(text: str) -> EndpointSetting:
     if setting.is_socket and roles:
         raise ValueError("expected no mark on a WebSocket: nothing is sent to one")
     return setting
+
+
+def bid(text: str) -> BidSetting:
+    """Return a channel's bounds of what is bid, such as ``bundle:500-9000``."""
+    name, _, shares = text.partition(":")
+    channel = choice(ChannelName)(name.strip())
+    found = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", shares.strip())
+    if found is None or not int(found[1]) <= int(found[2]):
+        raise ValueError(f"expected channel:least-most in bps, as in bundle:500-9000, got {_quoted(text)}")
+    return BidSetting(channel=channel, bounds=Bounds(least_bps=int(found[1]), most_bps=int(found[2])))
 
 
 def builder(text: str) -> BuilderSetting:

@@ -19,7 +19,7 @@ from keeper.chains import (
     chain_name,
 )
 from keeper.config import parse
-from keeper.config.channel import BuilderSetting, ChannelName
+from keeper.config.channel import BidSetting, BuilderSetting, ChannelName
 from keeper.config.endpoint import EndpointSetting
 from keeper.config.market import MarketSetting
 from keeper.config.variable import variable
@@ -32,6 +32,7 @@ from keeper.domain.token_rules import ALL_ATOMIC, TokenRules
 from keeper.markets import directory
 from keeper.places import LENDERS, Place
 from keeper.planner.options import PlannerOptions
+from keeper.ports import BidForm
 from keeper.submitter.brakes import Limits
 
 _ETHEREUM = 1
@@ -56,6 +57,9 @@ class RawKey:
     """The operator's private key itself."""
 
     private_key: Secret
+
+
+_UNBOUND_WEI = 2**128 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,6 +484,18 @@ class Settings:
         effect="The largest such tip.",
     )
 
+    bid_bps: tuple[BidSetting, ...] = variable(
+        parse.listed(parse.bid),
+        unset=(),
+        unit="channel:least-most in bps of the profit, comma separated",
+        without="no bids are learned: the tip and the priority fee above are all that is paid",
+        effect="How much of each profit is bid for a place in the block, learned between these bounds from "
+        "which bids won and what those that beat them paid, as in bundle:500-9000. The first of "
+        "KEEPER_CHANNELS with bounds counts. bundle: of the measured profit, to the block's builder, in "
+        "place of KEEPER_TIP_BPS. public, private: of what is left after gas, as a priority fee on top of "
+        "KEEPER_PRIORITY_FEE_WEI. Arbitrum takes no bids.",
+    )
+
     # --- where to trade -------------------------------------------------------------------------------------
     wrapped_native: Address | None = variable(
         parse.address,
@@ -627,6 +643,24 @@ class Settings:
         """Return whether what is sent is shown to nobody before it is in a block."""
         return ChannelName.PUBLIC not in self.channels
 
+    @property
+    def bids(self) -> BidSetting | None:
+        """Return the bounds of what is bid, of the first channel that has some; None where none has."""
+        bounds = {one.channel: one for one in self.bid_bps}
+        return next((bounds[name] for name in self.channels if name in bounds), None)
+
+    @property
+    def bid_form(self) -> BidForm:
+        """Return how bids are paid that are learned."""
+        if self.bids is None:
+            return BidForm.NONE
+        return BidForm.COINBASE if self.bids.channel is ChannelName.BUNDLE else BidForm.PRIORITY_FEE
+
+    @property
+    def _max_tip_wei(self) -> int:
+        """Return the largest tip: of a learned bid its share is bound enough, where nothing else is said."""
+        return self.max_tip_wei or (_UNBOUND_WEI if self.bid_form is BidForm.COINBASE else 0)
+
     def journal(self, chain_id: int) -> Path:
         """Return the path of a chain's journal."""
         return self.state_dir / f"journal-{chain_id}.sqlite"
@@ -729,7 +763,8 @@ class Settings:
         return tuple(dict.fromkeys((*watched, *(known.lenders if known else ()), *own)))
 
     def planner_options(self, trading: Trading) -> PlannerOptions:
-        """Return the planner's own options."""
+        """Return the planner's own options. Where nothing has been learned yet, the least is bid."""
+        least_bid_bps = 0 if self.bids is None else self.bids.bounds.least_bps
         return PlannerOptions(
             objective=self.objective,
             max_close_keep_bps=self.max_close_keep_bps,
@@ -745,8 +780,10 @@ class Settings:
             max_oracle_age_s=self.max_oracle_age_s,
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,
             priority_fee_wei=self.priority_fee_wei,
-            tip_bps=self.tip_bps,
-            max_tip_wei=self.max_tip_wei,
+            tip_bps=least_bid_bps if self.bid_form is BidForm.COINBASE else self.tip_bps,
+            max_tip_wei=self._max_tip_wei,
+            bid_form=self.bid_form,
+            bid_bps=least_bid_bps,
             deny_borrowers=self.deny_borrowers,
             tokens=self.tokens,
             max_value_wei=self.max_value_wei,

@@ -133,6 +133,14 @@ class Fees:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bid:
+    """What is offered for a place in a block: a share of a profit, in bps, and what it is a share of."""
+
+    share_bps: int
+    of_wei: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """A smaller size of a plan, for when the pools have moved before it runs.
 
@@ -155,6 +163,8 @@ class Plan:
     fees: Fees
     ladder: tuple[Rung, ...] = ()
     """The largest first. At most one of the draft and its rungs may run: they share a nonce."""
+    bid: Bid | None = None
+    """Learned from how earlier ones came out; None where bids are not learned."""
 
 
 Decision: TypeAlias = Plan | Declined

@@ -60,9 +60,14 @@ class Winner:
     place: int
     """In its block, from 0."""
     gas_wei: int
-    """All that it paid for gas. What it paid the block's builder otherwise is not seen."""
+    """All that it paid for gas."""
     priority_fee_wei: int
     """For each unit of gas."""
+    bid_wei: int | None = None
+    """All that it paid the block's builder: the priority fees, and to the coinbase within the transaction.
+
+    None where no endpoint traces transactions.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

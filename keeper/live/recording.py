@@ -37,6 +37,7 @@ from keeper.domain.submission import Purpose
 from keeper.live.part import result
 from keeper.live.world import LiveWorld
 from keeper.node import wire
+from keeper.node.blocking_rpc import RpcError
 from keeper.node.endpoint import Endpoint, Request
 from keeper.node.endpoints import Endpoints
 from keeper.query import Query, logs, run, settle
@@ -176,16 +177,21 @@ class Recorder:
 
     async def _winner(self, liquidation: Liquidation, head: Head) -> Winner:
         async def job(endpoint: Endpoint) -> Winner:
-            asked = Request("eth_getTransactionReceipt", (wire.hex_data(liquidation.transaction),))
-            (reply,) = await endpoint.read([asked])
+            hash_ = wire.hex_data(liquidation.transaction)
+            receipt = Request("eth_getTransactionReceipt", (hash_,))
+            trace = Request("debug_traceTransaction", (hash_, {"tracer": "callTracer"}))
+            reply, traced = await endpoint.read([receipt, trace])
             sent = wire.sent_by(result(reply))
             if sent is None:
                 raise Inconsistent(f"0x{liquidation.transaction.hex()} is in no block any more")
+            priority_fee_wei = max(0, sent.effective_gas_price_wei - head.base_fee_wei)
+            paid_wei = None if isinstance(traced, RpcError) else wire.paid_to(traced, head.coinbase)
             return Winner(
                 sender=sent.sender,
                 place=sent.place,
                 gas_wei=sent.gas_used * sent.effective_gas_price_wei + sent.l1_fee_wei,
-                priority_fee_wei=max(0, sent.effective_gas_price_wei - head.base_fee_wei),
+                priority_fee_wei=priority_fee_wei,
+                bid_wei=None if paid_wei is None else paid_wei + priority_fee_wei * sent.gas_used,
             )
 
         return await self._endpoints.read(job)

@@ -58,6 +58,19 @@ class _Receipt(msgspec.Struct, rename="camel"):
     l1_fee: str | None = None
 
 
+class _Traced(msgspec.Struct):
+    """One call, as geth's ``callTracer`` tells it."""
+
+    type: str
+    to: str | None = None
+    value: str | None = None
+    error: str | None = None
+    calls: list[_Traced] = []
+
+
+_PAYING = ("CALL", "SELFDESTRUCT")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinedReceipt:
     """What a block did with a transaction."""
@@ -104,6 +117,7 @@ _BLOCK = msgspec.json.Decoder(_Block | None)
 _BLOOMED = msgspec.json.Decoder(_Bloomed | None)
 _LOGS = msgspec.json.Decoder(list[_Log])
 _SENT = msgspec.json.Decoder(_Sent | None)
+_TRACE = msgspec.json.Decoder(_Traced)
 _RECEIPT = msgspec.json.Decoder(_Receipt | None)
 
 
@@ -165,6 +179,12 @@ def pending(raw: msgspec.Raw) -> PendingTransaction | Hash32 | None:
     """Return a transaction, or its hash where no more is told; None where there is none, or no call."""
     told = _sensible("a transaction", lambda: _PENDING.decode(raw))
     return None if told is None else _sensible("a transaction", lambda: _pending(told))
+
+
+def paid_to(raw: msgspec.Raw, account: Address) -> int:
+    """Return what a transaction paid to an account, in wei, by a trace of its calls."""
+    traced = _sensible("a trace", lambda: _TRACE.decode(raw))
+    return _sensible("a trace", lambda: _paid_to(traced, hex_data(account)))
 
 
 def decoded(raw: msgspec.Raw | bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
@@ -292,3 +312,11 @@ def _receipt(mined: _Receipt) -> MinedReceipt:
         l1_fee_wei=_int(mined.l1_fee or "0x0"),
         logs=_logs(mined.logs, None),
     )
+
+
+def _paid_to(call: _Traced, account: str) -> int:
+    if call.error is not None:  # it was undone, and all within it
+        return 0
+    own = call.type in _PAYING and (call.to or "").lower() == account
+    own_wei = int(call.value, 16) if own and call.value is not None else 0
+    return own_wei + sum(_paid_to(inner, account) for inner in call.calls)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from keeper.domain.address import Address
 from keeper.domain.plan import Objective
 from keeper.domain.token_rules import ALL_ATOMIC, TokenRules
+from keeper.ports import BidForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class PlannerOptions:
     tip_bps: int = 0
     """Of the measured profit, to the block's builder."""
     max_tip_wei: int = 0
+    bid_form: BidForm = BidForm.NONE
+    """How a learned bid is paid: in place of the tip, or on top of the priority fee."""
+    bid_bps: int = 0
+    """The share that is bid: of the measured profit to the coinbase, or of what is left after gas."""
 
     max_value_wei: int | None = None
     """The most that one liquidation may repay, by the pools' prices."""

@@ -27,6 +27,7 @@ from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Closing, Desk, transaction
+from keeper.planner.bids import with_bid
 from keeper.planner.contention import Contender, Left, Priced, orders, scarce
 from keeper.planner.costs import (
     LOST_CLOSE_GAS,
@@ -36,6 +37,7 @@ from keeper.planner.costs import (
     floor_wei,
     gas_limit,
     gas_price_wei,
+    least_vault_wei,
     tip_wei,
     too_large,
     too_risky,
@@ -47,6 +49,7 @@ from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Pair, consider
 from keeper.planner.sequel import Sequel
 from keeper.planner.sizing import Evaluation, evaluate, waterfall
+from keeper.ports import BidForm
 from keeper.query import Simulated
 from keeper.reverts import explained
 
@@ -124,6 +127,13 @@ class Planner:
 
     desk: Desk
     options: PlannerOptions
+
+    def bidding(self, share_bps: int) -> Planner:
+        """Return the same planner, that bids this share of each profit."""
+        options = replace(self.options, bid_bps=share_bps)
+        if options.bid_form is BidForm.COINBASE:
+            options = replace(options, tip_bps=share_bps)
+        return replace(self, options=options)
 
     # --- 1. propose -----------------------------------------------------------------------------------------
 
@@ -357,27 +367,30 @@ class Planner:
         gas_wei = self._cost_wei(seen, drafted.draft, simulated.gas_used)
         if declined := self._too_little(drafted, gas_wei=gas_wei):
             return declined
-        if declined := self._too_risky(seen, drafted.draft, gas_wei, odds):
-            return declined
         if declined := too_large(repaid_wei=drafted.repaid_wei, options=self.options):
             return declined
         allowed = fees(gas_used=simulated.gas_used, block=seen.block, options=self.options)
         if isinstance(allowed, Declined):
             return allowed
-        return Plan(
+        plan = Plan(
             draft=drafted.draft,
             gas_used=simulated.gas_used,
             waterfall=_with_gas(drafted.draft.waterfall, gas_wei),
             fees=allowed,
             ladder=self._ladder(drafted, gas_wei=gas_wei),
         )
+        least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=drafted.repaid_wei, options=self.options)
+        plan = with_bid(plan, least_net_wei=least_wei - gas_wei, block=seen.block, options=self.options)
+        return self._too_risky(seen, plan, odds) or plan
 
-    def _too_risky(self, seen: Observation, draft: Draft, gas_wei: int, odds: Odds | None) -> Declined | None:
+    def _too_risky(self, seen: Observation, plan: Plan, odds: Odds | None) -> Declined | None:
         if odds is None or not odds.reverts_land:
             return None
         return too_risky(
-            net_wei=draft.waterfall.vault_wei - gas_wei,
-            lost_wei=self._cost_wei(seen, draft, LOST_RACE_GAS + LOST_CLOSE_GAS * (len(draft.closes) - 1)),
+            net_wei=plan.waterfall.net_wei,
+            lost_wei=self._cost_wei(
+                seen, plan.draft, LOST_RACE_GAS + LOST_CLOSE_GAS * (len(plan.draft.closes) - 1)
+            ),
             chance=odds.chance,
         )
 

@@ -20,6 +20,7 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.brake import Brake, Landed, Resumed, Tripped
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
+from keeper.domain.fixed_point import BPS
 from keeper.domain.head import Head
 from keeper.domain.ledger import Entry, Watched
 from keeper.domain.plan import Draft, Fees, Plan
@@ -37,6 +38,7 @@ from keeper.domain.submission import (
 )
 from keeper.store import rows
 from keeper.store.schema import MIGRATIONS
+from keeper.submitter.bidding import Auction
 
 _ADDRESS_BYTES = 20
 _INTENT = (
@@ -44,6 +46,8 @@ _INTENT = (
     "predicted_profit_wei, purpose, channels, is_private, target_block, "
     "gas_limit, max_fee_per_gas_wei, max_priority_fee_per_gas_wei"
 )
+_MOST_AUCTIONS = 400
+"""What is older weighs nothing any more."""
 _INTENT_WIDTH = _INTENT.count(",") + 1
 
 
@@ -197,7 +201,11 @@ class SqliteJournal:
             if row[0] is None:
                 raise Invariant(f"0x{submission.hash.hex()} was not intended, or has its plan")
             connection.execute(
-                _insert("plans", "intent, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, gas_wei"),
+                _insert(
+                    "plans",
+                    "intent, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, gas_wei, "
+                    "bid_bps, bid_of_wei",
+                ),
                 (
                     row[0],
                     str(parts.bonus_wei),
@@ -205,6 +213,8 @@ class SqliteJournal:
                     str(parts.flash_fee_wei),
                     str(parts.tip_wei),
                     str(parts.gas_wei),
+                    None if plan.bid is None else plan.bid.share_bps,
+                    None if plan.bid is None else str(plan.bid.of_wei),
                 ),
             )
 
@@ -312,6 +322,31 @@ class SqliteJournal:
         found = self._read(f"SELECT {columns} FROM watched WHERE at_s >= ? ORDER BY rowid", since_s)
         return tuple(
             Watched(**dict(zip((field.name for field in fields(Watched)), row, strict=True))) for row in found
+        )
+
+    def auctions(self) -> tuple[Auction, ...]:
+        """Return how the latest bids came out, oldest first: those that won, and those that somebody beat.
+
+        What was in no block, and whose position nobody else closed in the blocks that it was for, tells
+        nothing of bids.
+        """
+        found = self._read(
+            "SELECT bid_bps, bid_of_wei, kind, max(races.id), winner_bid_wei FROM outcomes "
+            "JOIN intents ON intents.id = outcomes.intent JOIN plans ON plans.intent = intents.id "
+            "LEFT JOIN races ON kind <> 'included' AND races.market = intents.market "
+            "AND races.borrower = intents.borrower AND races.block_number > intents.head_number "
+            "AND races.block_number <= coalesce(target_block, outcomes.block_number) "
+            "WHERE bid_bps IS NOT NULL AND (kind = 'included' OR races.id IS NOT NULL) "
+            "GROUP BY outcomes.intent ORDER BY outcomes.written_at DESC, outcomes.intent DESC LIMIT ?",
+            _MOST_AUCTIONS,
+        )
+        return tuple(
+            Auction(
+                bid_bps=bid_bps,
+                won=kind == "included",
+                winner_bps=None if paid is None else -(-int(paid) * BPS // max(int(of_wei), 1)),
+            )
+            for bid_bps, of_wei, kind, _, paid in reversed(found)
         )
 
     def races(self, *, since_s: int) -> tuple[Race, ...]:

@@ -13,7 +13,8 @@ from keeper.domain.race import Deed, Liquidation, Race, Sighting, Winner
 RACE_COLUMNS = (
     "at_s, market, borrower, liquidator, debt, repaid_raw, collateral, seized_raw, block_number, hash, "
     "sender, place, gas_wei, priority_fee_wei, deed, "
-    "first_head, first_seen_at_s, last_head, why, net_wei, our_tip_wei, our_priority_fee_wei"
+    "first_head, first_seen_at_s, last_head, why, net_wei, our_tip_wei, our_priority_fee_wei, "
+    "winner_bid_wei"
 )
 
 
@@ -48,6 +49,7 @@ def of_race(race: Race) -> tuple[object, ...]:
         str(winner.priority_fee_wei),
         race.deed.value,
         *ours,
+        None if winner.bid_wei is None else str(winner.bid_wei),
     )
 
 
@@ -68,9 +70,13 @@ def race(row: Sequence[Any]) -> Race:
         ),
         block_seen_at_s=at_s,
         winner=Winner(
-            sender=Address(sender), place=place, gas_wei=int(gas), priority_fee_wei=int(priority_fee)
+            sender=Address(sender),
+            place=place,
+            gas_wei=int(gas),
+            priority_fee_wei=int(priority_fee),
+            bid_wei=None if row[22] is None else int(row[22]),
         ),
-        sighting=None if row[15] is None else _sighting(deed, row[15:]),
+        sighting=None if row[15] is None else _sighting(deed, row[15:22]),
     )
 
 

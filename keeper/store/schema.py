@@ -160,4 +160,9 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE outcomes ADD COLUMN l1_fee_wei TEXT NOT NULL DEFAULT '0';
     ALTER TABLE watched ADD COLUMN nearly INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE plans ADD COLUMN bid_bps INTEGER;
+    ALTER TABLE plans ADD COLUMN bid_of_wei TEXT;
+    ALTER TABLE races ADD COLUMN winner_bid_wei TEXT;
+    """,
 )

@@ -13,6 +13,7 @@ from keeper.devnet.drill.stage import DaemonStage, balance_raw, daemon_stage
 from keeper.devnet.relay import Mood, Relay
 from keeper.devnet.scenario import Step, crash
 from keeper.domain.submission import Expired, Included, Superseded
+from keeper.store import SqliteJournal
 
 
 async def decided(stage: DaemonStage) -> None:
@@ -83,3 +84,33 @@ async def test_run__bundles__missed_offered_anew_and_landed_and_no_outcome_lost_
     assert len(landed) == len(set(landed))
     claimed_wei = sum(one.vault_profit_wei for one in outcomes if isinstance(one, Included))
     assert claimed_wei == balance_raw(manual_devnet, manual_devnet.addresses.weth, stage.vault)
+
+
+async def test_run__bids_learned__the_least_share_of_the_measured_profit_reaches_the_builder(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    path = iter(crash(2, steps=20))
+    async with Relay(manual_devnet.anvil.rpc) as relay:
+        with daemon_stage(manual_devnet, tmp_path) as stage:
+            stage.environment |= {
+                "KEEPER_RPC_URLS": stage.environment["KEEPER_RPC_URLS"] + "#trusted",
+                "KEEPER_CHANNELS": "bundle",
+                "KEEPER_BUILDERS": relay.url,
+                "KEEPER_BID_BPS": "bundle:500-9000",
+            }
+            stage.start()
+            await decided(stage)
+            await market(stage, path, 8)
+            await built(stage, relay)
+            await built(stage, relay)
+            stage.stop()
+            included = [outcome for _, outcome in stage.journal() if isinstance(outcome, Included)]
+            with SqliteJournal.open(stage.journal_file, chain_id=31337) as journal:
+                auctions = journal.auctions()
+    assert included and {auction.won for auction in auctions} == {True}
+    assert {auction.bid_bps for auction in auctions} == {500}
+    for one in included:
+        measured_wei = one.vault_profit_wei + one.tip_wei
+        assert one.tip_wei == measured_wei * 500 // 10_000
+        block = manual_devnet.anvil.rpc("eth_getBlockByNumber", hex(one.block_number), False)
+        assert int(manual_devnet.anvil.rpc("eth_getBalance", block["miner"], "latest"), 16) >= one.tip_wei

@@ -148,3 +148,19 @@ def test_decode__no_json__no_answer(text: str) -> None:
 )
 def test_is_null__only_where_there_is_nothing(text: str, null: bool) -> None:
     assert wire.is_null(msgspec.Raw(text.encode())) is null
+
+
+def test_paid_to__a_trace__what_reached_the_account_and_was_not_undone() -> None:
+    builder, other = "0x" + "b1" * 20, "0x" + "07" * 20
+    paid = [{"type": "CALL", "to": builder, "value": "0x2"}]
+    calls = [
+        {"type": "CALL", "to": builder.upper().replace("X", "x"), "value": "0x10"},
+        {"type": "CALL", "to": other, "value": "0x100", "calls": paid},
+        {"type": "CALL", "to": other, "error": "execution reverted", "calls": paid},
+        {"type": "DELEGATECALL", "to": builder, "value": "0x8"},
+        {"type": "STATICCALL", "to": builder},
+        {"type": "SELFDESTRUCT", "to": builder, "value": "0x20"},
+    ]
+    trace = {"type": "CALL", "from": other, "to": other, "value": "0x0", "gas": "0x1", "calls": calls}
+    raw = msgspec.Raw(msgspec.json.encode(trace))
+    assert wire.paid_to(raw, Address(b"\xb1" * 20)) == 0x32
