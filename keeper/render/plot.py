@@ -261,6 +261,17 @@ class _Picture:
         )
 
 
+def _decided(report: PlanReport) -> str:
+    """Return the decision in a few words: of several closes in a row the curve shows but one by itself."""
+    decision = report.decision
+    if not isinstance(decision, Plan):
+        return str(decision)
+    if (closes := len(decision.draft.closes)) == 1:
+        return "planned"
+    earned = f"{native(decision.waterfall.net_wei)} {report.native.symbol}"
+    return f"planned: {closes} closes in a row for {earned}, this one alone below"
+
+
 def _headings(report: PlanReport, curve: Curve, figure: Any) -> None:
     decision = report.decision
     left = 0.028
@@ -285,7 +296,7 @@ def _headings(report: PlanReport, curve: Curve, figure: Any) -> None:
     figure.text(
         0.972,
         0.947,
-        "planned" if planned else str(decision),
+        _decided(report),
         ha="right",
         fontsize=10,
         weight="bold",
