@@ -31,7 +31,7 @@ class PlannerOptions:
     """How much of the predicted profit may be missing before the executor reverts."""
     most_closes: int = 4
     """Of one borrower in one transaction."""
-    exact_orders: int = 6
+    exact_orders: int = 4
     """Of so many borrowers that share something the best order is found for certain."""
     ladder_bps: tuple[int, ...] = (5_000, 2_500)
     """Of a plan's repay, the smaller sizes that are prepared beside it."""

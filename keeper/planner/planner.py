@@ -238,15 +238,18 @@ class Planner:
         gas_used: Mapping[Draft, int | Declined],
         busy_pools: Collection[Address],
     ) -> Contender:
-        """Return a borrower as they contend with others: with the pairs whose gas is known."""
-        known = [(one, gas_used.get(one.draft)) for one in proposal.drafts]
-        return Contender(
-            priced=tuple(
-                Priced(one.pairs, gas, self._cost_wei(seen, one.draft, gas))
-                for one, gas in known
-                if isinstance(gas, int) and one.draft.pools.isdisjoint(busy_pools)
-            )
+        """Return a borrower as they contend with others: with what brings most alone, of known gas."""
+        priced = [
+            Priced(one.pairs, gas, self._cost_wei(seen, one.draft, gas))
+            for one in proposal.drafts
+            if isinstance(gas := gas_used.get(one.draft), int) and one.draft.pools.isdisjoint(busy_pools)
+        ]
+        best = max(
+            priced,
+            key=lambda one: sum(pair.best.profit_wei for pair in one.pairs) - one.gas_wei,
+            default=None,
         )
+        return Contender(priced=() if best is None else (best,))
 
     def _net(self, pairs: Sequence[Pair], gas_wei: int) -> tuple[int, tuple[Evaluation, ...]] | None:
         """Return what the sizes that the objective asks for bring after gas; None where none clears."""

@@ -4,7 +4,7 @@ Knows neither pools nor borrowers: whoever calls says what one brings on a state
 Each takes what is best for itself of what is left, and is passed over where that is nothing, so an order says
 all. One may also bring more after another, which sold the other way.
 
-Of up to six that share something, all orders of all of them and of some are looked at, but for those that
+Of a few that share something, all orders of all of them and of some are looked at, but for those that
 can't bring more. Of more, the most profitable alone goes first, and one after another is moved ahead of
 others as long as that brings more.
 """
@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 MOST_EXACT = 6
 """Of so many that share something the best order is found for certain."""
-_STEPS_EACH = 6
+_STEPS_EACH = 2
 """Of more, how many steps are looked at for each to exchange them."""
 
 State = TypeVar("State")

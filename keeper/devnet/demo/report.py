@@ -18,8 +18,8 @@ LEAST_BORROWERS = 40
 LEAST_LIQUIDATED = 10
 ATTACKS = 3
 MOST_GAS_OF_A_LOST_RACE = 60_000
-MOST_GAS_OF_A_FURTHER_CLOSE = 30_000
-"""In a lost race it is paid for by its calldata alone."""
+_GAS_OVER_CALLDATA = 10_000
+"""Over what its calldata alone costs, where that is long: routes are split, or closes go in a row."""
 PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
 AGREEMENT_BPS = 1
 """How far all that was realised may be from all that was predicted."""
@@ -28,6 +28,12 @@ AGREEMENT_BPS = 1
 def protocol_of(market: str) -> str:
     """Return which of the protocols a market, by its name, is of."""
     return market.partition(":")[0]
+
+
+def _paid_for(plan: Plan) -> int:
+    """Return the gas that a plan's calldata costs whatever it does (EIP-7623)."""
+    data = plan.draft.transaction.data
+    return 21_000 + 10 * (data.count(0) + 4 * (len(data) - data.count(0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +238,7 @@ class DemoReport:
         if not self.lost:
             yield "lost_to_rival: the rival won no race"
         for lost in self.lost:
-            further = len(lost.plan.draft.closes) - 1
-            if lost.gas_used >= MOST_GAS_OF_A_LOST_RACE + further * MOST_GAS_OF_A_FURTHER_CLOSE:
+            if lost.gas_used >= max(MOST_GAS_OF_A_LOST_RACE, _GAS_OVER_CALLDATA + _paid_for(lost.plan)):
                 yield f"lost_to_rival: a lost race cost {lost.gas_used} gas"
         if self.overlooked:
             yield f"overlooked: {len(self.overlooked)}"
