@@ -142,7 +142,9 @@ class Planner:
         untouched = Left(pools=seen.pools, gas=seen.head.gas_limit)
         return tuple(self._propose(seen, opportunity, untouched) for opportunity in opportunities)
 
-    def _propose(self, seen: Observation, opportunity: Opportunity, left: Left) -> Proposal:
+    def _propose(
+        self, seen: Observation, opportunity: Opportunity, left: Left, *, in_a_row: bool = True
+    ) -> Proposal:
         if declined := self._ruled_out(seen, opportunity):
             return Proposal(opportunity=opportunity, pairs=(declined,) * len(opportunity.terms), drafts=())
         pairs = tuple(
@@ -166,16 +168,22 @@ class Planner:
             pairs=pairs,
             drafts=tuple(
                 self._draft(seen, opportunity, [(one, one.best) for one in pairs], Objective.MAX_PROFIT)
-                for pairs in self._worth_simulating(seen, opportunity, paying, left)
+                for pairs in self._worth_simulating(seen, opportunity, paying, left, in_a_row=in_a_row)
             ),
         )
 
     def _worth_simulating(
-        self, seen: Observation, opportunity: Opportunity, paying: Sequence[Pair], left: Left
+        self,
+        seen: Observation,
+        opportunity: Opportunity,
+        paying: Sequence[Pair],
+        left: Left,
+        *,
+        in_a_row: bool,
     ) -> list[tuple[Pair, ...]]:
         """Return the best pairs by themselves, and several closes in a row where those may bring more."""
         found: list[tuple[Pair, ...]] = [(pair,) for pair in paying[:_SIMULATED_PAIRS]]
-        if paying and self.options.objective is Objective.MAX_PROFIT:
+        if in_a_row and paying and self.options.objective is Objective.MAX_PROFIT:
             first = Sequel(
                 desk=self.desk,
                 options=self.options,
@@ -292,7 +300,9 @@ class Planner:
             if opportunity is not first.opportunity or any(
                 one.draft.pools & changed or any(map(left.lends_less, one.pairs)) for one in first.drafts
             ):
-                proposal = self._propose(seen, opportunity, left)
+                # a gas is known for what was simulated alone: nothing else could be chosen
+                in_a_row = any(len(one.pairs) > 1 for one in first.drafts)
+                proposal = self._propose(seen, opportunity, left, in_a_row=in_a_row)
             best = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
             if isinstance(best, _Best):
                 best = _no_room(best, left, busy_pools) or best

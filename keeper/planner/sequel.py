@@ -35,15 +35,15 @@ class Sequel:
         """Return the closes that bring most one after the other; None where one alone brings as much.
 
         `best` is the pair that brings most alone: the whole of it goes first, or as much of it as leaves the
-        position open to another close, or the same of any other pair.
+        position open to another close.
         """
         if self.options.most_closes == 1 or best.best.profit_wei <= _LIQUIDATION_GAS * self.gas_price_wei:
             return None
         starts = [best]
         if best.best.repay_raw == best.terms.feasible[-1].most_raw:  # more would have been worth it
-            cut = (terms.reopened() for terms in opportunity.terms)
-            opened = (self._sized(terms, left) for terms in cut if terms is not None and terms.feasible)
-            starts += [pair for pair in opened if pair is not None]
+            cut = best.terms.reopened()
+            opened = None if cut is None or cut is best.terms else self._sized(cut, left)
+            starts += [opened] if opened else []
         runs = [self._continued(opportunity, first, left) for first in starts]
         found = max(runs, key=self._roughly_wei)
         return found if len(found) > 1 and self._roughly_wei(found) > self._roughly_wei([best]) else None
