@@ -463,13 +463,13 @@ class Engine:
             self._journal.declined(head, reasons)
         purse_wei = self._purse_wei
         held: Counter[Reason] = Counter()
-        sent = 0
+        sending: list[asyncio.Task[bool]] = []
         for one in considered:
             match one.decision:
                 case Declined() as why:
                     self._leave(head, one.opportunity, why)
                 case Plan() as plan:
-                    if sent and overtaken():
+                    if sending and overtaken():
                         self._listen(Overtaken(head=head))
                         break
                     self._listen(Planned(head=head, plan=plan))
@@ -480,12 +480,17 @@ class Engine:
                     if refusal is not None:
                         held[refusal.reason] += 1
                         self._leave(head, one.opportunity, refusal)
-                    elif await self._submit(plan, head, one.opportunity):
-                        purse_wei = None if purse_wei is None else purse_wei - most_wei
-                        sent += 1
+                        continue
+                    submitting = asyncio.create_task(self._submit(plan, head, one.opportunity))
+                    sending.append(submitting)
+                    await asyncio.sleep(0)  # it has its nonce, is signed and journalled: now the next one
+                    if submitting.done() and submitting.exception() is not None:
+                        break
+                    if purse_wei is not None and not (submitting.done() and not submitting.result()):
+                        purse_wei -= most_wei
         if self._journal is not None and held:
             self._journal.declined(head, held)
-        return sent
+        return sum(await _all(sending))
 
     def _refusal(self, plan: Plan) -> Declined | None:
         """Return what the brakes say against sending a plan now."""
@@ -548,6 +553,13 @@ class Engine:
 
     def _since(self, seen: NewHead) -> float:
         return (self._clock() - seen.seen_at_s) * 1e3
+
+
+async def _all(tasks: Sequence[asyncio.Task[bool]]) -> list[bool]:
+    """Return what each came to, once all have; raises what the first that failed did."""
+    if tasks:
+        await asyncio.wait(tasks)
+    return [task.result() for task in tasks]
 
 
 async def _ended(task: asyncio.Task[Any] | None) -> None:

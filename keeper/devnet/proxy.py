@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from asyncio import sleep
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Proxy:
         self._port = 0
         self.url = ""
         self.seen: list[tuple[str, ...]] = []
+        self.seen_at_s: list[float] = []
+        """When each of them came, by the monotonic clock."""
         """The methods of each HTTP request, in the order they came."""
         self.forwarded: list[tuple[str, ...]] = []
         """The same of those that the endpoint saw."""
@@ -115,6 +118,7 @@ class Proxy:
         self._hear(body)
         methods = tuple(name.decode() for name in _METHOD.findall(body))  # most bodies are not even parsed
         self.seen.append(methods)
+        self.seen_at_s.append(time.monotonic())
         rule = self._rule(methods)
         fault = None if rule is None else rule.fault
         match fault:

@@ -9,7 +9,9 @@ A nonce is held by its alternatives, of which at most one can be included. It *y
 A new submission is given the lowest nonce that is free or yields: so nonces are used in order, a gap is
 filled first, and nothing waits behind what may be nowhere. What shares a nonce with something that may still
 be in a pool pays enough more to replace it. Nothing is known of a transaction whose answer was lost until it
-has been looked for: until then its nonce is held, and so is every higher one.
+has been looked for: until then its nonce is held, and so is every higher one. One whose answer is still
+awaited holds its own alone: so what is decided upon one head is sent side by side. Should it be refused,
+those behind it wait in the pools until its nonce is given again, which it is first of all.
 
 Whoever has a transaction that may still be included gets no other nonce than that one's: no borrower is
 closed twice by mistake.
@@ -109,7 +111,7 @@ class Submitter:
         while (slot := self._slots.get(nonce)) is not None and (holder := self._holder(slot, now)):
             if own is not None:
                 return Held(by=own, why="it may still close this borrower")
-            if isinstance(holder, Sent) and holder.standing in (Standing.AWAITED, Standing.IN_DOUBT):
+            if isinstance(holder, Sent) and holder.standing is Standing.IN_DOUBT:
                 return Held(by=holder.submission, why="it is in doubt until the chain tells")
             nonce += 1
         slot = self._slots.setdefault(nonce, _Slot())

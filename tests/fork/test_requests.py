@@ -115,16 +115,26 @@ async def test_step__something_to_send__one_round_trip_from_the_state_to_the_sig
         await keeper.step()  # everything is read
         proxy.add(None, Delay(delay_ms / 1_000))
         rounds: list[list[tuple[str, ...]]] = []
+        side_by_side = 0
         for step in crash(seed=7, steps=8):
             manual_devnet.market_block(step.prices_base)
             head = await keeper.on.head()
             proxy.seen.clear()
+            proxy.seen_at_s.clear()
             keeper.on.heard.clear()
             began_s = time.monotonic()
             await keeper.step(head)
             took_ms = (time.monotonic() - began_s) * 1_000
             if keeper.sent:
                 rounds.append(list(proxy.seen))
+                sends = [
+                    at_s
+                    for at_s, methods in zip(proxy.seen_at_s, proxy.seen, strict=True)
+                    if "eth_sendRawTransaction" in methods
+                ]
+                if len(sends) > 1 and delay_ms == 50:  # one after the other each would wait for an answer
+                    side_by_side += 1
+                    assert max(sends) - min(sends) < (len(sends) - 1) * delay_ms / 1_000, sends
                 asked = [methods for methods in proxy.seen if methods != ("eth_getTransactionReceipt",)]
                 assert counted(asked) <= MOST + 2 * len(keeper.sent), proxy.seen
                 print(f"{delay_ms} ms away: {len(keeper.sent)} sent after {took_ms:.0f} ms")
@@ -133,6 +143,7 @@ async def test_step__something_to_send__one_round_trip_from_the_state_to_the_sig
             manual_devnet.keeper_block()
             await keeper.step()  # so that no head is missed
         assert len(rounds) == 2
+        assert side_by_side or delay_ms < 50
         for seen in rounds:
             simulated = next(place for place, one in enumerate(seen) if "eth_simulateV1" in one)
             sent = next(place for place, one in enumerate(seen) if "eth_sendRawTransaction" in one)

@@ -495,6 +495,21 @@ def test_plan__while_one_is_in_doubt__held_until_it_is_looked_for() -> None:
     assert planned(submitter, NOW) == Place(nonce=8, over=None)
 
 
+def test_plan__while_answers_are_awaited__each_its_own_nonce_and_one_that_is_refused_first_of_all() -> None:
+    submitter = Submitter()
+    for nonce in (7, 8, 9):
+        one = submission(nonce=nonce, borrower=nonce)
+        assert planned(submitter, NOW, one.borrower).nonce == nonce
+        submitter.sign(one)
+        submitter.tell(one, IntentWritten())
+        if nonce == 8:
+            refused = one
+    commands = submitter.tell(refused, Refused(kind=Refusal.INVALID, detail="no"))
+    assert [type(one) for one in commands] == [JournalOutcome]
+    submitter.tell(refused, OutcomeWritten())
+    assert planned(submitter, NOW).nonce == 8
+
+
 def test_plan__looked_for_and_missing__its_nonce_again_and_pays_enough_to_replace_it() -> None:
     submitter = Submitter()
     lost = submission(borrower=1)
