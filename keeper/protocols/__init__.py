@@ -14,7 +14,9 @@ To add a protocol:
    moves, and the call. Where the protocol hands over the collateral before it takes the debt, say that the
    terms fund themselves, and let the call commit to that callback: no loan is taken then. Where closing one
    position changes the next in the same block, `behind` gives the terms as they are then.
-5. Name it in ``keeper/chains.py`` and ``keeper/app/build.py``.
+5. Name it in ``keeper/chains.py`` and ``keeper/app/build.py``, and its known markets in
+   ``keeper/data/markets.json``. Where one contract holds all collateral, wrappers ask what it holds of them:
+   ``Erc4626(holders=…)`` there.
 
 Nothing else should have to change. Packages do not know each other; what they share is fixed point, and how a
 token is asked what it is (:mod:`keeper.erc20`).

@@ -30,8 +30,6 @@ from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.watcher import Book, Depths, Watcher
 from keeper.watcher.book import AnyBook
 
-GAS_LIMIT = 3_000_000
-
 
 @dataclass(slots=True)
 class Stage:
@@ -61,7 +59,7 @@ class Stage:
                     "to": "0x" + plan.draft.transaction.to.hex(),
                     "data": "0x" + plan.draft.transaction.data.hex(),
                     "nonce": hex(nonce + place),
-                    "gas": hex(GAS_LIMIT),
+                    "gas": hex(plan.fees.gas_limit),
                     "maxFeePerGas": hex(10**12),
                     "maxPriorityFeePerGas": hex(plan.fees.max_priority_fee_per_gas_wei),
                 },

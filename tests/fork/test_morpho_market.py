@@ -168,6 +168,13 @@ async def test_book__some_markets_allowed__no_other_is_watched(manual_devnet: De
         assert {token.symbol for token in book.protocol.tokens(book.market)} == {"WBTC", "USDC"}
 
 
+async def test_open__allowed_market_was_never_created__says_so(on: Stage) -> None:
+    wrong = Hash32(b"\x07" * 32)
+    protocol = MorphoBlue(morpho=on.devnet.addresses.morpho, only=frozenset({wrong}))
+    with pytest.raises(Broken, match=f"never created here: 0x{wrong.hex()}"):
+        await run(protocol.open(), Mined(hash=(await on.head()).hash), on.engine._world)
+
+
 # --- following ----------------------------------------------------------------------------------------------
 
 

@@ -56,14 +56,17 @@ class MorphoBlue:
         return Row
 
     def open(self, remembered: Sequence[bytes] = ()) -> Query[Markets]:
-        """Return it with the markets whose ids are `remembered`: others are found in its history.
+        """Return it with the markets whose ids are `remembered` or allowed: others are found in its history.
 
-        Raises Broken where it is no Morpho.
+        Raises Broken where it is no Morpho, or has no market of an allowed id.
         """
+        ids = dict.fromkeys((*map(Hash32, remembered), *sorted(self.only)))
         _, listings = yield from both(
-            queries.recognise(self.morpho),
-            queries.read_listings(self.morpho, [Hash32(id_) for id_ in remembered]),
+            queries.recognise(self.morpho), queries.read_listings(self.morpho, tuple(ids))
         )
+        if never := self.only - {one.id for one in listings}:
+            named = ", ".join(f"0x{id_.hex()}" for id_ in sorted(never))
+            raise Broken(f"KEEPER_MORPHO_MARKETS names what was never created here: {named}")
         listed = [IsolatedMarket.listed(one) for one in listings]
         whole = yield from queries.read_whole(self.morpho, listed, at_s=None)
         return Markets(by_name=self._by_name(whole))
