@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -264,6 +264,26 @@ def swept(on: Cluster, tmp_path: Path, *arguments: object) -> subprocess.Popen[s
     return subprocess.Popen(command, env=on.environment, stdout=pipe, stderr=pipe, text=True)
 
 
+def anvils_of(worker: subprocess.Popen[bytes]) -> set[int]:
+    """Return the Anvils that a process has started."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+            if name == "anvil" and int(rest.split()[1]) == worker.pid:
+                found.add(int(stat.parent.name))
+    return found
+
+
+def gone(pid: int, *, within_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def test_sweep__on_a_cluster_of_two_workers__is_the_same_as_alone(looked: Looked, tmp_path: Path) -> None:
     first = looked.history.first_block - 1
     sweep = ("--sweep", "KEEPER_OBJECTIVE=max_profit,max_close")
@@ -277,3 +297,67 @@ def test_sweep__on_a_cluster_of_two_workers__is_the_same_as_alone(looked: Looked
     assert all(row["whole"] for row in rows) and not told["missing"]
     half = over(looked, FAST, last=first + 8)
     assert rows[0]["chosen_on_wei"] == str(half.score.headline.central_wei)
+
+
+def test_sweep__a_worker_is_killed__its_anvil_ends_and_nothing_is_lost(
+    looked: Looked, tmp_path: Path
+) -> None:
+    """What is done already is not run again by another sweep of the same."""
+    first, last, out = looked.history.first_block - 1, looked.history.last_block, tmp_path / "out"
+    sweep = (
+        "--from",
+        first,
+        "--to",
+        last,
+        "--parts",
+        2,
+        "--out",
+        out,
+        "--sweep",
+        "KEEPER_MIN_PROFIT_WEI=1e15",
+    )
+    with cluster(looked.history.variables(), tmp_path) as on:
+        running = swept(on, tmp_path, *sweep)
+        started: set[int] = set()
+        while not started and running.poll() is None:
+            time.sleep(0.02)
+            started = anvils_of(on.workers[0])
+        assert started, running.communicate()
+        on.workers[0].kill()
+        on.workers[0].wait()
+        assert all(gone(pid) for pid in started)
+        stdout, stderr = running.communicate()
+        assert running.returncode == 0, stderr
+        told = json.loads(stdout.splitlines()[-1])
+        assert told["combinations"][0]["whole"] and not told["missing"]
+        left = anvils_of(on.workers[1])
+        noted = (out / "sweep.jsonl").read_text()
+        again = swept(on, tmp_path, *sweep)
+        assert json.loads(again.communicate()[0].splitlines()[-1]) == told
+        assert (out / "sweep.jsonl").read_text() == noted
+    assert all(gone(pid) for pid in left)
+
+
+def test_sweep__no_endpoint_answers__every_range_is_named_after_three_tries(
+    looked: Looked, tmp_path: Path
+) -> None:
+    nobody = looked.history.variables() | {"KEEPER_RPC_URLS": "http://127.0.0.1:9"}
+    first = looked.history.first_block - 1
+    with cluster(nobody, tmp_path) as on:
+        running = swept(
+            on,
+            tmp_path,
+            "--from",
+            first,
+            "--to",
+            first + 8,
+            "--parts",
+            2,
+            "--sweep",
+            "KEEPER_MIN_PROFIT_WEI=1e15",
+        )
+        stdout, _ = running.communicate()
+    assert running.returncode == 1
+    told = json.loads(stdout.splitlines()[-1])
+    assert told["chosen"] is None and len(told["missing"]) == 2
+    assert f"over blocks {first} to {first + 4}" in told["missing"][0]
