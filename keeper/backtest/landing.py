@@ -159,7 +159,7 @@ class PastLanding:
             flight.block = head
             flight.place = self._place(flight, block, rivals.get(flight.position))
             self._waiting.remove(flight)
-        self._keep_order(due)
+        self._keep_order(due, rivals)
         ordered = sorted(due, key=lambda flight: _place(flight).index)
         question = Execute(
             number=head.number,
@@ -197,24 +197,31 @@ class PastLanding:
             least_tip_wei=plan.fees.max_priority_fee_per_gas_wei,
         )
 
-    def _keep_order(self, due: Sequence[Flight]) -> None:
+    def _keep_order(self, due: Sequence[Flight], rivals: Mapping[PositionId, int]) -> None:
         """Have those that were planned upon the depth that others leave come behind them.
 
-        The one before offers as much as the one behind it, where it can afford that.
+        The one before offers as much as the one behind it, where it can afford that. Where it can't, the one
+        behind waits for it, unless its own rival would come first then.
         """
         for at in range(len(due) - 2, -1, -1):
             before, mine = due[at], _place(due[at])
             for behind in due[at + 1 :]:
                 theirs = _place(behind)
                 if (
-                    behind.head == before.head
-                    and behind.plan.draft.pools & before.plan.draft.pools
+                    _counts_on(behind, before)
                     and theirs.index < mine.index
                     and not mine.outbid
                     and theirs.tip_wei <= self._most_tip_wei(before)
                 ):
                     mine = replace(mine, index=theirs.index, tip_wei=max(mine.tip_wei, theirs.tip_wei))
             before.place = mine
+        for at, behind in enumerate(due):
+            mine = _place(behind)
+            waits_for = max(
+                (_place(before).index for before in due[:at] if _counts_on(behind, before)), default=0
+            )
+            if mine.index < waits_for <= rivals.get(behind.position, waits_for):
+                behind.place = replace(mine, index=waits_for)
 
     def _own(self, flight: Flight) -> Own:
         transaction, where = flight.plan.draft.transaction, _place(flight)
@@ -248,6 +255,11 @@ class PastLanding:
             gas_used=ran.gas_used,
             effective_gas_price_wei=ran.gas_price_wei,
         )
+
+
+def _counts_on(behind: Flight, before: Flight) -> bool:
+    """Return whether a plan counts on the depth that an earlier one of the same head leaves."""
+    return behind.head == before.head and bool(behind.plan.draft.pools & before.plan.draft.pools)
 
 
 def _place(flight: Flight) -> Place:

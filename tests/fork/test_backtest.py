@@ -116,13 +116,16 @@ def test_backtest__what_was_won_as_planned__brings_what_was_predicted_within_a_b
 ) -> None:
     """Executed in its block, all before it replayed. Gas moves with what the others wrote just before.
 
-    A plan that counts on what others leave of its pools is as planned where those ran, and before it. Not all
-    do: what comes first in the best order need not afford the bid of a larger one behind it.
+    A plan that counts on what others leave of its pools is as planned where those ran, and before it.
     """
     flights, won = looked.done.ledger.flights, looked.done.score.won
     as_planned = [one for one in won if all(_ran_before(other, one) for other in _counted_on(one, flights))]
     print(f"{len(as_planned)} of {len(won)} as planned")
-    assert len(as_planned) >= 10 and len(as_planned) >= 0.7 * len(won)
+    assert len(as_planned) >= 15
+    whole = [
+        one for one in won if all(isinstance(other.outcome, Included) for other in _counted_on(one, flights))
+    ]
+    assert as_planned == whole, "where all that a plan counts on landed, it came behind it"
     for flight in as_planned:
         assert isinstance(flight.outcome, Included)
         predicted_wei = flight.plan.waterfall.vault_wei
