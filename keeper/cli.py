@@ -933,11 +933,11 @@ def _supposed(text: str) -> tuple[str, Fraction, bool]:
     if found is None:
         raise ConfigError(f"--price: expected TOKEN=-8% or TOKEN=1800, got {text!r}")
     name, change, dollars = found.groups()
-    if change is None:
-        return name, Fraction(dollars), False
-    if (factor := 1 + Fraction(change) / 100) < 0:
-        raise ConfigError(f"--price: {name} can't lose more than all its price, got {text!r}")
-    return name, factor, True
+    is_factor = change is not None
+    supposed = 1 + Fraction(change) / 100 if is_factor else Fraction(dollars)
+    if supposed <= 0:
+        raise ConfigError(f"--price: {name} can't fall to nothing or below, got {text!r}")
+    return name, supposed, is_factor
 
 
 def _span_s(text: str) -> int:

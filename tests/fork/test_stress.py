@@ -55,7 +55,7 @@ def test_stress__a_fall_of_three_tenths__presses_prices_further_with_feedback(
         (("--price", "NOSUCH=-30%"), "NOSUCH"),
         (("--price", "WETH=+0%"), "WETH stays as it is"),
         (("--price", "WETH=-100%"), "WETH can't fall to nothing"),
-        (("--price", "WETH=-200%"), "can't lose more than all its price"),
+        (("--price", "WETH=-200%"), "WETH can't fall to nothing or below"),
         (("--price", "WETH=200 %"), "expected TOKEN=-8% or TOKEN=1800"),
         (("--price", "WETH=-30%", "--over", "0"), "--over: 0 blocks"),
     ],

@@ -64,6 +64,17 @@ def test_main__help_of_a_command__with_an_example(command: str, capsys: pytest.C
     assert max(map(len, told.splitlines())) <= 110
 
 
+@pytest.mark.parametrize("supposed", ["WETH=-100%", "WETH=-250%", "WETH=0"])
+@pytest.mark.parametrize("command", ["scan", "stress"])
+def test_price__nothing_would_be_left_of_it__refused(
+    command: str, supposed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CONTRACTS.items():
+        monkeypatch.setenv(name, value)
+    assert main([command, "--price", supposed]) == MISCONFIGURED
+    assert f"WETH can't fall to nothing or below, got '{supposed}'" in capsys.readouterr().err
+
+
 def test_markets__json__one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["markets", "--json"]) == DONE
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
