@@ -309,10 +309,10 @@ def prove(stage: DaemonStage, kill: Kill, catch: Catch, before: Lines) -> None:
         case Kind.FOLLOWING | Kind.SIMULATING:
             assert all(one.head_number < head for one, _ in after[len(before) :])
         case Kind.UNSENT | Kind.SENDING | Kind.SENT:
-            assert hex_data(still_open[-1].transaction.raw) == catch.asked
-            assert len(still_open) == kill.nth
-            known = [stage.knows(one) for one in still_open]
-            assert known == [True] * (kill.nth - 1) + [kill.kind is Kind.SENT]
+            # what is decided upon one head is sent side by side: others may be anywhere by then
+            (caught,) = [one for one in still_open if hex_data(one.transaction.raw) == catch.asked]
+            assert stage.knows(caught) is (kill.kind is Kind.SENT)
+            assert len(still_open) >= kill.nth
         case Kind.LOOKING:
             assert any(receipt_of(stage, one) for one in still_open)
 
@@ -398,8 +398,8 @@ def assert_nobody_planned_for_twice(journal: Lines, chain: Mapping[Hash32, Lande
         earlier.setdefault(position_of(submission), []).append((submission, end(submission, outcome, chain)))
         there = chain.get(submission.hash)
         if there is not None and there.succeeded:
-            ((position, _),) = there.liquidated
-            assert position == position_of(submission)
+            closed = {position for position, _ in there.liquidated}  # in several closes in a row, perhaps
+            assert closed == {position_of(submission)}
 
 
 def assert_a_plan_for_each(chain: Mapping[Hash32, Landed]) -> None:
@@ -409,7 +409,7 @@ def assert_a_plan_for_each(chain: Mapping[Hash32, Landed]) -> None:
     """
     last: dict[tuple[PositionId, bytes], int] = {}
     for one in sorted(chain.values(), key=lambda one: one.nonce):
-        for pair in one.liquidated:
+        for pair in dict.fromkeys(one.liquidated):
             assert one.decided_at_s >= last.get(pair, 0)
             last[pair] = one.timestamp_s
 
