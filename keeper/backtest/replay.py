@@ -12,6 +12,8 @@ from keeper.domain.address import parse_address
 from keeper.domain.events import Left, Planned
 from keeper.domain.position import PositionId
 
+_THEN = ", then "
+
 
 class Decided(NamedTuple):
     """What is made of a position at one head: a plan's call data, or why it is left."""
@@ -104,31 +106,38 @@ def decided(event: Planned | Left) -> tuple[PositionId, Decided]:
     """Return whose position it is, and what is made of it."""
     match event:
         case Planned(plan=plan):
-            close = plan.draft.close
-            told = f"repay {close.repaid.raw} {close.repaid.token.symbol} for {close.seized.token.symbol}"
-            return PositionId(plan.draft.market, plan.draft.borrower), Decided(
-                call=f"0x{plan.draft.transaction.data.hex()}", told=told
+            told = [
+                _told(close.repaid.raw, close.repaid.token.symbol, close.seized.token.symbol)
+                for close in plan.draft.closes
+            ]
+            return plan.draft.position, Decided(
+                call=f"0x{plan.draft.transaction.data.hex()}", told=_THEN.join(told)
             )
         case Left(market=market, borrower=borrower, why=why):
             return PositionId(market, borrower), Decided(call="", told=why.reason.value)
 
 
-def then(told: Iterable[Mapping[str, Any]]) -> dict[PositionId, Then]:
+def then(events: Iterable[Mapping[str, Any]]) -> dict[PositionId, Then]:
     """Return what a tape's decisions upon one head say, each as it was written down."""
     found: dict[PositionId, Then] = {}
-    for one in told:
+    for one in events:
         if (planned := one.get("planned")) is not None:
             draft = planned["plan"]["draft"]
-            close = draft["close"]
-            repaid, seized = close["repaid"], close["seized"]
+            told = [
+                _told(close["repaid"]["raw"], _symbol(close["repaid"]), _symbol(close["seized"]))
+                for close in draft["closes"]
+            ]
             found[PositionId(draft["market"], parse_address(draft["borrower"]))] = Decided(
-                call=draft["transaction"]["data"],
-                told=f"repay {repaid['raw']} {_symbol(repaid)} for {_symbol(seized)}",
+                call=draft["transaction"]["data"], told=_THEN.join(told)
             )
         elif (left := one.get("left")) is not None:
             position = PositionId(left["market"], parse_address(left["borrower"]))
             found.setdefault(position, Decided(call="", told=left["why"]["reason"]))
     return found
+
+
+def _told(repaid_raw: int | str, repaid: str, seized: str) -> str:
+    return f"repay {repaid_raw} {repaid} for {seized}"
 
 
 def _symbol(amount: Mapping[str, Any]) -> str:
