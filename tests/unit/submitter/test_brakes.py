@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from hypothesis import given
@@ -136,13 +137,29 @@ _LIVES = st.lists(
     st.tuples(st.integers(-200, 4_000), st.sampled_from(["reverted", "landed", "resumed"]), st.booleans()),
     max_size=25,
 )
-_seen: Counter[str] = Counter()
 
 
 @given(lives=_LIVES, pause_s=st.sampled_from([None, 100, 5_000]))
 def test_rebuild__any_life_any_restarts__as_if_it_had_never_ended(
     lives: Sequence[tuple[int, str, bool]], pause_s: int | None
 ) -> None:
+    _live_and_rebuild(lives, pause_s)
+
+
+def test_rebuild__five_hundred_lives__the_same_and_each_brake_came_on() -> None:
+    random, tripped = Random(1), Counter[str]()
+    for _ in range(500):
+        kinds = [random.choice(["reverted", "landed", "resumed"]) for _ in range(random.randint(0, 25))]
+        most_s = random.choice([400, 4_000])
+        lives = [(random.randint(-200, most_s), kind, random.random() < 0.5) for kind in kinds]
+        tripped += _live_and_rebuild(lives, random.choice([None, 100, 5_000]))
+    print(dict(tripped))
+    assert tripped["gas"] >= 50 and tripped["reverts"] >= 100
+
+
+def _live_and_rebuild(lives: Sequence[tuple[int, str, bool]], pause_s: int | None) -> Counter[str]:
+    """Hold the brakes, rebuilt after each event, to those that lived through all; return which came on."""
+    tripped: Counter[str] = Counter()
     limits = Limits(max_gas_wei_per_hour=20, max_reverts_in_row=3, max_loss_wei_per_day=30, pause_s=pause_s)
     living = Brakes(limits)
     written: list[Landed | Tripped | Resumed] = []
@@ -155,17 +172,13 @@ def test_rebuild__any_life_any_restarts__as_if_it_had_never_ended(
         else:
             one = reverted(now_s) if what == "reverted" else landed(now_s, gas_wei=3, profit_wei=1)
             written.append(one)
-            tripped = living.land(one)
-            if tripped is not None:
-                _seen[tripped.brake.value] += 1
+            stop = living.land(one)
+            if stop is not None:
+                tripped[stop.brake.value] += 1
                 if not lost:  # the disk was full
-                    written.append(tripped)
+                    written.append(stop)
         again = Brakes(limits)
         again.rebuild(written)
         assert again.on(now_s) == living.on(now_s)
         assert again.backing_off(ALICE, now_s) == living.backing_off(ALICE, now_s)
-
-
-def test_rebuild__the_cases_above__brought_each_brake_on() -> None:
-    if _seen:  # in the same process
-        assert {"gas", "reverts"} <= set(_seen)
+    return tripped
