@@ -387,12 +387,13 @@ def assert_outcomes(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, L
 def assert_nobody_planned_for_twice(journal: Lines, chain: Mapping[Hash32, Landed]) -> None:
     """By the journal: nothing is planned for while an earlier plan for it may still land beside the new one.
 
-    One with the same nonce can't: at most one of them is ever included.
+    One with the same nonce can't: at most one of them is ever included. Nor can one past its deadline.
     """
     earlier: dict[PositionId, list[tuple[Submission, int | None]]] = {}
     for submission, outcome in journal:
         for before, ended in earlier.get(position_of(submission), ()):
-            if before.nonce != submission.nonce:
+            decided_at_s = submission.deadline_s - DEADLINE_S - BLOCK_S
+            if before.nonce != submission.nonce and before.deadline_s >= decided_at_s:
                 assert ended is not None, "planned for, with a transaction on its way"
                 assert ended <= submission.head_number, "decided upon a state from before the last one's end"
         earlier.setdefault(position_of(submission), []).append((submission, end(submission, outcome, chain)))
