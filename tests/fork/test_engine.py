@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +54,20 @@ class Sending:
 
     @property
     def sent(self) -> tuple[Submission, ...]:
-        return tuple(event.submission for event in self.on.heard if isinstance(event, Sent))
+        return in_order(event.submission for event in self.on.heard if isinstance(event, Sent))
 
     @property
     def included(self) -> tuple[Submission, ...]:
-        return tuple(
+        return in_order(
             event.submission
             for event in self.on.heard
             if isinstance(event, Concluded) and isinstance(event.outcome, Included)
         )
+
+
+def in_order(submissions: Iterable[Submission]) -> tuple[Submission, ...]:
+    """Return submissions head by head, those of one by their nonces: they are told of as answers come in."""
+    return tuple(sorted(submissions, key=lambda one: (one.head_number, one.nonce)))
 
 
 @asynccontextmanager
