@@ -167,8 +167,10 @@ class Foreseer:
         if head != self._head:
             self._head, self._left = head, _MOST_A_HEAD
             self._reverted.clear()
+        if transaction.sender in self._reverted:
+            return False  # and what it sends uses up nobody else's
         self._left -= 1
-        return self._left >= 0 and transaction.sender not in self._reverted
+        return self._left >= 0
 
 
 async def _named(endpoint: Endpoint, *, hashes: Sequence[Hash32]) -> list[PendingTransaction]:
