@@ -41,7 +41,7 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
 from keeper.domain.plan import Decision, Draft, Plan
-from keeper.domain.position import Opportunity
+from keeper.domain.position import Opportunity, PositionId
 from keeper.domain.report import Trigger
 from keeper.domain.state import Mined
 from keeper.domain.token import Token
@@ -74,7 +74,7 @@ class Considered:
 
     opportunity: Opportunity
     proposal: Proposal | None
-    """None where a transaction is on its way already."""
+    """None where a transaction is on its way already, or the last one failed just now."""
     gas_used: Mapping[Draft, int | Declined]
     """What each proposed draft used in its simulation, or why that failed."""
     decision: Decision
@@ -303,20 +303,16 @@ class Engine:
         ahead = (*behind, *self._preamble)
         flying = self._landing.in_flight() if self._landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
-        waiting: list[Opportunity] = []
+        considered: list[Considered] = []
         free: list[Opportunity] = []
         for opportunity in seen.opportunities:
-            in_flight = (opportunity.market, opportunity.borrower) in flying
-            (waiting if in_flight else free).append(opportunity)
-        considered = [
-            Considered(
-                opportunity=opportunity,
-                proposal=None,
-                gas_used={},
-                decision=Declined(reason=Reason.IN_FLIGHT, detail="a transaction is on its way"),
-            )
-            for opportunity in waiting
-        ]
+            why = self._waits(opportunity.position, flying)
+            if why is None:
+                free.append(opportunity)
+            else:
+                considered.append(
+                    Considered(opportunity=opportunity, proposal=None, gas_used={}, decision=why)
+                )
         planner = self._planner
         if self._bidder is not None:
             planner = planner.bidding(self._bidder.share_bps())
@@ -374,6 +370,17 @@ class Engine:
             proposals = tuple(
                 one for one in proposals if one.opportunity.position != failed.opportunity.position
             )
+
+    def _waits(
+        self, position: PositionId, flying: Mapping[tuple[str, Address], frozenset[Address]]
+    ) -> Declined | None:
+        """Return why nothing is planned for a position at this head, or None.
+
+        What is not sent must not be planned with either: those behind it would count on what it leaves.
+        """
+        if position in flying:
+            return Declined(reason=Reason.IN_FLIGHT, detail="a transaction is on its way")
+        return None if self._guard is None else self._guard.backing_off(position)
 
     async def _simulate(
         self,
@@ -463,6 +470,7 @@ class Engine:
             self._journal.declined(head, reasons)
         purse_wei = self._purse_wei
         held: Counter[Reason] = Counter()
+        held_pools: set[Address] = set()
         sending: list[asyncio.Task[bool]] = []
         for one in considered:
             match one.decision:
@@ -474,11 +482,14 @@ class Engine:
                         break
                     self._listen(Planned(head=head, plan=plan))
                     most_wei = plan.fees.gas_limit * plan.fees.max_fee_per_gas_wei
-                    refusal = self._refusal(plan)
+                    refusal = self._refusal()
                     if refusal is None and purse_wei is not None and most_wei > purse_wei:
                         refusal = _too_poor(purse_wei, most_wei)
+                    if refusal is None and held_pools & plan.draft.pools:
+                        refusal = _behind_held()
                     if refusal is not None:
                         held[refusal.reason] += 1
+                        held_pools |= plan.draft.pools
                         self._leave(head, one.opportunity, refusal)
                         continue
                     submitting = asyncio.create_task(self._submit(plan, head, one.opportunity))
@@ -492,11 +503,11 @@ class Engine:
             self._journal.declined(head, held)
         return sum(await _all(sending))
 
-    def _refusal(self, plan: Plan) -> Declined | None:
-        """Return what the brakes say against sending a plan now."""
+    def _refusal(self) -> Declined | None:
+        """Return what the brakes say against sending one more plan now."""
         if self._guard is None or self._landing is None:
             return None
-        return self._guard.refuses(plan, in_flight=len(self._landing.in_flight()))
+        return self._guard.refuses(in_flight=len(self._landing.in_flight()))
 
     def _purse(self) -> Query[int | None]:
         """Return what the operator can pay for gas; None where nothing is to be sent."""
@@ -575,6 +586,10 @@ def _too_poor(purse_wei: int, most_wei: int) -> Declined:
         reason=Reason.NO_GAS,
         detail=f"the operator has {purse_wei / 1e18:.6f} left, and this may take {most_wei / 1e18:.6f}",
     )
+
+
+def _behind_held() -> Declined:
+    return Declined(reason=Reason.NO_GAS, detail="it counts on the depth that one which is not sent leaves")
 
 
 def _in_order(chosen: Sequence[Chosen]) -> list[Drafted]:

@@ -634,14 +634,18 @@ class Journal(Protocol):
 
 
 class Guard(Protocol):
-    """What holds the sending back: asked before each plan is sent, told what came of each."""
+    """What holds the sending back: asked before anything is planned or sent, told what came of each."""
 
     def look(self) -> None:
         """Find out whether anything is to be sent at all; it tells whoever listens when that changes."""
         ...
 
-    def refuses(self, plan: Plan, *, in_flight: int) -> Declined | None:
-        """Return why this plan is not sent now, or None."""
+    def backing_off(self, position: PositionId) -> Declined | None:
+        """Return why nothing is planned for this position now, or None."""
+        ...
+
+    def refuses(self, *, in_flight: int) -> Declined | None:
+        """Return why no further plan is sent now, where so many are on their way; or None."""
         ...
 
     def concluded(self, concluded: Concluded) -> None:

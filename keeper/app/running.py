@@ -146,13 +146,14 @@ async def liquidate(settings: Settings, *, borrower: Address, listener: Listener
                 listen=listener,
                 journal=armed.journal,
                 landing=armed.lander,
+                guard=armed.guard,
                 odds=_odds(keeper.settings, armed.journal),
                 bidder=armed.bids,
             )
             (considered,) = await engine.decide(replace(seen, opportunities=(theirs,)))
             if not isinstance(considered.decision, Plan):
                 return considered.decision
-            if refusal := armed.guard.refuses(considered.decision, in_flight=len(armed.lander.in_flight())):
+            if refusal := armed.guard.refuses(in_flight=len(armed.lander.in_flight())):
                 return refusal
             submission = await armed.lander.submit(considered.decision, seen.head)
             listener(Sent(submission=submission))

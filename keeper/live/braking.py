@@ -9,7 +9,6 @@ from keeper.domain.brake import Landed, Resumed, Tripped
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Unavailable
 from keeper.domain.events import Braked, Concluded, Degraded, Listener, Released
-from keeper.domain.plan import Plan
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Included, Purpose, Reverted
 from keeper.store.journal import SqliteJournal
@@ -54,16 +53,19 @@ class Braking:
             self._listen(Released())
         self._told = why
 
-    def refuses(self, plan: Plan, *, in_flight: int) -> Declined | None:
-        """Return why this plan is not sent now, or None."""
+    def backing_off(self, position: PositionId) -> Declined | None:
+        """Return for how long a position whose plan failed on the chain is left alone still, or None."""
+        return self._brakes.backing_off(position, self._now_s())
+
+    def refuses(self, *, in_flight: int) -> Declined | None:
+        """Return why no further plan is sent now, where so many are on their way; or None."""
         if why := self._why_held():
             return Declined(reason=Reason.HELD, detail=why)
         if self._max_in_flight is not None and in_flight >= self._max_in_flight:
             return Declined(
                 reason=Reason.TOO_MANY, detail=f"{in_flight} are on their way, the most that may be"
             )
-        position = PositionId(plan.draft.market, plan.draft.borrower)
-        return self._brakes.backing_off(position, self._now_s())
+        return None
 
     def concluded(self, concluded: Concluded) -> None:
         """Count what landed, and write down the brake that comes on by it."""

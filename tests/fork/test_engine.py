@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +13,18 @@ import pytest
 from keeper.channels.public import PublicChannel
 from keeper.devnet import Devnet
 from keeper.devnet.scenario import crash
-from keeper.domain.declined import Reason
+from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import Concluded, Decided, Degraded, Left, Overtaken, Planned, Sent
 from keeper.domain.head import Head
+from keeper.domain.plan import Plan
+from keeper.domain.position import PositionId
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Included, Submission
 from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
 from keeper.planner.options import PlannerOptions
-from keeper.ports import Doubted, NewHead, Signal, World
+from keeper.ports import Doubted, Guard, NewHead, Signal, World
 from keeper.query import Answer, Ask, Simulate
 from keeper.store import SqliteJournal
 from tests.fork.keeper_stage import Stage, stage
@@ -76,6 +78,7 @@ async def sending(
     folder: Path,
     *,
     world: Callable[[World], World] = lambda live: live,
+    guard: Guard | None = None,
     url: str | None = None,
 ) -> AsyncIterator[Sending]:
     """Yield a keeper that sends; `world` is what it sees the chain through, and `url` where that is read."""
@@ -102,6 +105,7 @@ async def sending(
                 planner=on.planner,
                 journal=journal,
                 landing=lander,
+                guard=guard,
                 listen=on.heard.append,
                 clock=lambda: 0.0,
                 pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
@@ -196,6 +200,53 @@ async def test_step__the_operator_can_pay_for_one__sends_one_and_says_why_not_mo
         assert len(keeper.sent) == 1
         left = [event.why.reason for event in keeper.on.heard if isinstance(event, Left)]
         assert left.count(Reason.NO_GAS) == len(plans) - 1
+
+
+@dataclass(slots=True)
+class BackingOff:
+    """A guard that lets everything through, but nothing of one position."""
+
+    position: PositionId | None = None
+
+    def look(self) -> None:
+        pass
+
+    def backing_off(self, position: PositionId) -> Declined | None:
+        return Declined(reason=Reason.BACKING_OFF, detail="it failed") if position == self.position else None
+
+    def refuses(self, *, in_flight: int) -> Declined | None:
+        return None
+
+    def concluded(self, concluded: Concluded) -> None:
+        pass
+
+
+async def test_decide__a_borrower_backs_off__the_others_do_not_count_on_what_its_plan_would_leave(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    guard = BackingOff()
+    async with sending(manual_devnet, tmp_path, guard=guard) as keeper:
+        for step in crash(seed=7, steps=8):
+            manual_devnet.market_block(step.prices_base)
+            seen = await keeper.engine.observe(await keeper.on.head())
+            plans = [
+                one.decision for one in await keeper.engine.decide(seen) if isinstance(one.decision, Plan)
+            ]
+            if len(plans) >= 2 and plans[0].draft.pools & plans[1].draft.pools:
+                break
+        else:
+            pytest.fail("no two plans shared a pool")
+        first, second = plans[0].draft, plans[1].draft
+        guard.position = first.position
+        decided = {one.opportunity.position: one.decision for one in await keeper.engine.decide(seen)}
+        why, again = decided[first.position], decided[second.position]
+        assert isinstance(why, Declined) and why.reason is Reason.BACKING_OFF
+        without = replace(
+            seen, opportunities=tuple(one for one in seen.opportunities if one.position != first.position)
+        )
+        alone = {one.opportunity.position: one.decision for one in await keeper.engine.decide(without)}
+        assert isinstance(again, Plan) and again == alone[second.position]
+        assert again.draft.waterfall.vault_wei != second.waterfall.vault_wei
 
 
 class Doubting:

@@ -17,21 +17,15 @@ from keeper.domain.brake import Resumed
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Unavailable
 from keeper.domain.events import Braked, Concluded, Degraded, Event, Released
-from keeper.domain.plan import Fees, Plan, Waterfall
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Outcome, Reverted
 from keeper.live.braking import Braking
 from keeper.store import SqliteJournal
 from keeper.submitter.brakes import Limits
-from tests.unit.store.test_journal import DRAFT, submission
+from tests.unit.store.test_journal import submission
 
 CHAIN_ID = 1
 NOW_S = 2_000_000_000.5
-PLAN = Plan(
-    draft=DRAFT,
-    gas_used=1,
-    waterfall=Waterfall(bonus_wei=0, price_impact_wei=0, flash_fee_wei=0, gas_wei=0),
-    fees=Fees(gas_limit=1, max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1),
-)
 REVERTED = Reverted(
     block_number=7, block_hash=Hash32(b"\7" * 32), gas_used=100_000, effective_gas_price_wei=10**9
 )
@@ -63,7 +57,7 @@ class Keeper:
 
     @property
     def held(self) -> str:
-        refusal = self.braking.refuses(PLAN, in_flight=0)
+        refusal = self.braking.refuses(in_flight=0)
         return refusal.detail if refusal and refusal.reason is Reason.HELD else ""
 
 
@@ -90,7 +84,7 @@ def test_concluded__too_many_reverts__braked_and_said_once(tmp_path: Path) -> No
 def test_concluded__cost_nothing__does_not_count(tmp_path: Path) -> None:
     with keeper(tmp_path, max_reverts_in_row=1) as one:
         one.land(1, Expired(head_number=1, why="late"))
-        assert one.braking.refuses(PLAN, in_flight=0) is None
+        assert one.braking.refuses(in_flight=0) is None
 
 
 def test_braking__restarted__still_on(tmp_path: Path) -> None:
@@ -134,15 +128,17 @@ def test_refuses__kill_file__at_once_and_only_while_it_is_there(tmp_path: Path) 
 
 def test_refuses__most_in_flight__until_one_has_come_to_its_end(tmp_path: Path) -> None:
     with keeper(tmp_path) as one:
-        refusal = one.braking.refuses(PLAN, in_flight=3)
+        refusal = one.braking.refuses(in_flight=3)
         assert refusal is not None and refusal.reason is Reason.TOO_MANY
-        assert one.braking.refuses(PLAN, in_flight=2) is None
+        assert one.braking.refuses(in_flight=2) is None
 
 
-def test_refuses__borrower_whose_plan_failed__backs_off(tmp_path: Path) -> None:
+def test_backing_off__borrower_whose_plan_failed__is_left_alone(tmp_path: Path) -> None:
     with keeper(tmp_path, max_reverts_in_row=None) as one:
+        position = PositionId(submission(1).market, submission(1).borrower)
+        assert one.braking.backing_off(position) is None
         one.land(1)
-        refusal = one.braking.refuses(PLAN, in_flight=0)
+        refusal = one.braking.backing_off(position)
         assert refusal is not None and refusal.reason is Reason.BACKING_OFF
 
 
