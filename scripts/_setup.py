@@ -82,7 +82,7 @@ def python_packages() -> None:
         ):
             make_venv()
         install("requirements-dev.lock")
-        editable = ["install", "--no-deps", "--no-build-isolation", "--editable", "."]
+        editable = ["--no-deps", "--no-build-isolation", "--editable", "."]
         run(*installer(), *editable, doing="install the keeper into .venv")
         stamp.write_text(json.dumps({"made_from": made_from, "root": str(ROOT)}))
 
@@ -172,19 +172,24 @@ def make_venv() -> None:
 def install(lock: str) -> None:
     """Install a lock's packages, hashes checked."""
     fast = installer()
-    compiled = ["--compile-bytecode"] if fast[0].endswith("uv") else ["--retries", "2"]
-    run(*fast, "install", "--require-hashes", *compiled, "-r", lock, doing="download the Python packages")
+    compiled = ["--compile-bytecode"] if "--python" in fast else ["--retries", "2"]
+    run(*fast, "--require-hashes", *compiled, "-r", lock, doing="download the Python packages")
 
 
 def installer() -> list[str]:
-    """Return uv, which is ten times as fast, or pip where uv can't be had."""
+    """Return what installs: uv, which is ten times as fast, or pip where uv can't be had.
+
+    uv is told which environment: else it takes the one that is active, and that may be another's.
+    """
     uv = VENV / "bin" / "uv"
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
     if not uv.exists():
         if not can_run(PYTHON, "import pip"):
             run(str(PYTHON), "-m", "ensurepip", doing="put pip into .venv")
         attempt(*pip, "install", "--retries", "1", "--require-hashes", "-r", "requirements-uv.lock")
-    return [str(uv), "pip"] if uv.exists() else pip
+    if uv.exists():
+        return [str(uv), "pip", "install", "--python", str(PYTHON)]
+    return [*pip, "install"]
 
 
 def can_run(python: Path, code: str) -> bool:
