@@ -22,17 +22,32 @@ class Builder:
     """``eth_sendPrivateTransaction``: a single one, kept for some blocks."""
     cancels: bool = False
     """``eth_cancelBundle``."""
+    takes_backruns: bool = False
+    """``mev_sendBundle``: behind a transaction of which only the hash is known."""
+    registered_as: str = ""
+    """The name by which those that take backruns pass them on to it; empty where there is none."""
 
 
 BUILDERS: tuple[Builder, ...] = (
     Builder(
-        name="flashbots", url="https://relay.flashbots.net", takes_private_transactions=True, cancels=True
+        name="flashbots",
+        url="https://relay.flashbots.net",
+        takes_private_transactions=True,
+        cancels=True,
+        takes_backruns=True,
+        registered_as="flashbots",
     ),
-    Builder(name="titan", url="https://rpc.titanbuilder.xyz", takes_private_transactions=True, cancels=True),
+    Builder(
+        name="titan",
+        url="https://rpc.titanbuilder.xyz",
+        takes_private_transactions=True,
+        cancels=True,
+        registered_as="Titan",
+    ),
     Builder(name="titan-eu", url="https://eu.rpc.titanbuilder.xyz", cancels=True),
     Builder(name="titan-us", url="https://us.rpc.titanbuilder.xyz", cancels=True),
     Builder(name="titan-ap", url="https://ap.rpc.titanbuilder.xyz", cancels=True),
-    Builder(name="quasar", url="https://rpc.quasar.win"),
+    Builder(name="quasar", url="https://rpc.quasar.win", registered_as="Quasar"),
 )
 
 _SIGNATURES: tuple[tuple[str, str], ...] = (

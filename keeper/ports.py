@@ -15,6 +15,7 @@ from keeper.domain.depth import Pool, Route
 from keeper.domain.events import Concluded
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
+from keeper.domain.pending import Leading
 from keeper.domain.plan import Draft, Plan
 from keeper.domain.position import Currency, Health, Holding, Opportunity, PositionId
 from keeper.domain.race import Liquidation
@@ -548,7 +549,9 @@ class Sending:
 
     submission: Submission
     before: tuple[bytes, ...] = ()
-    """Raw transactions: the keeper's own of lower nonces, or one that is waited for, such as an oracle's."""
+    """The keeper's own of lower nonces, raw."""
+    behind: Leading | None = None
+    """What it is worthless without, such as an oracle's transaction: it comes right behind that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -593,8 +596,15 @@ class Channel(Protocol):
     @property
     def bid_form(self) -> BidForm: ...
 
+    def takes(self, behind: Leading | None) -> bool:
+        """Return whether it can offer what must come right behind this; or behind nothing, where None."""
+        ...
+
     def requests(self, offer: Sending) -> tuple[ChannelRequest, ...]:
-        """Return the requests that submit a transaction: one for each who is to have it."""
+        """Return the requests that submit a transaction: one for each who is to have it.
+
+        Of what is behind something only where it takes that.
+        """
         ...
 
     def withdrawals(self, submission: Submission) -> tuple[ChannelRequest, ...]:
@@ -668,9 +678,14 @@ class Landing(Protocol):
         """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
         ...
 
-    async def submit(self, plan: Plan, head: Head) -> Submission:
+    def takes(self, behind: Leading) -> bool:
+        """Return whether there is a way into a block right behind this."""
+        ...
+
+    async def submit(self, plan: Plan, head: Head, *, behind: Leading | None = None) -> Submission:
         """Journal the intent, sign, send. Raises Rejected where it is certain that nothing is on its way.
 
+        `behind` is what it must come right behind, in the next block: who can't see to that is not shown it.
         Raises Unavailable where the intent can't be written: then nothing was sent.
         """
         ...

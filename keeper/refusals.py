@@ -1,4 +1,6 @@
-"""Why a transaction was not taken, as nodes spell it: JSON-RPC fixes no codes for it. A table, no more.
+"""What answers to a transaction or a bundle mean. Why it was not taken is spelt by each node as it likes.
+
+JSON-RPC fixes no codes for it: here is a table, no more.
 
 Gathered from geth, reth, Nethermind, Besu, Erigon, Anvil, rollups' sequencers and the gateways before them.
 What is not in it is unclear: a node that broke off in the middle may still have passed it on.
@@ -6,9 +8,9 @@ What is not in it is unclear: a node that broke off in the middle may still have
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from keeper.domain.submission import Refusal, Refused, Unclear
+from keeper.domain.submission import Accepted, Refusal, Refused, Unclear
 
 # In lower case; the first that is found in what was said counts.
 _SPELLINGS: Sequence[tuple[str, Refusal]] = (
@@ -74,3 +76,11 @@ def refusal(code: int, message: str) -> Refused | Unclear:
         if spelling in said:
             return Refused(kind=kind, detail=message)
     return Unclear(detail=f"{message} ({code})")
+
+
+def bundle_taken(result: object) -> Accepted | Unclear:
+    """Return what a bundle was answered with: its hash, bare or in an object, or nothing that is one."""
+    found = result.get("bundleHash") if isinstance(result, Mapping) else result
+    if isinstance(found, str) and found.startswith("0x"):
+        return Accepted()
+    return Unclear(detail="the answer is not a bundle's hash")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
+from keeper.channels.backrun import BackrunChannel
 from keeper.channels.bundle import BundleChannel
 from keeper.channels.private import PrivateChannel
 from keeper.channels.public import PublicChannel
@@ -31,13 +32,17 @@ def channels(settings: Settings) -> tuple[Channel, ...]:
         ChannelName.PUBLIC: PublicChannel(),
         ChannelName.PRIVATE: PrivateChannel(builders=builders, has_endpoints=has_private),
         ChannelName.BUNDLE: BundleChannel(builders=builders),
+        ChannelName.BACKRUN: BackrunChannel(builders=builders),
     }
     return tuple(made[name] for name in settings.channels)
 
 
 def unknown_odds(settings: Settings) -> Odds:
-    """Return the odds of the races through these channels where none was run yet."""
-    ways = channels(settings)
+    """Return the odds of the races through these channels where none was run yet.
+
+    Of those that are behind nothing: what comes behind another's transaction costs nothing where it is lost.
+    """
+    ways = [one for one in channels(settings) if one.takes(None)]
     return Odds(
         channels=tuple(one.name for one in ways), reverts_land=any(one.reverts_can_land for one in ways)
     )

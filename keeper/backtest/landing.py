@@ -14,8 +14,10 @@ from keeper.backtest.inclusion import Model, Place, place
 from keeper.backtest.overlay import Carried
 from keeper.backtest.past import Execute, Mined, Own, Past, Ran
 from keeper.domain.address import Address, Hash32
+from keeper.domain.errors import Invariant
 from keeper.domain.events import Concluded
 from keeper.domain.head import Head
+from keeper.domain.pending import Leading
 from keeper.domain.plan import Plan
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Included, Outcome, Reverted, SignedTransaction, Submission
@@ -97,8 +99,14 @@ class PastLanding:
             (one.plan.draft.market, one.plan.draft.borrower): one.plan.draft.pools for one in self._waiting
         }
 
-    async def submit(self, plan: Plan, head: Head) -> Submission:
+    def takes(self, behind: Leading) -> bool:
+        """Return that nothing is: what was pending in the past is not known."""
+        return False
+
+    async def submit(self, plan: Plan, head: Head, *, behind: Leading | None = None) -> Submission:
         """Journal the intent and put the plan on its way, for as long as the model's latency says."""
+        if behind is not None:
+            raise Invariant("nothing is sent behind what is not known")
         draft, nonce = plan.draft, len(self.flights)
         hash_ = Hash32(keccak(draft.transaction.data + head.hash + nonce.to_bytes(8, "big")))
         submission = Submission(

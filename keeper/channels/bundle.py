@@ -7,16 +7,16 @@ bundles of one nonce by one id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
 from keeper.builders import Builder
 from keeper.domain.errors import Invariant
-from keeper.domain.submission import Acceptance, Accepted, Submission, Unclear
+from keeper.domain.pending import Leading
+from keeper.domain.submission import Acceptance, Submission
 from keeper.ports import BidForm, ChannelError, ChannelRequest, Sending
-from keeper.refusals import refusal
+from keeper.refusals import bundle_taken, refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,17 @@ class BundleChannel:
     is_for_one_block: bool = True
     bid_form: BidForm = BidForm.COINBASE
 
+    def takes(self, behind: Leading | None) -> bool:
+        """Return whether what must stand before it is known whole, or is nothing."""
+        return behind is None or behind.raw is not None
+
     def requests(self, sending: Sending) -> tuple[ChannelRequest, ...]:
         """Return a bundle for each builder, for the block after the head that was decided upon."""
-        submission = sending.submission
-        raw = [*sending.before, submission.transaction.raw]
+        submission, behind = sending.submission, sending.behind
+        if not self.takes(behind):
+            return ()
+        theirs = () if behind is None or behind.raw is None else (behind.raw,)
+        raw = [*theirs, *sending.before, submission.transaction.raw]
         bundle = {
             "txs": [_hex(one) for one in raw],
             "blockNumber": hex(submission.head_number + 1),
@@ -57,13 +64,10 @@ class BundleChannel:
         )
 
     def parse(self, submission: Submission, reply: object | ChannelError) -> Acceptance:
-        """Return what a reply means. Builders answer with a bundle's hash, bare or in an object."""
+        """Return what a reply means."""
         if isinstance(reply, ChannelError):
             return refusal(reply.code, reply.message)
-        found = reply.get("bundleHash") if isinstance(reply, Mapping) else reply
-        if isinstance(found, str) and found.startswith("0x"):
-            return Accepted()
-        return Unclear(detail="the answer is not a bundle's hash")
+        return bundle_taken(reply)
 
 
 def replacement_uuid(submission: Submission) -> str:

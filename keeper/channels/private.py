@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keeper.builders import Builder
+from keeper.domain.pending import Leading
 from keeper.domain.submission import Acceptance, Accepted, Submission, Unclear
 from keeper.ports import BidForm, ChannelError, ChannelRequest, Sending
 from keeper.refusals import refusal
@@ -30,9 +31,13 @@ class PrivateChannel:
     reverts_can_land: bool = True
     is_for_one_block: bool = False
 
+    def takes(self, behind: Leading | None) -> bool:
+        """Return whether it is behind nothing: nobody here puts anything first."""
+        return behind is None
+
     def requests(self, sending: Sending) -> tuple[ChannelRequest, ...]:
         """Return the requests that submit a transaction; none where it must stand behind another."""
-        if sending.before:
+        if sending.before or not self.takes(sending.behind):
             return ()
         submission = sending.submission
         raw = "0x" + submission.transaction.raw.hex()

@@ -16,6 +16,7 @@ class ChannelName(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"
     BUNDLE = "bundle"
+    BACKRUN = "backrun"
 
 
 class Skill(StrEnum):
@@ -23,6 +24,7 @@ class Skill(StrEnum):
 
     SINGLE = "single"
     CANCELS = "cancels"
+    BACKRUNS = "backruns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any
 from dotenv.parser import parse_stream
 
 from keeper.chains import chain_name
+from keeper.config.channel import ChannelName
 from keeper.config.market import MarketSetting
 from keeper.config.settings import Settings
 from keeper.config.variable import PREFIX, variables
@@ -189,6 +190,26 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
             "KEEPER_RPC_URLS #trusted that keeps to itself what it is asked, best your own node",
             "KEEPER_RPC_URLS",
         )
+    if ChannelName.BACKRUN in settings.channels:
+        if settings.mev_share_url is None:
+            yield wrong(
+                "KEEPER_CHANNELS",
+                "names backrun, and nothing tells of what that could come behind: set KEEPER_MEV_SHARE_URL, "
+                "on Ethereum to https://mev-share.flashbots.net",
+                "KEEPER_MEV_SHARE_URL",
+            )
+        if settings.channels == (ChannelName.BACKRUN,):
+            yield wrong(
+                "KEEPER_CHANNELS",
+                "names backrun alone, which takes nothing but what is behind a report: name bundle or "
+                "private besides it",
+            )
+        if not any(one.builder.takes_backruns for one in settings.builders):
+            yield wrong(
+                "KEEPER_BUILDERS",
+                "names none that takes backruns: add flashbots, or mark a URL #backruns",
+                "KEEPER_CHANNELS",
+            )
     if settings.pending and not any(one.is_socket for one in settings.rpc_urls):
         yield wrong(
             "KEEPER_PENDING",

@@ -204,12 +204,13 @@ def builder(text: str) -> BuilderSetting:
         name=_host(urlsplit(address)),
         takes_private_transactions=Skill.SINGLE in skills,
         cancels=Skill.CANCELS in skills,
+        takes_backruns=Skill.BACKRUNS in skills,
     )
     return BuilderSetting(builder=given, url=url)
 
 
-def signer(text: str) -> Secret:
-    """Return a remote signer's URL, of which only scheme and host are ever shown."""
+def web_url(text: str) -> Secret:
+    """Return a URL of the web, of which only scheme and host are ever shown."""
     url = _url(text)
     if urlsplit(text).scheme not in ("http", "https"):
         raise ValueError("expected a URL that begins with http:// or https://")

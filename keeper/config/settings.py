@@ -36,6 +36,13 @@ from keeper.ports import BidForm
 from keeper.submitter.brakes import Limits
 
 _ETHEREUM = 1
+_UNBOUND_WEI = 2**128 - 1
+_BID_FORMS = {
+    ChannelName.PUBLIC: BidForm.PRIORITY_FEE,
+    ChannelName.PRIVATE: BidForm.PRIORITY_FEE,
+    ChannelName.BUNDLE: BidForm.COINBASE,
+    ChannelName.BACKRUN: BidForm.COINBASE,
+}
 
 
 class LogFormat(StrEnum):
@@ -57,9 +64,6 @@ class RawKey:
     """The operator's private key itself."""
 
     private_key: Secret
-
-
-_UNBOUND_WEI = 2**128 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,13 @@ class Settings:
         "changes a price is simulated, and whom it lets fall is told before it is in a block.",
     )
 
+    mev_share_url: Secret | None = variable(
+        parse.web_url,
+        unit="URL (http or https)",
+        effect="A MEV-Share event stream, such as https://mev-share.flashbots.net for Ethereum: it tells of "
+        "transactions that are not public. Where one reports a price, whom that lets fall is told, and what "
+        "pays is sent through the backrun channel.",
+    )
     reorg_depth: int = variable(
         parse.whole(least=1, most=256),
         default="64",
@@ -202,7 +213,7 @@ class Settings:
         effect="A file whose first line opens the keystore; instead of the password itself.",
     )
     remote_signer: Secret | None = variable(
-        parse.signer,
+        parse.web_url,
         unit="URL (http or https)",
         effect="A signer that holds the operator's key and answers eth_signTransaction, as Web3Signer does. "
         "Needs KEEPER_OPERATOR. What it signs is held to what it was asked, to the byte.",
@@ -228,12 +239,13 @@ class Settings:
     channels: tuple[ChannelName, ...] = variable(
         parse.listed(parse.choice(ChannelName)),
         default="public",
-        unit="public; or private, bundle or both, comma separated",
+        unit="public; or any of private, bundle and backrun, comma separated",
         effect="How transactions reach a block; each goes through all of these at once. public: every "
         "endpoint, for everybody to see. private: the endpoints marked private or sequencer, and builders "
         "that take single transactions. bundle: the builders, for the next block alone, where it is included "
-        "whole or not at all. What is sent privately, and what replaces or cancels it, is shown to nobody "
-        "else.",
+        "whole or not at all; also right behind a pending report of a price. backrun: the same builders, "
+        "right behind a report that KEEPER_MEV_SHARE_URL tells of, and nothing else. What is sent privately, "
+        "and what replaces or cancels it, is shown to nobody else.",
     )
     builders: tuple[BuilderSetting, ...] = variable(
         parse.listed(parse.builder),
@@ -242,7 +254,7 @@ class Settings:
         effect="Who is sent bundles and private transactions, where KEEPER_CHANNELS names those; each sees "
         "what it is sent before anybody else does. Marks of a URL say what it takes besides bundles, as in "
         "https://builder.example.com#single+cancels. single: eth_sendPrivateTransaction. cancels: "
-        "eth_cancelBundle.",
+        "eth_cancelBundle. backruns: mev_sendBundle, as flashbots does, which passes on to titan and quasar.",
     )
     relay_key: Secret | None = variable(
         parse.private_key,
@@ -491,9 +503,9 @@ class Settings:
         without="no bids are learned: the tip and the priority fee above are all that is paid",
         effect="How much of each profit is bid for a place in the block, learned between these bounds from "
         "which bids won and what those that beat them paid, as in bundle:500-9000. The first of "
-        "KEEPER_CHANNELS with bounds counts. bundle: of the measured profit, to the block's builder, in "
-        "place of KEEPER_TIP_BPS. public, private: of what is left after gas, as a priority fee on top of "
-        "KEEPER_PRIORITY_FEE_WEI. Arbitrum takes no bids.",
+        "KEEPER_CHANNELS with bounds counts. bundle, backrun: of the measured profit, to the block's "
+        "builder, in place of KEEPER_TIP_BPS. public, private: of what is left after gas, as a priority fee "
+        "on top of KEEPER_PRIORITY_FEE_WEI. Arbitrum takes no bids.",
     )
 
     # --- where to trade -------------------------------------------------------------------------------------
@@ -629,7 +641,13 @@ class Settings:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Return everything that must not be shown."""
-        own = (self.private_key, self.keystore_password, self.relay_key, self.remote_signer)
+        own = (
+            self.private_key,
+            self.keystore_password,
+            self.relay_key,
+            self.remote_signer,
+            self.mev_share_url,
+        )
         urls = (*(one.url for one in self.rpc_urls), *(one.url for one in self.builders))
         return (*urls, *(secret for secret in own if secret is not None))
 
@@ -654,7 +672,7 @@ class Settings:
         """Return how bids are paid that are learned."""
         if self.bids is None:
             return BidForm.NONE
-        return BidForm.COINBASE if self.bids.channel is ChannelName.BUNDLE else BidForm.PRIORITY_FEE
+        return _BID_FORMS[self.bids.channel]
 
     @property
     def _max_tip_wei(self) -> int:

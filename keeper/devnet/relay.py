@@ -3,6 +3,9 @@
 It is asked to build the next block; nobody else mines then. Bundles for that block are tried in the order
 they came, each upon those before it, and dropped where anything in it would fail; what waits in the public
 pool comes after them. On command it fails as relays do.
+
+What it is given to share (as MEV-Share does) it tells of on its event stream, and takes one transaction
+behind each by the hash it told; where none is behind it, it comes before the public pool by itself.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -24,6 +28,8 @@ from keeper.eip1559 import unsigned
 from keeper.node.blocking_rpc import BlockingRpc
 
 _HEADER = "X-Flashbots-Signature"
+_LOOK_EVERY_S = 0.2
+"""Whether it is to end is looked at so often by who tells."""
 
 
 class Mood(StrEnum):
@@ -71,12 +77,16 @@ class Relay:
     bundles: list[Bundle] = field(default_factory=list)
     included: list[Bundle] = field(default_factory=list)
     dropped: list[Bundle] = field(default_factory=list)
+    shared: dict[str, bytes] = field(default_factory=dict)
+    """What is to be told of and is in no block yet, by the hash that is told."""
+    _listeners: list[asyncio.Queue[bytes]] = field(default_factory=list)
     _runner: web.AppRunner | None = None
     _let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**20)
         app.router.add_post("/", self._handle)
+        app.router.add_get("/", self._stream)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -90,6 +100,39 @@ class Relay:
         self._let_go.set()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    # --- what it tells --------------------------------------------------------------------------------------
+
+    def share(self, raw: bytes, told: Mapping[str, Any]) -> str:
+        """Keep a transaction that is not public, tell of it what is `told`, and return its hash."""
+        hash_ = "0x" + keccak(raw).hex()
+        self.shared[hash_] = raw
+        self.tell(json.dumps({"hash": hash_, **told}))
+        return hash_
+
+    def tell(self, event: str) -> None:
+        """Tell whoever listens now."""
+        for one in self._listeners:
+            one.put_nowait(f"data: {event}\n\n".encode())
+
+    @property
+    def listeners(self) -> int:
+        """Return how many listen to its event stream."""
+        return len(self._listeners)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b":ping\n\n")
+        telling: asyncio.Queue[bytes] = asyncio.Queue()
+        self._listeners.append(telling)
+        try:
+            while not self._let_go.is_set():
+                with suppress(TimeoutError):
+                    await response.write(await asyncio.wait_for(telling.get(), _LOOK_EVERY_S))
+        finally:
+            self._listeners.remove(telling)
+        return response
 
     # --- what it is asked -----------------------------------------------------------------------------------
 
@@ -126,6 +169,19 @@ class Relay:
                         signer=signer,
                         uuid=wanted.get("replacementUuid"),
                         max_timestamp_s=wanted.get("maxTimestamp"),
+                    )
+                )
+            case "mev_sendBundle":
+                first, ours = wanted["body"]  # one is taken behind another, no more
+                if first["hash"] not in self.shared:
+                    raise Refused("the hash is not known")
+                block = int(wanted["inclusion"]["block"], 16)
+                return self._keep(
+                    Bundle(
+                        transactions=(self.shared[first["hash"]], _raw(ours["tx"])),
+                        first_block=block,
+                        block=int(wanted["inclusion"].get("maxBlock", hex(block)), 16),
+                        signer=signer,
                     )
                 )
             case "eth_cancelBundle":
@@ -172,6 +228,11 @@ class Relay:
                     self.included.append(bundle)
                 else:
                     self.dropped.append(bundle)
+            for raw in self.shared.values():
+                alone = Bundle(transactions=(raw,), first_block=number, block=number, signer="")
+                if raw not in chosen and self._holds([*chosen, raw], number, at_s, alone):
+                    chosen.append(raw)
+            self.shared = {one: raw for one, raw in self.shared.items() if raw not in chosen}
         self.bundles = [one for one in self.bundles if one.block > number and one not in self.included]
         self._mine(chosen, number, at_s)
         return number

@@ -1,4 +1,4 @@
-"""A transaction that is in no block yet, and what it would make of prices."""
+"""Others' transactions that are in no block yet, and what one would make of prices."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ class PendingTransaction:
     sender: Address
     to: Address
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leading:
+    """A transaction of somebody else's that one of ours is to come right behind, in the same block."""
+
+    hash: Hash32
+    """As it was told: who tells of what is private may tell another than the transaction's own."""
+    raw: bytes | None = None
+    """None where no more than its hash is known: only a builder that has it can put it first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant, Rejected, Unavailable, Underbid
 from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
+from keeper.domain.pending import Leading
 from keeper.domain.plan import Fees, Plan, Transaction
 from keeper.domain.submission import (
     Acceptance,
@@ -102,15 +103,19 @@ class Lander:
         self._settled_at = head.hash
         return tuple(Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in intents)
 
-    async def submit(self, plan: Plan, head: Head, *, behind: bytes | None = None) -> Submission:
+    def takes(self, behind: Leading) -> bool:
+        """Return whether some channel can see to it that ours comes right behind this."""
+        return bool(self._ways(behind))
+
+    async def submit(self, plan: Plan, head: Head, *, behind: Leading | None = None) -> Submission:
         """Sign, journal the intent, send once, and return what is on its way, or may be.
 
-        `behind` is a raw transaction of somebody else's that it must come behind, in the same block.
+        `behind` is what it must come right behind, in the next block: only channels that take that have it.
 
         Raises Rejected where it is certain that nothing is: every channel refused it, no nonce is to be had,
         or to replace what has it costs too much; Unavailable where the intent can't be written.
         """
-        return await self._launch(self._signed(plan, head), behind)
+        return await self._launch(self._signed(plan, head, behind), behind)
 
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return those in flight that have come to their outcome by `head`, journalled.
@@ -198,9 +203,9 @@ class Lander:
             predicted_profit_wei=-gas_limit * (base_fee_wei + fees.max_priority_fee_per_gas_wei),
             fees=fees,
             purpose=Purpose.CANCELLATION,
-            channels=tuple(channel.name for channel in self._channels),
+            channels=tuple(channel.name for channel in self._ways(None)),
             is_private=self._is_private,
-            target_block=self._target_block(head),
+            target_block=self._target_block(head, None),
         )
         return await self._launch(submission)
 
@@ -228,13 +233,17 @@ class Lander:
     def _is_private(self) -> bool:
         return self._channels[0].is_private
 
-    def _target_block(self, head: Head) -> int | None:
+    def _ways(self, behind: Leading | None) -> tuple[Channel, ...]:
+        """Return the channels that can offer what must come right behind this."""
+        return tuple(channel for channel in self._channels if channel.takes(behind))
+
+    def _target_block(self, head: Head, behind: Leading | None) -> int | None:
         """Return the only block that a submission is for, None where some channel keeps it for longer."""
-        return head.number + 1 if all(channel.is_for_one_block for channel in self._channels) else None
+        return head.number + 1 if all(one.is_for_one_block for one in self._ways(behind)) else None
 
     # --- signing --------------------------------------------------------------------------------------------
 
-    def _signed(self, plan: Plan, head: Head) -> Submission:
+    def _signed(self, plan: Plan, head: Head, behind: Leading | None) -> Submission:
         draft = plan.draft
         place = self._submitter.plan(self._known_now(), market=draft.market, borrower=draft.borrower)
         if isinstance(place, Held):
@@ -268,9 +277,9 @@ class Lander:
             deadline_s=draft.deadline_s,
             predicted_profit_wei=net_wei,
             fees=fees,
-            channels=tuple(channel.name for channel in self._channels),
+            channels=tuple(channel.name for channel in self._ways(behind)),
             is_private=self._is_private,
-            target_block=self._target_block(head),
+            target_block=self._target_block(head, behind),
         )
 
     def _sign(self, nonce: int, call: Transaction, fees: Fees) -> SignedTransaction:
@@ -291,7 +300,7 @@ class Lander:
 
     # --- carrying out commands ------------------------------------------------------------------------------
 
-    async def _launch(self, submission: Submission, behind: bytes | None = None) -> Submission:
+    async def _launch(self, submission: Submission, behind: Leading | None = None) -> Submission:
         sending = self._sending(submission, behind)
         if not any(channel.requests(sending) for channel in self._channels):
             self._submitter.discard(submission.nonce)
@@ -307,7 +316,7 @@ class Lander:
         self,
         submission: Submission,
         commands: tuple[machine.Command, ...],
-        behind: bytes | None = None,
+        behind: Leading | None = None,
     ) -> list[machine.Event]:
         """Do what is commanded, and what follows from that; return all that came of it."""
         happened: list[machine.Event] = []
@@ -318,7 +327,7 @@ class Lander:
             waiting.extend(self._submitter.tell(submission, event))
         return happened
 
-    async def _do(self, command: machine.Command, behind: bytes | None) -> machine.Event:
+    async def _do(self, command: machine.Command, behind: Leading | None) -> machine.Event:
         match command:
             case machine.JournalIntent(submission=submission):
                 try:
@@ -335,9 +344,8 @@ class Lander:
             case _:
                 assert_never(command)
 
-    def _sending(self, submission: Submission, behind: bytes | None) -> Sending:
-        theirs = () if behind is None else (behind,)
-        return Sending(submission=submission, before=(*theirs, *self._submitter.before(submission)))
+    def _sending(self, submission: Submission, behind: Leading | None) -> Sending:
+        return Sending(submission=submission, before=self._submitter.before(submission), behind=behind)
 
     async def _send(self, sending: Sending) -> Acceptance:
         """Send to all whom the channels name, at the same time and each once; return what it comes to."""

@@ -13,12 +13,14 @@ import pytest
 from eth_account import Account
 
 from keeper.builders import Builder
+from keeper.channels.backrun import BackrunChannel
 from keeper.channels.bundle import BundleChannel, replacement_uuid
 from keeper.channels.private import PrivateChannel
 from keeper.devnet.relay import Mood, Relay
 from keeper.domain.address import Hash32
 from keeper.domain.errors import Rejected
 from keeper.domain.head import Head
+from keeper.domain.pending import Leading
 from keeper.domain.role import Role
 from keeper.domain.secret import Secret
 from keeper.domain.submission import Expired, Included, Outcome, Purpose, Superseded
@@ -64,7 +66,7 @@ class Stage:
 
 
 def builder(name: str) -> Builder:
-    return Builder(name=name, takes_private_transactions=True, cancels=True)
+    return Builder(name=name, takes_private_transactions=True, cancels=True, takes_backruns=True)
 
 
 @asynccontextmanager
@@ -94,7 +96,12 @@ async def bundling(
     )
     try:
         async with running(
-            anvil, path, channels=(channel,), relays=endpoints, roles=roles, confirmations=confirmations
+            anvil,
+            path,
+            channels=(channel, BackrunChannel(builders=builders)),
+            relays=endpoints,
+            roles=roles,
+            confirmations=confirmations,
         ) as keeper:
             await keeper.lander.recover(await keeper.head())
             yield Stage(keeper=keeper, relays=relays)
@@ -226,34 +233,73 @@ async def test_submit__signature_of_another_body__refused_by_the_relay(anvil: An
         assert submission.nonce == 0
 
 
+def oracles(nonce: int = 0) -> Leading:
+    """Return a transaction of the oracle's, whole."""
+    signed = ORACLE.sign_transaction(
+        {
+            "chainId": CHAIN,
+            "nonce": nonce,
+            "to": ORACLE.address,
+            "value": 0,
+            "gas": 30_000,
+            "maxFeePerGas": 10**10,
+            "maxPriorityFeePerGas": 10**9,
+        }
+    )
+    return Leading(hash=Hash32(bytes(signed.hash)), raw=bytes(signed.raw_transaction))
+
+
 async def test_submit__behind_a_pending_oracle_transaction__right_behind_it_or_not_at_all(
     stage: Stage,
 ) -> None:
-    keeper = stage.keeper
-    raw = bytes(
-        ORACLE.sign_transaction(
-            {
-                "chainId": CHAIN,
-                "nonce": 0,
-                "to": ORACLE.address,
-                "value": 0,
-                "gas": 30_000,
-                "maxFeePerGas": 10**10,
-                "maxPriorityFeePerGas": 10**9,
-            }
-        ).raw_transaction
-    )
-    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=raw)
+    keeper, theirs = stage.keeper, oracles()
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=theirs)
     head = await stage.build()
     block = keeper.anvil.rpc("eth_getBlockByNumber", hex(head.number), True)
     assert [one["hash"] for one in block["transactions"]][1] == "0x" + submission.hash.hex()
     assert block["transactions"][0]["from"] == ORACLE.address.lower()
     assert [type(one) for one in await keeper.outcomes()] == [Included]
-    late = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=raw)
+    late = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=theirs)
     assert late.nonce == 1
     assert [type(one) for one in await stage.ends()] == [Expired], (
         "what it stood behind is in a block already"
     )
+
+
+async def test_submit__behind_a_hash__right_behind_it_in_its_block_and_nobody_else_was_asked(
+    stage: Stage,
+) -> None:
+    keeper, (relay, other), theirs = stage.keeper, stage.relays, oracles()
+    assert theirs.raw is not None
+    relay.share(theirs.raw, {})
+    behind = replace(theirs, raw=None)
+    submission = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=behind)
+    assert submission.channels == ("backrun",)
+    assert submission.target_block == submission.head_number + 1
+    assert {method for one in stage.relays for method, _ in one.received} == {"mev_sendBundle"}
+    assert not other.bundles, "it does not know the hash"
+    head = await stage.build()
+    block = keeper.anvil.rpc("eth_getBlockByNumber", hex(head.number), False)
+    assert block["transactions"] == ["0x" + theirs.hash.hex(), "0x" + submission.hash.hex()]
+    assert [type(one) for one in await keeper.outcomes()] == [Included]
+
+
+async def test_submit__behind_a_hash_that_never_lands__neither_do_we_and_the_nonce_is_given_again(
+    stage: Stage,
+) -> None:
+    keeper, (relay, _), theirs = stage.keeper, stage.relays, oracles(nonce=7)  # none before it
+    assert theirs.raw is not None
+    relay.share(theirs.raw, {})
+    behind = replace(theirs, raw=None)
+    first = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=behind)
+    assert [type(one) for one in await stage.ends(blocks=1)] == [Expired]
+    assert relay.dropped and not relay.included
+    relay.shared.clear()
+    unknown = await keeper.lander.submit(await keeper.plan(), await keeper.head(), behind=behind)
+    assert [type(one) for one in await stage.ends(blocks=1)] == [Expired], "and where nobody knows the hash"
+    again = await keeper.lander.submit(await keeper.plan(borrower=2), await keeper.head())
+    assert first.nonce == unknown.nonce == again.nonce
+    assert [type(one) for one in await stage.ends(blocks=1)] == [Included]
 
 
 async def test_withdraw__bundle__forgotten_by_the_builders(stage: Stage) -> None:

@@ -9,17 +9,20 @@ import pytest
 
 from keeper.builders import Builder
 from keeper.channels.bundle import BundleChannel, replacement_uuid
+from keeper.domain.address import Hash32
+from keeper.domain.pending import Leading
 from keeper.domain.submission import Accepted, Refusal, Refused, Unclear
 from keeper.ports import ChannelError, Sending
 from tests.unit.submitter.submissions import submission
 
 PLAIN, CANCELLING = Builder(name="plain"), Builder(name="cancelling", cancels=True)
 CHANNEL = BundleChannel(builders=(PLAIN, CANCELLING))
+THEIRS = Leading(hash=Hash32(bytes(32)), raw=b"\x01")
 ONE = submission(target_block=101, is_private=True)
 
 
 def test_requests__behind_others__whole_and_in_order_for_the_next_block_to_each_builder() -> None:
-    plain, cancelling = CHANNEL.requests(Sending(submission=ONE, before=(b"\x01", b"\x02")))
+    plain, cancelling = CHANNEL.requests(Sending(submission=ONE, before=(b"\x02",), behind=THEIRS))
     bundle = {
         "txs": ["0x01", "0x02", "0x" + ONE.transaction.raw.hex()],
         "blockNumber": "0x65",

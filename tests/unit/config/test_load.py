@@ -9,6 +9,7 @@ import pytest
 from keeper.config import Settings, deciding, load
 from keeper.config.variable import variables
 from keeper.domain.errors import ConfigError
+from keeper.ports import BidForm
 
 KEY = "0x" + "ab12" * 16
 ENDPOINT = "https://eth-mainnet.example.com/v2/s3cr3t-t0ken-0123456789"
@@ -195,12 +196,23 @@ def test_load__market_by_name_and_by_address__named_twice() -> None:
     assert found == f"KEEPER_MARKETS: names {AAVE_ETHEREUM} twice"
 
 
+TRUSTED = {"KEEPER_RPC_URLS": "http://localhost:8545#trusted"}
+STREAM = {"KEEPER_MEV_SHARE_URL": "https://stream.example.com/s3cr3t-t0ken-0123456789"}
+
+
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
         ({"KEEPER_CHANNELS": "bundle,public"}, "names public besides others"),
         ({"KEEPER_CHANNELS": "bundle", "KEEPER_RPC_URLS": "http://localhost:8545"}, "mark an endpoint"),
-        ({"KEEPER_CHANNELS": "flashbot"}, "expected public, private or bundle"),
+        ({"KEEPER_CHANNELS": "flashbot"}, "expected public, private, bundle or backrun"),
+        ({"KEEPER_CHANNELS": "bundle,backrun"} | TRUSTED, "nothing tells of what that could come behind"),
+        ({"KEEPER_CHANNELS": "backrun"} | TRUSTED | STREAM, "names backrun alone"),
+        (
+            {"KEEPER_CHANNELS": "bundle,backrun", "KEEPER_BUILDERS": "titan"} | TRUSTED | STREAM,
+            "KEEPER_BUILDERS: names none that takes backruns",
+        ),
+        ({"KEEPER_MEV_SHARE_URL": "wss://stream.example.com"}, "begins with http:// or https://"),
         ({"KEEPER_BID_BPS": "bundle:100-9000"}, "names bundle, which KEEPER_CHANNELS does not"),
         ({"KEEPER_BID_BPS": "public:900-100"}, "expected channel:least-most in bps"),
         ({"KEEPER_BID_BPS": "public:10000-10000"}, "expected channel:least-most in bps"),
@@ -210,7 +222,10 @@ def test_load__market_by_name_and_by_address__named_twice() -> None:
             "bids are learned",
         ),
         ({"KEEPER_BUILDERS": "titn"}, "did you mean titan?"),
-        ({"KEEPER_BUILDERS": "https://b.example.com#singel"}, "expected single or cancels after the #"),
+        (
+            {"KEEPER_BUILDERS": "https://b.example.com#singel"},
+            "expected single, cancels or backruns after the #",
+        ),
         ({"KEEPER_BUILDERS": "wss://b.example.com"}, "begins with http"),
         ({"KEEPER_RELAY_KEY": KEY, "KEEPER_PRIVATE_KEY": KEY}, "KEEPER_RELAY_KEY: is the operator's key"),
     ],
@@ -218,6 +233,17 @@ def test_load__market_by_name_and_by_address__named_twice() -> None:
 def test_load__channels_that_can_not_be__say_what_to_do(environ: dict[str, str], said: str) -> None:
     (found,) = mistakes(environ)
     assert said in found
+
+
+def test_load__backruns__the_streams_url_is_a_secret_and_bids_go_to_the_coinbase() -> None:
+    settings = load(
+        environ={"KEEPER_CHANNELS": "bundle,backrun", "KEEPER_BID_BPS": "backrun:5000-9000"}
+        | TRUSTED
+        | STREAM
+    )
+    assert settings.mev_share_url in settings.secrets
+    assert str(settings.mev_share_url) == "https://stream.example.com/…"
+    assert settings.bid_form is BidForm.COINBASE
 
 
 def test_load__private_channels__builders_by_name_or_url_and_their_secrets() -> None:
