@@ -39,6 +39,9 @@ from keeper.ports import World
 from keeper.query import accounts, run
 from keeper.store.journal import SqliteJournal
 
+_TIMEOUT_S = 60.0
+"""Of a request to an archive: no head waits for what is long mined."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -48,6 +51,9 @@ class Source:
     world: World
     past: Past
     unanswered: Callable[[], dict[str, int]]
+    """How many questions a record had no answer to, by kind."""
+    failed: Callable[[], int] = lambda: 0
+    """How often an endpoint did not answer: asked again it may."""
     heard: Callable[[Head], None] = lambda head: None
     """Is told of each head before it is dealt with."""
     expect: Callable[[Sequence[Head]], None] = lambda heads: None
@@ -74,14 +80,21 @@ async def source(
         )
         return
     async with AsyncExitStack() as stack:
-        reached = await stack.enter_async_context(reach(settings))
+        reached = await stack.enter_async_context(reach(settings, timeout_s=_TIMEOUT_S))
         url = next(one.url for one in settings.rpc_urls if not one.is_socket)
         chain_id = reached.chain.chain_id
         archive = await stack.enter_async_context(Archive(reached.endpoints, url=url, chain_id=chain_id))
         ahead = ReadAhead(reached.world)
         stack.push_async_callback(ahead.close)
         if record is None:
-            yield Source(chain=reached.chain, world=ahead, past=archive, unanswered=dict, expect=ahead.expect)
+            yield Source(
+                chain=reached.chain,
+                world=ahead,
+                past=archive,
+                unanswered=dict,
+                failed=lambda: ahead.failed,
+                expect=ahead.expect,
+            )
             return
         writer = TapeWriter(record, chain_id=chain_id, written_by=f"keeper {__version__}")
         recorder = Recorder(ahead, writer, past=archive)
@@ -91,6 +104,7 @@ async def source(
             world=recorder,
             past=recorder,
             unanswered=dict,
+            failed=lambda: ahead.failed,
             expect=ahead.expect,
             heard=lambda head: recorder.head(head, seen_at_s=head.timestamp_s),
             listen=recorder,
@@ -129,7 +143,7 @@ async def over(
     listener: Listener = lambda event: None,
 ) -> Backtest:
     """Return one pass, scored."""
-    began_s = time.monotonic()
+    began_s, failed_before = time.monotonic(), given.failed()
     (head,) = await past.headers(given.past, first, first)
     settings = replace(settings, audited_positions=0)  # what others draw, a tape has not recorded
     rooms = await furnish(await _as_of(settings, given.world, head), given.chain, given.world, head)
@@ -200,6 +214,7 @@ async def over(
             for book in rooms.watcher.books
             for token in book.protocol.tokens(book.market)
         },
+        failed_reads=given.failed() - failed_before,
         seconds=time.monotonic() - began_s,
     )
 

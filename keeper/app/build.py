@@ -119,11 +119,18 @@ class Assembled:
 
 
 @asynccontextmanager
-async def reach(settings: Settings) -> AsyncIterator[Reached]:
-    """Yield the chain behind the configured endpoints. Raises ConfigError where it is another one."""
+async def reach(settings: Settings, *, timeout_s: float = 10.0) -> AsyncIterator[Reached]:
+    """Yield the chain behind the configured endpoints. Raises ConfigError where it is another one.
+
+    A request may take `timeout_s`, from connecting to the last byte.
+    """
     sockets = [one.url for one in settings.rpc_urls if one.is_socket]
     endpoints = Endpoints(
-        [Endpoint(one.url, roles=one.roles) for one in settings.rpc_urls if not one.is_socket],
+        [
+            Endpoint(one.url, roles=one.roles, timeout_s=timeout_s)
+            for one in settings.rpc_urls
+            if not one.is_socket
+        ],
         max_head_age_s=settings.max_head_age_s,
     )
     try:

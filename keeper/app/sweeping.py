@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from importlib import import_module
@@ -26,7 +26,7 @@ from keeper.backtest.score import WON
 from keeper.backtest.summary import summary
 from keeper.backtest.sweep import Combination, Job, Outcome, Report, jobs, report
 from keeper.config import Settings, load
-from keeper.domain.errors import ConfigError, KeeperError
+from keeper.domain.errors import ConfigError, KeeperError, Unavailable
 
 _TRIES = 3
 
@@ -64,6 +64,9 @@ def _settings(combination: Combination, terms: Terms) -> Settings:
 
 
 def _outcome(job: Job, done: Backtest) -> Outcome:
+    """Raises Unavailable where an endpoint left questions open: what came of that is no result."""
+    if done.failed_reads:
+        raise Unavailable(f"{job}: the endpoint did not answer {done.failed_reads} times")
     figures = summary(done.ledger, done.score)
     return Outcome(
         job=job,
@@ -122,13 +125,19 @@ async def _recorded(
 ) -> list[Outcome]:
     """Return each job's outcome, all of them on one tape."""
     done: list[Outcome] = []
+    failed = 0
     base = _settings((), terms)
     async with source(base, tape=None, record=record, last=None) as given:
         for job in asked:
             settings, part = _settings(job.combination, terms), job.part
-            one = await over(settings, given, part.first, part.last, model=terms.model)
-            done.append(_outcome(job, one))
-            tell(Progress(done=len(done), of=len(asked), failed=0))
+            for _ in range(_TRIES):
+                with suppress(Unavailable):
+                    one = await over(settings, given, part.first, part.last, model=terms.model)
+                    done.append(_outcome(job, one))
+                    break
+            else:
+                failed += 1
+            tell(Progress(done=len(done), of=len(asked), failed=failed))
     return done
 
 

@@ -59,6 +59,8 @@ class ReadAhead:
         self._at: Hash32 | None = None
         self._asked: tuple[Ask, ...] = ()
         """What was asked first at the last head."""
+        self.failed = 0
+        """How often the archive did not answer, as long as it was asked."""
 
     def expect(self, heads: Sequence[Head]) -> None:
         """Be told which heads come after those that were told of before, in their order."""
@@ -83,7 +85,11 @@ class ReadAhead:
         known = await self._known(at.hash)
         wanted = [ask for ask in asks if ask not in known] if known else asks
         if wanted:
-            known.update(zip(wanted, await self._world.answer(wanted, at), strict=True))
+            try:
+                known.update(zip(wanted, await self._world.answer(wanted, at), strict=True))
+            except (Unavailable, Inconsistent):
+                self.failed += 1
+                raise
         return tuple([known[ask] for ask in asks])
 
     async def close(self) -> None:

@@ -22,5 +22,7 @@ class Backtest:
     journal: tuple[str, ...]
     symbols: Mapping[Address, str]
     """Names of the markets' tokens."""
+    failed_reads: int
+    """How often an endpoint left a question open, as long as it was asked."""
     seconds: float
     """How long it took. No part of what is told of the past: a replay is the same in all but this."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Self, assert_never
 
@@ -65,6 +66,8 @@ class Tape:
     """As they were heard of; the first is the one that everything was read at."""
     live: bool = False
     """It was written by a keeper that was following the chain."""
+    damage: str = ""
+    """Where it stops making sense, and how; empty where it does not."""
     ended: bool = False
     """Its writer ended it on purpose: what it says of the last head is whole."""
     begun: list[NewHead] = field(default_factory=list)
@@ -82,20 +85,17 @@ class Tape:
     _ranges: dict[LogRange, int] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path, *, last: int | None = None) -> Self:
+    def load(cls, path: Path, *, last: int | None = None) -> Tape:
         """Return the tape. Where it is damaged, what comes before, as long as that reaches the block `last`.
 
-        Raises ConfigError where it is no tape, or does not: then it says how far it is whole.
+        Raises ConfigError where it is no tape, or does not: then it says how far it is whole. A file that is
+        as it was is not read again: a sweep's worker replays one tape many times.
         """
-        tape = cls(path=path, chain_id=0)
-        try:
-            for frame in read(path):
-                tape._take(frame)
-        except (Damaged, IndexError, ValueError) as damage:
-            # the last head that was heard of may lack its answers
-            whole = [heard.head.number for heard in tape.heads[:-1]]
-            if last is None or max(whole, default=-1) < last:
-                raise ConfigError(tape._damaged(str(damage), whole)) from None
+        tape = _as_read(path, *_edition(path))
+        # the last head that was heard of may lack its answers
+        whole = [heard.head.number for heard in tape.heads[:-1]]
+        if tape.damage and (last is None or max(whole, default=-1) < last):
+            raise ConfigError(tape._damaged(whole))
         if not tape.heads:
             raise ConfigError(f"{path}: holds no head: its keeper was stopped before it had read one")
         return tape
@@ -103,12 +103,20 @@ class Tape:
     @classmethod
     def whole(cls, path: Path) -> Self:
         """Return the tape. Raises ConfigError where it is none, or damaged."""
+        tape = cls._read(path)
+        if tape.damage:
+            raise ConfigError(f"{path}: {tape.damage}")
+        return tape
+
+    @classmethod
+    def _read(cls, path: Path) -> Self:
+        """Return what there is of a tape, and what `damage` ends it."""
         tape = cls(path=path, chain_id=0)
         try:
             for frame in read(path):
                 tape._take(frame)
         except (Damaged, IndexError, ValueError) as damage:
-            raise ConfigError(f"{path}: {damage}") from None
+            tape.damage = str(damage)
         return tape
 
     def answer(self, ask: Ask, at: bytes) -> Answer:
@@ -183,13 +191,27 @@ class Tape:
             case _:
                 assert_never(frame)
 
-    def _damaged(self, how: str, whole: Sequence[int]) -> str:
+    def _damaged(self, whole: Sequence[int]) -> str:
         if not whole:
-            return f"{self.path}: {how}, before its first block is whole: record it anew"
+            return f"{self.path}: {self.damage}, before its first block is whole: record it anew"
         return (
-            f"{self.path}: {how}; it is whole for blocks {min(whole)} to {max(whole)}: "
+            f"{self.path}: {self.damage}; it is whole for blocks {min(whole)} to {max(whole)}: "
             f"replay those with --to {max(whole)}"
         )
+
+
+def _edition(path: Path) -> tuple[int, int]:
+    """Return what changes with a file's contents. Raises ConfigError where there is none."""
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    return told.st_size, told.st_mtime_ns
+
+
+@lru_cache(maxsize=1)
+def _as_read(path: Path, size_bytes: int, mtime_ns: int) -> Tape:
+    return Tape._read(path)
 
 
 class TapeWorld:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from keeper.backtest.read_ahead import ReadAhead
 from keeper.domain.errors import Unavailable
 from keeper.domain.state import StateRef
@@ -72,3 +74,16 @@ def test_answer__asking_ahead_fails__is_asked_again_when_it_counts() -> None:
     got = follow(world, {number: [(ONE,)] for number in range(1, 6)})
     assert got[4] == [(b"\x04",)]
     assert [number for number, _ in world.asked].count(4) == 2
+
+
+def test_answer__the_archive_fails_when_it_counts__is_counted_and_raised() -> None:
+    """What a pass makes of such a head depends on the endpoint's mood: no result is to come of it unseen."""
+
+    async def run() -> int:
+        ahead = ReadAhead(Told(fails_at=1))
+        with pytest.raises(Unavailable):
+            await ahead.answer((ONE,), at(1))
+        assert await ahead.answer((ONE,), at(1)) == (b"\x01",)
+        return ahead.failed
+
+    assert asyncio.run(run()) == 1

@@ -143,6 +143,15 @@ def test_load__no_tape_or_another_version__says_which(tmp_path: Path, content: b
         Tape.load(path)
 
 
+def test_load__the_same_file_again__is_read_once_and_anew_where_it_has_grown(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.tape", end=False)
+    first = Tape.load(path, last=1)
+    assert Tape.load(path, last=1) is first
+    path.write_bytes(record(tmp_path / "whole.tape").read_bytes())
+    again = Tape.load(path)
+    assert again is not first and again.ended
+
+
 def test_write__over_a_file_that_is_there__is_refused(tmp_path: Path) -> None:
     path = record(tmp_path / "a.tape")
     with pytest.raises(ConfigError, match="is there already"):
