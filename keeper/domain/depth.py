@@ -6,22 +6,27 @@ next decision of the same block cannot count on the same depth twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from keeper.domain.address import Address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swap:
+class Swap(NamedTuple):
     """One swap through one pool: amounts in raw units, fee included, equal to the contract's to the wei."""
 
     amount_in_raw: int
     amount_out_raw: int
-    after: Pool
     exhausted: bool
     """The pool (or as much of it as was read) ran out before the amount was met; the amounts say how far."""
+    leaves: Callable[[], Pool]
+    """Makes the pool as the swap leaves it: of most swaps nothing but the amounts is asked."""
+
+    @property
+    def after(self) -> Pool:
+        """Return the pool as the swap leaves it."""
+        return self.leaves()
 
 
 class Segment(NamedTuple):

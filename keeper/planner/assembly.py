@@ -67,7 +67,8 @@ class Desk:
 
     def gas(self, route: Route) -> int:
         """Return about what passing through a route costs, in gas."""
-        return sum(venue.hop_gas * len(part.hops) for venue, part in self.stretches(route))
+        hop_gas = {venue.name: venue.hop_gas for venue in self.venues}
+        return sum([hop_gas[hop.venue] for hop in route.hops])
 
 
 class Closing(NamedTuple):

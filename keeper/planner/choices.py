@@ -14,8 +14,7 @@ from keeper.domain.address import Address
 from keeper.domain.depth import Pool, Route
 from keeper.domain.position import Terms
 from keeper.planner.assembly import Desk
-from keeper.planner.options import PlannerOptions
-from keeper.planner.parallel import buy_split, sell_split
+from keeper.planner.parallel import Depth, buy_split, sell_split
 from keeper.planner.routing import Passage, mid_price
 from keeper.planner.ways import Best, Ways
 
@@ -29,12 +28,7 @@ Choice = tuple[tuple[Route, ...], tuple[Route, ...]]
 
 
 def choices(
-    terms: Terms,
-    desk: Desk,
-    pools: Mapping[Address, Pool],
-    *,
-    gas_price_wei: int,
-    options: PlannerOptions,
+    terms: Terms, desk: Desk, pools: Mapping[Address, Pool], ways: Ways, *, gas_price_wei: int
 ) -> Iterator[Choice]:
     """Yield the best routes for each probed part, without repetition; nothing where no pools suffice.
 
@@ -42,7 +36,8 @@ def choices(
     the collateral is the wrapped native token, nothing is sold.
     """
     collateral, debt, native = terms.collateral.address, terms.debt.address, desk.wrapped_native
-    search = _Search(desk, pools, gas_price_wei=gas_price_wei, options=options)
+    search = _Search(desk, pools, ways, gas_price_wei=gas_price_wei)
+    price_wei: Fraction | None = None
     chosen: set[Choice] = set()
     for part in _PROBED_PARTS:
         settlement = terms.settle(_within(terms, terms.feasible[-1].most_raw // part))
@@ -50,21 +45,18 @@ def choices(
         buys: tuple[Route, ...] = ()
         sells: tuple[Route, ...] = ()
         if debt not in (native, collateral):
-            bought = search.purchase(
-                collateral,
-                debt,
-                settlement.repaid_limit_raw,
-                price_wei=search.price_wei(collateral, settlement.seized_raw),
-            )
+            if price_wei is None:
+                price_wei = search.price_wei(collateral, settlement.seized_raw)
+            bought = search.purchase(collateral, debt, settlement.repaid_limit_raw, price_wei=price_wei)
             if bought is None:
                 continue
-            buys = tuple(flow.route for flow in bought.flows)
+            buys = tuple([flow.route for flow in bought.flows])
             left, left_raw = bought.pools, settlement.seized_raw - bought.amount_in_raw
         if collateral != native:
             sold = search.sale(left, collateral, max(left_raw, 1))
             if sold is None:
                 continue
-            sells = tuple(flow.route for flow in sold.flows)
+            sells = tuple([flow.route for flow in sold.flows])
         if (buys, sells) not in chosen:
             chosen.add((buys, sells))
             yield buys, sells
@@ -73,27 +65,22 @@ def choices(
 class _Search:
     """Looks for parallel routes on pools, at a price of gas."""
 
-    def __init__(
-        self, desk: Desk, pools: Mapping[Address, Pool], *, gas_price_wei: int, options: PlannerOptions
-    ) -> None:
+    def __init__(self, desk: Desk, pools: Mapping[Address, Pool], ways: Ways, *, gas_price_wei: int) -> None:
         self._desk = desk
         self._pools = pools
+        self._ways = ways
         self._gas_price_wei = gas_price_wei
-        self._between = options.intermediates
 
     def sale(self, pools: Mapping[Address, Pool], token_in: Address, amount_in_raw: int) -> Passage | None:
         """Return the best sale into the wrapped native token, split where that pays; None where none is."""
-        native = self._desk.wrapped_native
-
-        def best(part: int, avoid: set[Address]) -> Sequence[Best]:
-            ways = Ways(pools, intermediates=self._between, avoid=avoid)
-            return ways.sales(token_in, native, max(amount_in_raw // part, 1))
-
+        native, depth = self._desk.wrapped_native, Depth.of(pools)
         return self._grown(
-            best,
-            lambda routes: sell_split(pools, routes, amount_in_raw),
+            lambda part, avoid: self._ways.sales(
+                depth, token_in, native, max(amount_in_raw // part, 1), avoid=avoid
+            ),
+            lambda routes: sell_split(depth, routes, amount_in_raw),
             out=lambda passage: passage.amount_out_raw,
-            worth_wei=Fraction,
+            worth_wei=lambda amount_out_wei: amount_out_wei,
         )
 
     def purchase(
@@ -103,16 +90,14 @@ class _Search:
 
         `price_wei` is what a raw unit of `token_in` is worth.
         """
-
-        def best(part: int, avoid: set[Address]) -> Sequence[Best]:
-            ways = Ways(self._pools, intermediates=self._between, avoid=avoid)
-            return ways.purchases(token_in, token_out, max(amount_out_raw // part, 1))
-
+        numerator, denominator = price_wei.numerator, price_wei.denominator
         return self._grown(
-            best,
+            lambda part, avoid: self._ways.purchases(
+                self._pools, token_in, token_out, max(amount_out_raw // part, 1), avoid=avoid
+            ),
             lambda routes: buy_split(self._pools, routes, amount_out_raw),
             out=lambda passage: passage.amount_in_raw,
-            worth_wei=lambda amount_in_raw: -amount_in_raw * price_wei,
+            worth_wei=lambda amount_in_raw: -(amount_in_raw * numerator // denominator),
         )
 
     def price_wei(self, token: Address, amount_raw: int) -> Fraction:
@@ -120,7 +105,7 @@ class _Search:
         native = self._desk.wrapped_native
         if token == native:
             return Fraction(1)
-        best = Ways(self._pools, intermediates=self._between).sales(token, native, max(amount_raw, 1))
+        best = self._ways.sales(self._pools, token, native, max(amount_raw, 1))
         return (mid_price(self._pools, best[-1].route) if best else None) or Fraction(0)
 
     def _grown(
@@ -129,19 +114,19 @@ class _Search:
         through: Callable[[Sequence[Route]], Passage],
         *,
         out: Callable[[Passage], int],
-        worth_wei: Callable[[int], Fraction],
+        worth_wei: Callable[[int], int],
     ) -> Passage | None:
         """Return what passes through the best route, and through every one more that is worth its gas.
 
         `out` is what is had of a passage, or paid for it, and `worth_wei` what that is worth.
         """
 
-        def net_wei(amount_raw: int, routes: Iterable[Route]) -> Fraction:
-            gas = sum(self._desk.gas(route) for route in routes)
+        def net_wei(amount_raw: int, routes: Iterable[Route]) -> int:
+            gas = sum([self._desk.gas(route) for route in routes])
             return worth_wei(amount_raw) - gas * self._gas_price_wei
 
         grown: Passage | None = None
-        grown_wei = Fraction(0)
+        grown_wei = 0
         routes: tuple[Route, ...] = ()
         while len(routes) < _MOST_PARALLEL:
             used = {hop.pool for route in routes for hop in route.hops}

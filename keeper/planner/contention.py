@@ -22,6 +22,7 @@ from keeper.planner.costs import gas_limit
 from keeper.planner.evaluation import Evaluation
 from keeper.planner.funding import Loan
 from keeper.planner.pairs import Pair
+from keeper.planner.parallel import Depth
 from keeper.planner.selection import MOST_EXACT, Step, best_order, groups
 
 
@@ -39,7 +40,7 @@ class Left:
 
     def after(self, pair: Pair, size: Evaluation, *, gas: int) -> Left:
         """Return what is left after one more."""
-        pools = dict(self.pools)
+        pools = Depth(self.pools)
         # only its own: it may have been sized before the others changed theirs
         pools.update({pool: size.pools_after[pool] for pool in pair.pools})
         ran = (*self.ran, (pair.terms, size.repay_raw))
@@ -158,23 +159,19 @@ def scarce(contenders: Sequence[Contender]) -> frozenset[Address]:
     return frozenset(holder for holder, raw in needed.items() if raw > has[holder])
 
 
-def orders(
+def order(
     contenders: Sequence[Contender], start: Left, net: Net, *, most_exact: int = MOST_EXACT
-) -> tuple[tuple[int, ...], ...]:
-    """Return the orders that are worth following, each of all contenders, by their places.
-
-    The greedy one, the most profitable alone first; and where another brings more, that.
-    """
+) -> tuple[int, ...]:
+    """Return the order of all contenders that brings most in total, by their places."""
     contest = _Contest(contenders, net)
     places = range(len(contenders))
     alone_wei = [step.worth_wei if (step := contest.play(at, start)) else 0 for at in places]
-    greedy = tuple(sorted(places, key=lambda at: -alone_wei[at]))
     crowded = sum(one.gas for one in contenders) > start.gas
     best = [
         best_order(group, start, contest.play, only_falls=contest.only_falls(group), most_exact=most_exact)
         for group in groups([contest.uses(at, start, crowded=crowded) for at in places])
     ]
-    return tuple(dict.fromkeys((greedy, _merged(best, alone_wei))))
+    return _merged(best, alone_wei)
 
 
 def _merged(orders: Sequence[tuple[int, ...]], alone_wei: Sequence[int]) -> tuple[int, ...]:

@@ -154,12 +154,16 @@ def value_wei(trade: Trade, *, collateral_raw: int = 0, debt_raw: int = 0) -> in
 
     An amount is worth nothing where a pool on its route is empty.
     """
-    collateral_price = _mid_price(trade, trade.sells)
+    price = _mid_price(trade, trade.sells)
     if trade.owes_native:
-        return floor(collateral_raw * collateral_price + debt_raw)
+        return floor(collateral_raw * price + debt_raw)
     debt_per_collateral = _mid_price(trade, trade.buys)
-    debt_price = collateral_price / debt_per_collateral if debt_per_collateral else 0
-    return floor(collateral_raw * collateral_price + debt_raw * debt_price)
+    if not debt_per_collateral:
+        return floor(collateral_raw * price)
+    # in ints: (collateral + debt / debt per collateral) * price
+    bought, paid = debt_per_collateral.numerator, debt_per_collateral.denominator
+    whole = (collateral_raw * bought + debt_raw * paid) * price.numerator
+    return whole // (bought * price.denominator)
 
 
 def _mid_price(trade: Trade, routes: Sequence[Route]) -> Fraction:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
@@ -21,6 +22,7 @@ from keeper.planner.choices import choices
 from keeper.planner.costs import least_vault_wei, tip_wei
 from keeper.planner.funding import Funding, worth_trying
 from keeper.planner.options import PlannerOptions
+from keeper.planner.parallel import Depth
 from keeper.planner.routing import mid_price
 from keeper.planner.sizing import (
     Evaluation,
@@ -31,12 +33,17 @@ from keeper.planner.sizing import (
     restore_health,
     value_wei,
 )
+from keeper.planner.ways import Ways
 
 _OTHER_GAS_BPS = 12_500
 """What another size is thought to use of the most profitable one's gas: it may cross more ticks.
 
 The largest one that pays has nothing to spare: with more gas than it was sized for, it would be declined.
 """
+
+
+Key: TypeAlias = tuple[Address, Address]
+"""Which pair of a position: its collateral and its debt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +62,17 @@ class Pair:
             return self._spare_wei(size, gas_wei=gas_wei, options=options)
 
         match objective:
-            case Objective.MAX_PROFIT:
-                return clearing(self.trade, self.best, spare_wei=spare_wei)
-            case Objective.MAX_CLOSE:
-                first = clearing(self.trade, self.best, spare_wei=spare_wei)
-                if first is not self.best:  # it is the largest that clears the minimums
-                    return first
+            case Objective.MAX_PROFIT | Objective.MAX_CLOSE:
+                vault_wei = _vault_wei(self.best, options)
+                nothing_repaid_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=0, options=options)
+                first = clearing(
+                    self.trade,
+                    self.best,
+                    spare_wei=spare_wei,
+                    most_spare_wei=vault_wei - nothing_repaid_wei,
+                )
+                if objective is Objective.MAX_PROFIT or first is not self.best:
+                    return first  # where it is not the best, it is the largest that clears the minimums
                 return max_close(
                     self.trade, self.best, spare_wei=spare_wei, keep_bps=options.max_close_keep_bps
                 )
@@ -84,16 +96,22 @@ class Pair:
         routes = (*self.trade.buys, *self.trade.sells)
         return frozenset(hop.pool for route in routes for hop in route.hops)
 
-    def roughly_wei(self, gas_price_wei: int) -> int:
-        """Return the best size's profit less what its loan and hops are thought to use of gas."""
-        return self.best.profit_wei - self.trade.gas * gas_price_wei
-
     @property
     def pays_at_oracle(self) -> bool:
         """Return whether the best size would pay if what it seizes were sold at the oracle's price."""
         settlement = self.best.settlement
         worth_raw = settlement.seized_raw * self.terms.oracle_price
         return worth_raw > settlement.repaid_raw + self.best.flash_fee_raw
+
+    @property
+    def key(self) -> Key:
+        """Return which pair of the position it is."""
+        return self.terms.collateral.address, self.terms.debt.address
+
+    @property
+    def at_an_end(self) -> bool:
+        """Return whether the best size is the most of what may be repaid, of all or up to a hole."""
+        return any(self.best.repay_raw == one.most_raw for one in self.terms.feasible)
 
     def repaid_wei(self, size: Evaluation) -> int:
         """Return the worth of what a size repays, at the pools' prices."""
@@ -103,91 +121,105 @@ class Pair:
         """Return by how much a size clears the minimums after its tip; `gas_wei` is the best size's."""
         if size.repay_raw != self.best.repay_raw:
             gas_wei = mul_div_up(gas_wei, _OTHER_GAS_BPS, BPS)
-        vault_wei = size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=options)
-        return vault_wei - least_vault_wei(gas_wei=gas_wei, repaid_wei=self.repaid_wei(size), options=options)
+        least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=self.repaid_wei(size), options=options)
+        return _vault_wei(size, options) - least_wei
 
 
-def consider(
-    terms: Terms,
-    *,
-    desk: Desk,
-    pools: Mapping[Address, Pool],
-    offers: Mapping[str, Sequence[Offer]],
-    gas_price_wei: int,
-    options: PlannerOptions,
-) -> Pair | Declined:
-    """Return the pair with its best funding, routes and size on these pools, or why it can't be traded."""
-    never = options.tokens.never(
-        {
-            terms.collateral.address,
-            terms.debt.address,
-            *(token for pool in pools.values() for token in pool.tokens),
-        }
-    ) - {desk.wrapped_native}
-    for token in (terms.collateral, terms.debt):
-        if token.address in never:
-            return Declined(reason=Reason.DENIED, detail=f"{token.symbol} is a token that is never touched")
-    if not terms.feasible:
-        return Declined(reason=Reason.DUST, detail="no repay amount would be accepted")
-    fundings = desk.fundings(terms, offers)
-    if isinstance(fundings, Declined):
-        return fundings
-
-    allowed = {address: pool for address, pool in pools.items() if never.isdisjoint(pool.tokens)}
-    refused = Declined(
-        reason=Reason.CANT_BE_SOLD,
-        detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",
-    )
-    best: Pair | None = None
-    for funding, trade in _trades(terms, desk, allowed, fundings, gas_price_wei, options):
-        if diverging := _divergence(trade, options):
-            refused = diverging
-            continue
-        evaluation = max_profit(trade)
-        if isinstance(evaluation, Declined):
-            refused = evaluation
-            continue
-        pair = Pair(terms=terms, funding=funding, trade=trade, best=evaluation)
-        if best is None or pair.roughly_wei(gas_price_wei) > best.roughly_wei(gas_price_wei):
-            best = pair
-    return best or refused
+def _vault_wei(size: Evaluation, options: PlannerOptions) -> int:
+    """Return what of a size's profit reaches the vault, its tip paid."""
+    return size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=options)
 
 
-def _trades(
-    terms: Terms,
-    desk: Desk,
-    pools: Mapping[Address, Pool],
-    fundings: Sequence[Funding],
-    gas_price_wei: int,
-    options: PlannerOptions,
-) -> Iterator[tuple[Funding, Trade]]:
-    """Yield the trades worth sizing: each choice of routes, with each funding that may be its cheapest."""
-    most_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
-    for buys, sells in choices(terms, desk, pools, gas_price_wei=gas_price_wei, options=options):
-        routes = (*buys, *sells)
-        used = {hop.pool for route in routes for hop in route.hops}
-        free = [funding for funding in fundings if funding.locks not in used]
-        trade = Trade(
-            terms=terms,
-            pools=pools,
-            buys=buys,
-            sells=sells,
-            wrapped_native=desk.wrapped_native,
-            fee_raw=lambda _: 0,
-            available_raw=0,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizer:
+    """Sizes pairs at one head: what is the same for all of its borrowers."""
+
+    desk: Desk
+    options: PlannerOptions
+    ways: Ways
+    gas_price_wei: int
+
+    @classmethod
+    def among(
+        cls, pools: Mapping[Address, Pool], *, desk: Desk, options: PlannerOptions, gas_price_wei: int
+    ) -> Sizer:
+        """Return what sizes pairs on these pools, at any state of them."""
+        tokens = {token for pool in pools.values() for token in pool.tokens}
+        never = options.tokens.never(tokens) - {desk.wrapped_native}
+        ways = Ways(pools, intermediates=options.intermediates, never=never)
+        return cls(desk=desk, options=options, ways=ways, gas_price_wei=gas_price_wei)
+
+    def consider(
+        self, terms: Terms, pools: Mapping[Address, Pool], offers: Mapping[str, Sequence[Offer]]
+    ) -> Pair | Declined:
+        """Return the pair with its best funding, routes and size on these pools, or why there is none."""
+        refused = self._denied(terms)
+        if refused is not None:
+            return refused
+        if not terms.feasible:
+            return Declined(reason=Reason.DUST, detail="no repay amount would be accepted")
+        fundings = self.desk.fundings(terms, offers)
+        if isinstance(fundings, Declined):
+            return fundings
+
+        refused = Declined(
+            reason=Reason.CANT_BE_SOLD,
+            detail=f"no pools sell {terms.collateral.symbol} for {terms.debt.symbol} and wrapped native",
         )
-        unit_wei = value_wei(trade, debt_raw=WAD)  # of 10**18 raw units of debt
-        gas_raw = Fraction(gas_price_wei * WAD, max(unit_wei, 1))
-        for funding in worth_trying(free, most_raw=most_raw, gas_raw=gas_raw):
-            yield (
-                funding,
-                replace(
-                    trade,
-                    fee_raw=funding.fee_raw,
-                    available_raw=funding.available_raw,
-                    gas=funding.gas + sum(desk.gas(route) for route in routes),
-                ),
+        best: Pair | None = None
+        for funding, trade in self._trades(terms, Depth.of(pools), fundings):
+            if diverging := _divergence(trade, self.options):
+                refused = diverging
+                continue
+            evaluation = max_profit(trade)
+            if isinstance(evaluation, Declined):
+                refused = evaluation
+                continue
+            pair = Pair(terms=terms, funding=funding, trade=trade, best=evaluation)
+            if best is None or self.roughly_wei(pair) > self.roughly_wei(best):
+                best = pair
+        return best or refused
+
+    def roughly_wei(self, pair: Pair) -> int:
+        """Return the best size's profit less what its loan and hops are thought to use of gas."""
+        return pair.best.profit_wei - pair.trade.gas * self.gas_price_wei
+
+    def _denied(self, terms: Terms) -> Declined | None:
+        tokens = {terms.collateral.address, terms.debt.address} - {self.desk.wrapped_native}
+        never = self.options.tokens.never(tokens)
+        for token in (terms.collateral, terms.debt):
+            if token.address in never:
+                detail = f"{token.symbol} is a token that is never touched"
+                return Declined(reason=Reason.DENIED, detail=detail)
+        return None
+
+    def _trades(
+        self, terms: Terms, pools: Depth, fundings: Sequence[Funding]
+    ) -> Iterator[tuple[Funding, Trade]]:
+        """Yield the trades worth sizing: each choice of routes, with each funding that may be cheapest."""
+        most_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
+        chosen = choices(terms, self.desk, pools, self.ways, gas_price_wei=self.gas_price_wei)
+        for buys, sells in chosen:
+            routes = (*buys, *sells)
+            used = {hop.pool for route in routes for hop in route.hops}
+            free = [funding for funding in fundings if funding.locks not in used]
+            trade = Trade(
+                terms=terms,
+                pools=pools,
+                buys=buys,
+                sells=sells,
+                wrapped_native=self.desk.wrapped_native,
+                fee_raw=lambda _: 0,
+                available_raw=0,
             )
+            unit_wei = value_wei(trade, debt_raw=WAD)  # of 10**18 raw units of debt
+            gas_raw = Fraction(self.gas_price_wei * WAD, max(unit_wei, 1))
+            for funding in worth_trying(free, most_raw=most_raw, gas_raw=gas_raw):
+                gas = funding.gas + sum([self.desk.gas(route) for route in routes])
+                yield (
+                    funding,
+                    replace(trade, fee_raw=funding.fee_raw, available_raw=funding.available_raw, gas=gas),
+                )
 
 
 def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:

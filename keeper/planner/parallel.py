@@ -5,7 +5,8 @@ that x = sqrt(a b) / c * (1 / s - 1 / s_start): the form of Uniswap's liquidity 
 square roots of a price. Where several segments meet at one marginal price their liquidities add up: parallel
 depth is again a chain of constant-product segments, which the closed form takes like any other.
 
-Roots are ints, scaled. They guide a split; the amounts then pass through the pools exactly.
+Roots are ints, scaled. They guide a split; the amounts then pass through the pools exactly. They are taken
+once for each route at one state of its pools: many amounts are split there before one is chosen.
 """
 
 from __future__ import annotations
@@ -20,6 +21,32 @@ from keeper.planner.routing import Passage, buy_through, route_segments, scaled,
 
 _BITS = 192
 """The fraction bits of a root."""
+
+
+class Depth(dict[Address, Pool]):
+    """Pools at one state. It remembers what was walked of each route that something was split over."""
+
+    __slots__ = ("_courses",)
+
+    def __init__(self, pools: Mapping[Address, Pool]) -> None:
+        super().__init__(pools)
+        self._courses: dict[tuple[tuple[Address, Address], ...], _Course] = {}
+
+    @classmethod
+    def of(cls, pools: Mapping[Address, Pool]) -> Depth:
+        """Return pools as depth; the same where they are that already."""
+        return pools if isinstance(pools, cls) else cls(pools)
+
+    def lanes(self, routes: Sequence[Route]) -> list[_Lane]:
+        """Return each route, from its first unit on."""
+        return [_Lane(self._course(route)) for route in routes]
+
+    def _course(self, route: Route) -> _Course:
+        key = tuple([(hop.pool, hop.token_in) for hop in route.hops])
+        course = self._courses.get(key)
+        if course is None:
+            course = self._courses[key] = _Course(route_segments(self, route))
+        return course
 
 
 def sell_split(pools: Mapping[Address, Pool], routes: Sequence[Route], amount_in_raw: int) -> Passage:
@@ -42,7 +69,7 @@ def parallel_segments(pools: Mapping[Address, Pool], routes: Sequence[Route]) ->
     """Yield the depth of parallel routes, best price first, fees included. There must be a route."""
     if len(routes) == 1:
         return route_segments(pools, routes[0])
-    return (stretch.segment() for stretch in _stretches(_lanes(pools, routes)))
+    return (stretch.segment() for stretch in _stretches(Depth.of(pools).lanes(routes)))
 
 
 def _joined(pools: Mapping[Address, Pool], passages: Sequence[Passage]) -> Passage:
@@ -62,7 +89,7 @@ def _shares(
 
     What rounding leaves goes to the largest part, and so does what the depth does not hold: it fails there.
     """
-    lanes = _lanes(pools, routes)
+    lanes = Depth.of(pools).lanes(routes)
     parts = [0] * len(lanes)
     passed = 0
     for stretch in _stretches(lanes):
@@ -72,7 +99,7 @@ def _shares(
             break
         passed += moves
     else:
-        parts = [lane.taken(of_input=of_input) for lane in lanes]
+        parts = [lane.reach.taken(of_input=of_input) for lane in lanes]
     largest = max(range(len(parts)), key=parts.__getitem__)
     parts[largest] += amount_raw - sum(parts)
     shares = [(route, part) for route, part in zip(routes, parts, strict=True) if part > 0]
@@ -82,51 +109,78 @@ def _shares(
 # --- lanes --------------------------------------------------------------------------------------------------
 
 
-class _Lane:
-    """One route's segments, of which one is current: from the root of the price at its start to its end's."""
+class _Reach(NamedTuple):
+    """A segment of a route between two roots of its marginal price, and what passed before it.
 
-    __slots__ = ("_ins", "_outs", "_rest", "_root", "_seen", "end", "liquidity", "segment", "start")
+    The last reach of a route has no segment: what is there has passed.
+    """
 
-    def __init__(self, segments: Iterator[Segment]) -> None:
-        self._rest = segments
-        self._seen: int | None = None
-        self._ins = self._outs = 0
-        self._advance()
-
-    def _advance(self) -> None:
-        self.segment = next(self._rest, None)
-        if self.segment is None:
-            return
-        a, b, c, capacity = self.segment.a, self.segment.b, self.segment.c, self.segment.capacity_in
-        self._root = isqrt(a * b << 2 * _BITS)
-        start = self._root // b
-        self.start = start if self._seen is None else min(start, self._seen)  # a price never rises again
-        self.end = min(self._root // (b + c * capacity), self.start) if c else self.start
-        self.liquidity = self._root // c if c else 0
-        self._seen = self.end
-
-    def pass_on(self) -> None:
-        """Take the whole of the current segment, and go on to the next."""
-        assert self.segment is not None
-        self._ins += self.segment.capacity_in
-        self._outs += _out(self.segment, self.segment.capacity_in)
-        self._advance()
+    segment: Segment | None
+    start: int
+    end: int
+    root: int
+    """Of a * b: what the roots of all its prices are parts of."""
+    liquidity: int
+    before_in: int
+    before_out: int
 
     def taken(self, *, of_input: bool) -> int:
-        """Return what the segments before the current one took, or gave."""
-        return self._ins if of_input else self._outs
+        """Return what the segments before it take, or give."""
+        return self.before_in if of_input else self.before_out
 
     def at(self, root: int, *, of_input: bool) -> int:
         """Return what has been taken, or given, where the marginal price has the root `root`."""
         segment = self.segment
         if segment is None or segment.c == 0 or root >= self.start:
             return self.taken(of_input=of_input)
-        used = min(max((self._root - segment.b * root) // (segment.c * root), 0), segment.capacity_in)
+        used = min(max((self.root - segment.b * root) // (segment.c * root), 0), segment.capacity_in)
         return self.taken(of_input=of_input) + (used if of_input else _out(segment, used))
 
 
-def _lanes(pools: Mapping[Address, Pool], routes: Sequence[Route]) -> list[_Lane]:
-    return [_Lane(route_segments(pools, route)) for route in routes]
+class _Course:
+    """A route's reaches, one after the other, walked as far as was ever asked."""
+
+    __slots__ = ("_reaches", "_rest")
+
+    def __init__(self, segments: Iterator[Segment]) -> None:
+        self._rest = segments
+        self._reaches: list[_Reach] = []
+
+    def reach(self, place: int) -> _Reach:
+        """Return the reach at a place; there must be one before it that has a segment."""
+        if place == len(self._reaches):
+            self._reaches.append(self._next())
+        return self._reaches[place]
+
+    def _next(self) -> _Reach:
+        before = self._reaches[-1] if self._reaches else None
+        ins = outs = 0
+        if before is not None and before.segment is not None:
+            ins = before.before_in + before.segment.capacity_in
+            outs = before.before_out + _out(before.segment, before.segment.capacity_in)
+        segment = next(self._rest, None)
+        if segment is None:
+            return _Reach(None, 0, 0, 0, 0, ins, outs)
+        a, b, c, capacity = segment
+        root = isqrt(a * b << 2 * _BITS)
+        start = root // b if before is None else min(root // b, before.end)  # a price never rises again
+        end = min(root // (b + c * capacity), start) if c else start
+        return _Reach(segment, start, end, root, root // c if c else 0, ins, outs)
+
+
+class _Lane:
+    """One route of several that are passed through together, at the reach where it stands."""
+
+    __slots__ = ("_course", "_place", "reach")
+
+    def __init__(self, course: _Course) -> None:
+        self._course, self._place = course, 0
+        self.reach = course.reach(0)
+
+    def pass_on(self) -> None:
+        """Go on to the next reach."""
+        self._place += 1
+        self.reach = self._course.reach(self._place)
 
 
 def _out(segment: Segment, amount_in: int) -> int:
@@ -145,20 +199,20 @@ class _Stretch(NamedTuple):
     start: int
     end: int
     liquidity: int
-    flat: _Lane | None = None
+    flat: Segment | None = None
 
     def capacity(self, *, of_input: bool) -> int:
         """Return what it takes, or gives, floored."""
-        if self.flat is not None and self.flat.segment is not None:
-            whole = self.flat.segment.capacity_in
-            return whole if of_input else _out(self.flat.segment, whole)
+        if self.flat is not None:
+            whole = self.flat.capacity_in
+            return whole if of_input else _out(self.flat, whole)
         falls = self.liquidity * (self.start - self.end)
         return falls // (self.start * self.end) if of_input else falls >> 2 * _BITS
 
     def segment(self) -> Segment:
         """Return it as a segment."""
-        if self.flat is not None and self.flat.segment is not None:
-            return self.flat.segment
+        if self.flat is not None:
+            return self.flat
         return scaled(
             self.liquidity * self.start * self.start,
             self.liquidity << 2 * _BITS,
@@ -174,9 +228,10 @@ class _Stretch(NamedTuple):
             root = self.liquidity * self.start // (self.liquidity + amount_raw * self.start)
         else:
             root = self.start - (amount_raw << 2 * _BITS) // self.liquidity
-        parts = [lane.at(max(root, 1), of_input=of_input) for lane in lanes]
         return [
-            part + (amount_raw if lane is self.flat else 0) for lane, part in zip(lanes, parts, strict=True)
+            lane.reach.at(max(root, 1), of_input=of_input)
+            + (amount_raw if self.flat is not None and lane.reach.segment is self.flat else 0)
+            for lane in lanes
         ]
 
 
@@ -184,22 +239,32 @@ def _stretches(lanes: Sequence[_Lane]) -> Iterator[_Stretch]:
     """Yield what the lanes are together, best price first; meanwhile they stand at the stretch's start."""
     at: int | None = None
     while True:
+        live: list[_Lane] = []
+        flat: _Lane | None = None
+        best = 0
         for lane in lanes:
-            while at is not None and lane.segment is not None and lane.segment.c and lane.end >= at:
+            reach = lane.reach
+            while at is not None and reach.liquidity and reach.end >= at:
                 lane.pass_on()
-        live = [lane for lane in lanes if lane.segment is not None]
+                reach = lane.reach
+            if reach.segment is not None:
+                live.append(lane)
+                best = max(best, reach.start)
         if not live:
             return
-        best = max(lane.start for lane in live)
         at = best if at is None else min(at, best)
-        flat = next(
-            (lane for lane in live if lane.segment and lane.segment.c == 0 and lane.start >= at), None
-        )
+        flat = next((lane for lane in live if not lane.reach.liquidity and lane.reach.start >= at), None)
         if flat is not None:
-            yield _Stretch(at, at, 0, flat)
+            yield _Stretch(at, at, 0, flat.reach.segment)
             flat.pass_on()
             continue
-        end = max(lane.end if lane.start >= at else lane.start for lane in live)
+        end = liquidity = 0
+        for lane in live:
+            reach = lane.reach
+            if reach.start >= at:
+                end, liquidity = max(end, reach.end), liquidity + reach.liquidity
+            else:
+                end = max(end, reach.start)
         if end < at:
-            yield _Stretch(at, end, sum(lane.liquidity for lane in live if lane.start >= at))
+            yield _Stretch(at, end, liquidity)
         at = end

@@ -28,7 +28,7 @@ from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import Closing, Desk, transaction
 from keeper.planner.bids import with_bid
-from keeper.planner.contention import Contender, Left, Priced, orders, scarce
+from keeper.planner.contention import Contender, Left, Priced, order, scarce
 from keeper.planner.costs import (
     LOST_CLOSE_GAS,
     LOST_RACE_GAS,
@@ -46,7 +46,8 @@ from keeper.planner.costs import (
 from keeper.planner.curve import curve
 from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
-from keeper.planner.pairs import Pair, consider
+from keeper.planner.pairs import Key, Pair, Sizer
+from keeper.planner.parallel import Depth
 from keeper.planner.sequel import Sequel
 from keeper.planner.sizing import Evaluation, evaluate, waterfall
 from keeper.ports import BidForm
@@ -139,59 +140,43 @@ class Planner:
 
     def propose(self, seen: Observation, opportunities: Iterable[Opportunity]) -> tuple[Proposal, ...]:
         """Return each borrower's pairs, sized before gas, and the drafts to simulate, the best first."""
-        untouched = Left(pools=seen.pools, gas=seen.head.gas_limit)
-        return tuple(self._propose(seen, opportunity, untouched) for opportunity in opportunities)
+        sizer, untouched = self._sizer(seen), Left(pools=Depth(seen.pools), gas=seen.head.gas_limit)
+        return tuple(self._propose(seen, sizer, opportunity, untouched) for opportunity in opportunities)
+
+    def _sizer(self, seen: Observation) -> Sizer:
+        price_wei = gas_price_wei(seen.block, self.options)
+        return Sizer.among(seen.pools, desk=self.desk, options=self.options, gas_price_wei=price_wei)
 
     def _propose(
-        self, seen: Observation, opportunity: Opportunity, left: Left, *, in_a_row: bool = True
+        self,
+        seen: Observation,
+        sizer: Sizer,
+        opportunity: Opportunity,
+        left: Left,
+        *,
+        in_a_row: bool = True,
     ) -> Proposal:
         if declined := self._ruled_out(seen, opportunity):
             return Proposal(opportunity=opportunity, pairs=(declined,) * len(opportunity.terms), drafts=())
-        pairs = tuple(
-            consider(
-                terms,
-                desk=self.desk,
-                pools=left.pools,
-                offers=left.offers(seen.offers),
-                gas_price_wei=gas_price_wei(seen.block, self.options),
-                options=self.options,
-            )
-            for terms in opportunity.terms
-        )
+        offers = left.offers(seen.offers)
+        pairs = tuple(sizer.consider(terms, left.pools, offers) for terms in opportunity.terms)
         paying = sorted(
             (pair for pair in pairs if isinstance(pair, Pair) and self._may_pay(pair)),
             key=lambda pair: pair.best.profit_wei,
             reverse=True,
         )
+        simulated: list[tuple[Pair, ...]] = [(pair,) for pair in paying[:_SIMULATED_PAIRS]]
+        if in_a_row and paying and self.options.objective is Objective.MAX_PROFIT:
+            sequel = Sequel(sizer=sizer, offers=offers).of(opportunity, paying, left)
+            simulated += [sequel] if sequel else []
         return Proposal(
             opportunity=opportunity,
             pairs=pairs,
             drafts=tuple(
-                self._draft(seen, opportunity, [(one, one.best) for one in pairs], Objective.MAX_PROFIT)
-                for pairs in self._worth_simulating(seen, opportunity, paying, left, in_a_row=in_a_row)
+                self._draft(seen, opportunity, [(one, one.best) for one in closes], Objective.MAX_PROFIT)
+                for closes in simulated
             ),
         )
-
-    def _worth_simulating(
-        self,
-        seen: Observation,
-        opportunity: Opportunity,
-        paying: Sequence[Pair],
-        left: Left,
-        *,
-        in_a_row: bool,
-    ) -> list[tuple[Pair, ...]]:
-        """Return the best pairs by themselves, and several closes in a row where those may bring more."""
-        found: list[tuple[Pair, ...]] = [(pair,) for pair in paying[:_SIMULATED_PAIRS]]
-        if in_a_row and paying and self.options.objective is Objective.MAX_PROFIT:
-            first = Sequel(
-                desk=self.desk,
-                options=self.options,
-                offers=left.offers(seen.offers),
-                gas_price_wei=gas_price_wei(seen.block, self.options),
-            ).of(opportunity, paying[0], left)
-            found += [first] if first else []
-        return found
 
     def _ruled_out(self, seen: Observation, opportunity: Opportunity) -> Declined | None:
         """Return why nothing of this borrower's is looked at, or None."""
@@ -232,12 +217,10 @@ class Planner:
         through one of `busy_pools` waits: a transaction in flight counts on that depth already.
         """
         contenders = [self._contender(seen, proposal, gas_used, busy_pools) for proposal in proposals]
-        start = Left(pools=seen.pools, gas=seen.head.gas_limit, scarce=scarce(contenders))
-        results = [
-            self._run(seen, [proposals[at] for at in order], gas_used, start, frozenset(busy_pools))
-            for order in orders(contenders, start, self._net, most_exact=self.options.exact_orders)
-        ]
-        return max(results, key=lambda result: result[0])[1]
+        start = Left(pools=Depth(seen.pools), gas=seen.head.gas_limit, scarce=scarce(contenders))
+        places = order(contenders, start, self._net, most_exact=self.options.exact_orders)
+        in_order = [proposals[at] for at in places]
+        return self._run(seen, in_order, gas_used, start, frozenset(busy_pools))
 
     def _contender(
         self,
@@ -289,10 +272,10 @@ class Planner:
         gas_used: Mapping[Draft, int | Declined],
         left: Left,
         busy_pools: frozenset[Address],
-    ) -> tuple[int, tuple[Chosen, ...]]:
-        """Return what an order brings: each on what those before it leave, through the routes best then."""
+    ) -> tuple[Chosen, ...]:
+        """Return an order's drafts: each on what those before it leave, through the routes best then."""
+        sizer = self._sizer(seen)
         changed = busy_pools
-        total_wei = 0
         chosen: list[Chosen] = []
         alone: list[Chosen] = []
         for first in proposals:
@@ -300,9 +283,7 @@ class Planner:
             if opportunity is not first.opportunity or any(
                 one.draft.pools & changed or any(map(left.lends_less, one.pairs)) for one in first.drafts
             ):
-                # a gas is known for what was simulated alone: nothing else could be chosen
-                in_a_row = any(len(one.pairs) > 1 for one in first.drafts)
-                proposal = self._propose(seen, opportunity, left, in_a_row=in_a_row)
+                proposal = self._again(seen, sizer, first, opportunity, left)
             best = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
             if isinstance(best, _Best):
                 best = _no_room(best, left, busy_pools) or best
@@ -313,9 +294,20 @@ class Planner:
                 left = left.after(pair, size, gas=0)
             left = replace(left, gas=left.gas - best.gas_used)
             changed |= best.drafted.draft.pools
-            total_wei += best.net_wei
             chosen.append(Chosen(opportunity=first.opportunity, drafted=best.drafted))
-        return total_wei, (*chosen, *alone)
+        return (*chosen, *alone)
+
+    def _again(
+        self, seen: Observation, sizer: Sizer, first: Proposal, opportunity: Opportunity, left: Left
+    ) -> Proposal:
+        """Return what is proposed of an opportunity on what is left, of what was simulated on all there was.
+
+        Of that alone a gas is known: nothing else could be chosen.
+        """
+        keys = {pair.key for one in first.drafts for pair in one.pairs}
+        terms = tuple(one for one in opportunity.terms if (one.collateral.address, one.debt.address) in keys)
+        in_a_row = any(len(one.pairs) > 1 for one in first.drafts)
+        return self._propose(seen, sizer, replace(opportunity, terms=terms), left, in_a_row=in_a_row)
 
     def _best(
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
@@ -441,7 +433,7 @@ class Planner:
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
     ) -> tuple[PairReport, ...]:
         """Return every pair with the three sizes, each with its gas where that is known."""
-        drafts = {_key(one.pairs[0]): one for one in proposal.drafts if len(one.pairs) == 1}
+        drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
 
         def sizes(terms: Terms, pair: Pair | Declined, objective: Objective) -> Close | Declined:
             if isinstance(pair, Declined):
@@ -479,12 +471,12 @@ class Planner:
         sized = [pair for pair in proposal.pairs if isinstance(pair, Pair)]
         if not sized:
             return None
-        drafts = {_key(one.pairs[0]): one for one in proposal.drafts if len(one.pairs) == 1}
+        drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
         closes = decision.draft.closes if isinstance(decision, Plan) else ()
         planned = closes[0] if len(closes) == 1 else None
         tokens = planned and (planned.seized.token.address, planned.repaid.token.address)
-        pair = max(sized, key=lambda one: (_key(one) == tokens, one.best.profit_wei))
-        drafted = drafts.get(_key(pair))
+        pair = max(sized, key=lambda one: (one.key == tokens, one.best.profit_wei))
+        drafted = drafts.get(pair.key)
         gas = gas_used.get(drafted.draft) if drafted else None
         chosen = evaluate(pair.trade, planned.repaid.raw) if planned else None
         return curve(
@@ -596,9 +588,5 @@ def _with_gas(waterfall: Waterfall, gas_wei: int) -> Waterfall:
     return replace(waterfall, gas_wei=gas_wei)
 
 
-def _key(pair: Pair) -> tuple[Address, Address]:
-    return pair.terms.collateral.address, pair.terms.debt.address
-
-
-def _keys(pairs: Sequence[Pair]) -> tuple[tuple[Address, Address], ...]:
-    return tuple(map(_key, pairs))
+def _keys(pairs: Sequence[Pair]) -> tuple[Key, ...]:
+    return tuple(pair.key for pair in pairs)

@@ -72,14 +72,15 @@ def buy_through(pools: Mapping[Address, Pool], route: Route, amount_out_raw: int
 
 def mid_price(pools: Mapping[Address, Pool], route: Route) -> Fraction | None:
     """Return what a first unit in gives, in raw units, were there no fees; None where a pool is empty."""
-    price = Fraction(1)
+    gives = takes = 1
     for hop in route.hops:
         pool = pools[hop.pool]
         first = next(iter(pool.segments(hop.token_in)), None)
         if first is None:
             return None
-        price *= Fraction(first.a * _PPM, first.b * (_PPM - pool.fee_ppm))
-    return price
+        gives *= first.a * _PPM
+        takes *= first.b * (_PPM - pool.fee_ppm)
+    return Fraction(gives, takes)
 
 
 def route_segments(pools: Mapping[Address, Pool], route: Route) -> Iterator[Segment]:

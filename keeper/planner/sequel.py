@@ -8,15 +8,14 @@ the collateral is spread over several tokens, the next close is simply the best 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.domain.funding import Offer
-from keeper.domain.position import Opportunity, Terms
-from keeper.planner.assembly import Desk
+from keeper.domain.position import Opportunity
 from keeper.planner.contention import Left
-from keeper.planner.options import PlannerOptions
-from keeper.planner.pairs import Pair, consider
+from keeper.planner.pairs import Key, Pair, Sizer
+from keeper.planner.sizing import value_wei
 
 _LIQUIDATION_GAS = 350_000
 """About what a close uses besides its loan and its hops: a further one must be worth it."""
@@ -26,53 +25,72 @@ _LIQUIDATION_GAS = 350_000
 class Sequel:
     """Looks for closes that follow on others."""
 
-    desk: Desk
-    options: PlannerOptions
+    sizer: Sizer
     offers: Mapping[str, Sequence[Offer]]
-    gas_price_wei: int
 
-    def of(self, opportunity: Opportunity, best: Pair, left: Left) -> tuple[Pair, ...] | None:
+    def of(self, opportunity: Opportunity, paying: Sequence[Pair], left: Left) -> tuple[Pair, ...] | None:
         """Return the closes that bring most one after the other; None where one alone brings as much.
 
-        `best` is the pair that brings most alone: the whole of it goes first, or as much of it as leaves the
-        position open to another close.
+        `paying` are the pairs that may be worth a close, the best first: the whole of that goes first, or as
+        much of it as leaves the position open to another close.
         """
-        if self.options.most_closes == 1 or best.best.profit_wei <= _LIQUIDATION_GAS * self.gas_price_wei:
+        best, worth = paying[0], {pair.key for pair in paying if self._roughly_wei([pair]) > 0}
+        if best.key not in worth or self.sizer.options.most_closes == 1:
             return None
-        starts = [best]
-        if best.best.repay_raw == best.terms.feasible[-1].most_raw:  # more would have been worth it
-            cut = best.terms.reopened()
-            opened = None if cut is None or cut is best.terms else self._sized(cut, left)
-            starts += [opened] if opened else []
-        runs = [self._continued(opportunity, first, left) for first in starts]
+        starts = [best, *self._opened(best, left)]
+        runs = [self._continued(opportunity, first, left, worth) for first in starts]
         found = max(runs, key=self._roughly_wei)
         return found if len(found) > 1 and self._roughly_wei(found) > self._roughly_wei([best]) else None
 
-    def _continued(self, opportunity: Opportunity, first: Pair, left: Left) -> tuple[Pair, ...]:
-        """Return a close, and the best one of what is left again and again, while it pays for its gas."""
+    def _opened(self, best: Pair, left: Left) -> list[Pair]:
+        """Return the best pair cut to what leaves the position open; none where that may not pay its gas."""
+        if best.best.repay_raw != best.terms.feasible[-1].most_raw:  # more would not be worth it
+            return []
+        cut = best.terms.reopened()
+        if cut is None or cut is best.terms:
+            return []
+        most = cut.settle(cut.feasible[-1].most_raw)
+        bonus_wei = value_wei(best.trade, collateral_raw=most.seized_raw, debt_raw=-most.repaid_raw)
+        if bonus_wei <= self._fixed_wei:
+            return []
+        opened = self.sizer.consider(cut, left.pools, self.offers)
+        return [opened] if isinstance(opened, Pair) else []
+
+    def _continued(
+        self, opportunity: Opportunity, first: Pair, left: Left, worth: Collection[Key]
+    ) -> tuple[Pair, ...]:
+        """Return a close, and the best one of what is left again and again, while it pays for its gas.
+
+        What pays for no close by itself pays for none behind others; nor does more of what is sold already
+        as far as it pays.
+        """
         closes = [first]
-        while len(closes) < self.options.most_closes:
-            opportunity = opportunity.behind(closes[-1].terms, closes[-1].best.repay_raw)
-            left = left.after(closes[-1], closes[-1].best, gas=0)
-            sized = [pair for terms in opportunity.terms if (pair := self._sized(terms, left)) is not None]
-            following = max(sized, key=lambda pair: self._roughly_wei([pair]), default=None)
+        while len(closes) < self.sizer.options.most_closes:
+            last = closes[-1]
+            worth = {key for key in worth if key != last.key or last.at_an_end}
+            if not worth:
+                break
+            opportunity = opportunity.behind(last.terms, last.best.repay_raw)
+            left = left.after(last, last.best, gas=0)
+            following = max(
+                (
+                    pair
+                    for terms in opportunity.terms
+                    if (terms.collateral.address, terms.debt.address) in worth
+                    and isinstance(pair := self.sizer.consider(terms, left.pools, self.offers), Pair)
+                ),
+                key=lambda pair: self._roughly_wei([pair]),
+                default=None,
+            )
             if following is None or self._roughly_wei([following]) <= 0:
                 break
             closes.append(following)
         return tuple(closes)
 
-    def _sized(self, terms: Terms, left: Left) -> Pair | None:
-        pair = consider(
-            terms,
-            desk=self.desk,
-            pools=left.pools,
-            offers=self.offers,
-            gas_price_wei=self.gas_price_wei,
-            options=self.options,
-        )
-        return pair if isinstance(pair, Pair) else None
+    @property
+    def _fixed_wei(self) -> int:
+        return _LIQUIDATION_GAS * self.sizer.gas_price_wei
 
     def _roughly_wei(self, closes: Sequence[Pair]) -> int:
         """Return what closes bring together after about what they cost."""
-        fixed_wei = _LIQUIDATION_GAS * self.gas_price_wei
-        return sum(pair.roughly_wei(self.gas_price_wei) - fixed_wei for pair in closes)
+        return sum(self.sizer.roughly_wei(pair) - self._fixed_wei for pair in closes)

@@ -75,17 +75,19 @@ def max_profit(trade: Trade) -> Evaluation | Declined:
 
 
 def clearing(
-    trade: Trade, best: Evaluation, *, spare_wei: Callable[[Evaluation], int]
+    trade: Trade, best: Evaluation, *, spare_wei: Callable[[Evaluation], int], most_spare_wei: int
 ) -> Evaluation | Declined:
     """Return the most profitable size that clears the minimums; Declined where none does.
 
     `best` is what :func:`max_profit` returned for this trade. `spare_wei` says by how much a size clears the
-    minimums: where they grow with the repay, a smaller one may clear them though the best does not.
+    minimums: where they grow with the repay, a smaller one may clear them though the best does not. None
+    clears them by more than `most_spare_wei`: where that is below zero, none is looked for.
     """
     if spare_wei(best) >= 0:
         return best
     roomiest = best
-    for interval in trade.terms.feasible:
+    smaller = trade.terms.feasible if most_spare_wei >= 0 else ()
+    for interval in smaller:
         if interval.least_raw < best.repay_raw:
             most_raw = min(interval.most_raw, best.repay_raw)
             found = _searched(trade, interval.least_raw, most_raw, worth_wei=spare_wei)

@@ -2,13 +2,16 @@
 
 A route has at most three hops, over the intermediates that the operator allows. More in gives more out, so
 the best way to a token with one hop less is part of the best way on: tokens are labelled hop by hop, with the
-most that can be had of each, and each pool is asked but once or twice, however many routes there are.
+most that can be had of each, and each pool is asked but once or twice, however many routes there are. Which
+pools lie between which tokens no swap changes: that is laid out once for all states of a block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Hop, Pool, Route
@@ -25,61 +28,108 @@ class Best:
 
 
 class Ways:
-    """The pools between some tokens, by pair."""
+    """Which pools lie between which tokens."""
 
     def __init__(
         self,
         pools: Mapping[Address, Pool],
         *,
         intermediates: Iterable[Address],
-        avoid: Collection[Address] = (),
+        never: Collection[Address] = (),
     ) -> None:
-        """`avoid` are pools that no route may pass through."""
-        self._pools = {address: pool for address, pool in pools.items() if address not in avoid}
-        unwrapped = (pool.unwraps_to for pool in self._pools.values())
+        """`never` are tokens that no route may pass through, nor any pool of it hold."""
+        used = [pool for pool in pools.values() if not any(token in never for token in pool.tokens)]
+        unwrapped = (pool.unwraps_to for pool in used)
         self._between = frozenset((*intermediates, *(token for token in unwrapped if token is not None)))
-        self._of: dict[Address, list[tuple[Address, Pool]]] = {}
-        for pool in self._pools.values():
+        self._of: dict[Address, dict[Address, list[Address]]] = {}
+        for pool in used:
             one, other = pool.tokens
-            self._of.setdefault(one, []).append((other, pool))
-            self._of.setdefault(other, []).append((one, pool))
+            self._of.setdefault(one, {}).setdefault(other, []).append(pool.address)
+            self._of.setdefault(other, {}).setdefault(one, []).append(pool.address)
 
-    def sales(self, token_in: Address, token_out: Address, amount_in_raw: int) -> tuple[Best, ...]:
+    def sales(
+        self,
+        pools: Mapping[Address, Pool],
+        token_in: Address,
+        token_out: Address,
+        amount_in_raw: int,
+        *,
+        avoid: Collection[Address] = (),
+    ) -> tuple[Best, ...]:
         """Return the route that gives most for an amount: the best of one hop, of two, of three.
 
-        A longer one is left out where a shorter one gives as much.
+        A longer one is left out where a shorter one gives as much. `avoid` are pools not to pass through.
         """
-        return self._best(token_in, token_out, amount_in_raw, selling=True)
+        return self._best(pools, token_in, token_out, amount_in_raw, avoid, selling=True)
 
-    def purchases(self, token_in: Address, token_out: Address, amount_out_raw: int) -> tuple[Best, ...]:
+    def purchases(
+        self,
+        pools: Mapping[Address, Pool],
+        token_in: Address,
+        token_out: Address,
+        amount_out_raw: int,
+        *,
+        avoid: Collection[Address] = (),
+    ) -> tuple[Best, ...]:
         """Return the route that an amount costs least through: the best of one hop, of two, of three."""
-        return self._best(token_out, token_in, amount_out_raw, selling=False)
+        return self._best(pools, token_out, token_in, amount_out_raw, avoid, selling=False)
 
-    def _best(self, start: Address, end: Address, amount_raw: int, *, selling: bool) -> tuple[Best, ...]:
+    def _best(
+        self,
+        pools: Mapping[Address, Pool],
+        start: Address,
+        end: Address,
+        amount_raw: int,
+        avoid: Collection[Address],
+        *,
+        selling: bool,
+    ) -> tuple[Best, ...]:
         """Label tokens hop by hop from `start`: forwards with what comes out, backwards with what goes in."""
         found: list[Best] = []
-        labels: dict[Address, tuple[int, tuple[Hop, ...]]] = {start: (amount_raw, ())}
+        labels = [_Label(amount_raw, (start,), ())]
         for length in range(1, MOST_HOPS + 1):
-            reached: dict[Address, tuple[int, tuple[Hop, ...]]] = {}
-            for token, (raw, hops) in labels.items():
-                passed = {token, start, *(hop.token_in for hop in hops), *(hop.token_out for hop in hops)}
-                for other, pool in self._of.get(token, ()):
-                    last = other == end
-                    if other in passed or not (last or (length < MOST_HOPS and other in self._between)):
+            reached: dict[Address, _Label] = {}
+            for raw, tokens, passed in labels:
+                for other, between in self._onward(tokens[-1], end, last=length == MOST_HOPS):
+                    if other in tokens:
                         continue
-                    had = _passed(pool, token, raw, selling=selling)
-                    if had is None:
-                        continue
-                    known = reached.get(other)
-                    if known is None or (had > known[0] if selling else had < known[0]):
-                        hop = _hop(pool, token, other) if selling else _hop(pool, other, token)
-                        reached[other] = had, ((*hops, hop) if selling else (hop, *hops))
-            if end in reached:
-                raw, hops = reached.pop(end)
-                if not found or (raw > found[-1].amount_raw if selling else raw < found[-1].amount_raw):
-                    found.append(Best(route=Route(hops=hops), amount_raw=raw))
-            labels = reached
+                    for address in between:
+                        if address in avoid:
+                            continue
+                        had = _passed(pools[address], tokens[-1], raw, selling=selling)
+                        known = reached.get(other)
+                        if had is not None and (
+                            known is None or (had > known.raw if selling else had < known.raw)
+                        ):
+                            reached[other] = _Label(had, (*tokens, other), (*passed, address))
+            if (last := reached.pop(end, None)) is not None and (
+                not found or (last.raw > found[-1].amount_raw if selling else last.raw < found[-1].amount_raw)
+            ):
+                found.append(Best(route=last.route(pools, selling=selling), amount_raw=last.raw))
+            labels = list(reached.values())
         return tuple(found)
+
+    def _onward(self, token: Address, end: Address, *, last: bool) -> Iterator[tuple[Address, list[Address]]]:
+        """Yield where a route may go on to from a token, and through which pools."""
+        for other, pools in self._of.get(token, {}).items():
+            if other == end or (not last and other in self._between):
+                yield other, pools
+
+
+class _Label(NamedTuple):
+    """What is had of a token, by way of which others and through which pools, from the start on."""
+
+    raw: int
+    tokens: tuple[Address, ...]
+    pools: tuple[Address, ...]
+
+    def route(self, pools: Mapping[Address, Pool], *, selling: bool) -> Route:
+        """Return it as a route, in the order that it is sold along."""
+        passed = [
+            (pools[address], *(tokens if selling else tokens[::-1]))
+            for address, tokens in zip(self.pools, pairwise(self.tokens), strict=True)
+        ]
+        return Route(hops=tuple(_hop(*one) for one in (passed if selling else reversed(passed))))
 
 
 def _passed(pool: Pool, token: Address, amount_raw: int, *, selling: bool) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import isqrt
@@ -16,7 +16,8 @@ from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.assembly import Desk
 from keeper.planner.evaluation import Evaluation, Trade, evaluate
 from keeper.planner.options import PlannerOptions
-from keeper.planner.pairs import Pair, consider
+from keeper.planner.pairs import Pair, Sizer
+from keeper.planner.parallel import Depth
 from keeper.venues.uniswap_v3 import UniswapV3, V3Pool
 from keeper.venues.uniswap_v3.tick_math import tick_at_sqrt_ratio
 from tests.routes import routes
@@ -125,19 +126,18 @@ def _terms(draw: Random, size_usd: float) -> LinearTerms:
 # --- how it is dealt with -----------------------------------------------------------------------------------
 
 
-def planned_wei(one: Liquidation) -> int:
-    """Return what the planner's size, routes and funding bring after gas; 0 where that is nothing."""
-    pair = consider(
-        one.terms,
-        desk=_DESK,
-        pools=one.pools,
-        offers=_OFFERS,
-        gas_price_wei=_GAS_PRICE_WEI,
-        options=_OPTIONS,
-    )
-    if not isinstance(pair, Pair):
-        return 0
-    return max(pair.best.profit_wei - (_FIXED_GAS + pair.trade.gas) * _GAS_PRICE_WEI, 0)
+def planned_wei(liquidations: Sequence[Liquidation]) -> list[int]:
+    """Return what the planner's sizes, routes and fundings bring after gas; 0 where that is nothing.
+
+    All are before the same pools, and each is planned as if it were alone.
+    """
+    depth = Depth(liquidations[0].pools)
+    sizer = Sizer.among(depth, desk=_DESK, options=_OPTIONS, gas_price_wei=_GAS_PRICE_WEI)
+    pairs = [sizer.consider(one.terms, depth, _OFFERS) for one in liquidations]
+    return [
+        max(sizer.roughly_wei(pair) - _FIXED_GAS * _GAS_PRICE_WEI, 0) if isinstance(pair, Pair) else 0
+        for pair in pairs
+    ]
 
 
 def naive_wei(one: Liquidation) -> int:

@@ -16,7 +16,7 @@ def _samples() -> Iterator[Sample]:
 
     def plan() -> list[int]:
         borrowers[0].forget()  # the pools are theirs together: their steps are taken once
-        return [planned_wei(one) for one in borrowers]
+        return planned_wei(borrowers)
 
     while True:
         planned_s, planned = fastest(plan, times=2)

@@ -19,7 +19,7 @@ def _samples() -> Iterator[Sample]:
 
     liquidations: list[Liquidation] = [random_liquidation(seed) for seed in range(_LIQUIDATIONS)]
     while True:
-        _, planned = fastest(lambda: [planned_wei(one) for one in liquidations])
+        _, planned = fastest(lambda: [wei for one in liquidations for wei in planned_wei([one])])
         naive = [naive_wei(one) for one in liquidations]
         assert all(ours >= theirs for ours, theirs in zip(planned, naive, strict=True))
         yield Sample(value=sum(planned) / 1e18, ratio=sum(planned) / sum(naive))

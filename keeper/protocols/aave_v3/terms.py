@@ -193,11 +193,12 @@ class AaveTerms:
     def reopened(self) -> AaveTerms | None:
         """Return the terms cut to what leaves the position liquidatable, up to the deadline.
 
-        None where nothing does; themselves where everything does.
+        Some units of the oracle's currency short of healing, for the protocol's roundings. None where nothing
+        does; themselves where everything does.
         """
         late = self._of(self.late, self.late)
-        heals = [one.repay_for_health(WAD) for one in (self, late) if isinstance(one, AaveTerms)]
-        most_raw = min((repay_raw - 1 for repay_raw in heals if repay_raw is not None), default=None)
+        open_raw = [one._open_up_to_raw() for one in (self, late) if isinstance(one, AaveTerms)]
+        most_raw = min((raw for raw in open_raw if raw is not None), default=None)
         if most_raw is None:
             return self
         cut = [replace(one, most_raw=min(one.most_raw, most_raw)) for one in self.stretches]
@@ -271,6 +272,15 @@ class AaveTerms:
         if not reaches(least):
             least = max(least, min(self._too_little_for(target_wad), stretch.most_raw))
         return _smallest(least, stretch.most_raw, reaches, may_reach)
+
+    def _open_up_to_raw(self) -> int | None:
+        """Return up to which repay the position stays unhealthy; None where it does whatever is repaid."""
+        collateral = self.pair.collateral
+        if collateral.bonus_bps * collateral.threshold_bps >= BPS * BPS:  # the more, the worse: but cleared
+            healed_raw = self.repay_for_health(WAD)
+            return None if healed_raw is None else healed_raw - 1
+        too_little_raw = self._too_little_for(WAD)
+        return None if too_little_raw > self.stretches[-1].most_raw else too_little_raw - 1
 
     def _too_little_for(self, target_wad: int) -> int:
         """Return a repay that can't be above the smallest one reaching the target, and is close to it.

@@ -92,10 +92,10 @@ class V2Pool:
         return Swap(
             amount_in_raw=taken_raw,
             amount_out_raw=given_raw,
-            after=replace(
+            exhausted=exhausted,
+            leaves=lambda: replace(
                 self,
                 reserve0_raw=self.reserve0_raw + change0,
                 reserve1_raw=self.reserve1_raw + change1,
             ),
-            exhausted=exhausted,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Segment, Swap
@@ -109,9 +110,8 @@ class V3Pool:
         raise ValueError(f"0x{token.hex()} is no token of the pool 0x{self.key.address.hex()}")
 
     def _swap(self, moved: Moved, *, exhausted: bool) -> Swap:
-        return Swap(
-            amount_in_raw=moved.amount_in,
-            amount_out_raw=moved.amount_out,
-            after=V3Pool(key=self.key, ticks=self.ticks, state=moved.state),
-            exhausted=exhausted,
-        )
+        amount_in, amount_out, state = moved
+        return Swap(amount_in, amount_out, exhausted, partial(self._at, state))
+
+    def _at(self, state: State) -> V3Pool:
+        return V3Pool(key=self.key, ticks=self.ticks, state=state)

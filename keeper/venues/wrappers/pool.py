@@ -118,6 +118,6 @@ class Wrapper:
         return Swap(
             amount_in_raw=taken_raw,
             amount_out_raw=given_raw,
-            after=replace(self, most_raw=self.most_raw - taken_raw),
             exhausted=exhausted,
+            leaves=lambda: replace(self, most_raw=self.most_raw - taken_raw),
         )

@@ -39,8 +39,8 @@ class Wrapper:
         return Swap(
             amount_in_raw=used_raw,
             amount_out_raw=used_raw * self.rate_bps // 10_000,
-            after=self,
             exhausted=used_raw < amount_in_raw,
+            leaves=lambda: self,
         )
 
     def buy(self, token_out: Address, amount_out_raw: int) -> Swap:
@@ -48,8 +48,8 @@ class Wrapper:
         return Swap(
             amount_in_raw=used_raw,
             amount_out_raw=amount_out_raw,
-            after=self,
             exhausted=used_raw > self.limit_raw,
+            leaves=lambda: self,
         )
 
     def segments(self, token_in: Address) -> Iterator[Segment]:

@@ -329,7 +329,7 @@ def test_clearing__a_minimum_by_the_repay__is_the_largest_that_clears_it_or_none
     def spare_wei(size: Evaluation) -> int:
         return size.profit_wei - value_wei(trade, debt_raw=size.settlement.repaid_raw) * least_bps // 10_000
 
-    found = clearing(trade, best, spare_wei=spare_wei)
+    found = clearing(trade, best, spare_wei=spare_wei, most_spare_wei=best.profit_wei)
     slack_wei = 8 * unit_wei(trade)
     tried = [
         evaluate(trade, interval.least_raw + (interval.most_raw - interval.least_raw) * share // 32)
@@ -354,7 +354,7 @@ def test_clearing__best_is_too_thin__is_a_smaller_size() -> None:
     def spare_wei(size: Evaluation) -> int:
         return size.profit_wei - size.repay_raw * share_bps // 10_000
 
-    smaller = evaluated(clearing(trade, best, spare_wei=spare_wei))
+    smaller = evaluated(clearing(trade, best, spare_wei=spare_wei, most_spare_wei=best.profit_wei))
     assert 0 < smaller.repay_raw < best.repay_raw
     assert smaller.profit_wei > best.profit_wei * 8 // 10
 

@@ -42,7 +42,7 @@ def web(seed: int) -> dict[Address, Pool]:
 def test_sales__web_of_pools__the_best_of_every_route(seed: int, amount_raw: int) -> None:
     pools = web(seed)
     sold, *between, bought = TOKENS
-    found = Ways(pools, intermediates=between).sales(sold, bought, amount_raw)
+    found = Ways(pools, intermediates=between).sales(pools, sold, bought, amount_raw)
     passages = [
         sell_through(pools, route, amount_raw)
         for route in routes(pools, sold, bought, intermediates=between, most_hops=MOST_HOPS)
@@ -60,7 +60,7 @@ def test_sales__web_of_pools__the_best_of_every_route(seed: int, amount_raw: int
 def test_purchases__web_of_pools__the_cheapest_of_every_route(seed: int, amount_raw: int) -> None:
     pools = web(seed)
     sold, *between, bought = TOKENS
-    found = Ways(pools, intermediates=between).purchases(sold, bought, amount_raw)
+    found = Ways(pools, intermediates=between).purchases(pools, sold, bought, amount_raw)
     passages = [
         buy_through(pools, route, amount_raw)
         for route in routes(pools, sold, bought, intermediates=between, most_hops=MOST_HOPS)
@@ -75,8 +75,11 @@ def test_sales__pools_to_avoid_and_tokens_that_are_no_intermediates__are_not_pas
     pools = web(3)
     sold, *between, bought = TOKENS
     avoid = {address for address, pool in pools.items() if set(pool.tokens) == {sold, bought}}
-    for best in Ways(pools, intermediates=between[:1], avoid=avoid).sales(sold, bought, 10**18):
+    for best in Ways(pools, intermediates=between[:1]).sales(pools, sold, bought, 10**18, avoid=avoid):
         hops = best.route.hops
         assert not avoid & {hop.pool for hop in hops}
         assert {hop.token_out for hop in hops[:-1]} <= set(between[:1])
-    assert Ways(pools, intermediates=(), avoid=avoid).sales(sold, bought, 10**18) == ()
+    assert Ways(pools, intermediates=()).sales(pools, sold, bought, 10**18, avoid=avoid) == ()
+    (one, *_) = between
+    for best in Ways(pools, intermediates=between, never={one}).sales(pools, sold, bought, 10**18):
+        assert one not in {hop.token_out for hop in best.route.hops}

@@ -350,7 +350,7 @@ def test_behind__another_pool_or_another_reserve__the_same_terms() -> None:
     assert terms.behind(replace(other, borrower=somebody), other.feasible[-1].least_raw) is terms
 
 
-def test_reopened__health_between_95_and_100_percent__ends_a_unit_short_of_healing() -> None:
+def test_reopened__health_between_95_and_100_percent__ends_a_hundredth_of_a_cent_short_of_healing() -> None:
     """$10,000 of collateral, $8,300 of debt, health 0.964: a close of half would heal it."""
     market_ = market(reserve(0), reserve(1, decimals=6))
     (pair,) = pairs_of(market_, row(has={0: 10_000 * 10**18}, owes={1: 8_300 * 10**6}))
@@ -359,7 +359,7 @@ def test_reopened__health_between_95_and_100_percent__ends_a_unit_short_of_heali
     cut = terms.reopened()
     assert cut is not None
     most_raw = cut.feasible[-1].most_raw
-    assert terms.health_after_wad(most_raw) < WAD <= terms.health_after_wad(most_raw + 1)
+    assert terms.health_after_wad(most_raw) < WAD <= terms.health_after_wad(most_raw + 100)
     rest = terms.behind(cut, most_raw)
     assert isinstance(rest, AaveTerms)
     assert rest.owed_raw == 8_300 * 10**6 - most_raw

@@ -110,7 +110,9 @@ def test_sell__any_amount__leaves_the_pool_it_was_asked_of_unchanged(
     drawn, same = random_pool(seed), random_pool(seed)
     first = drawn.sell(token, amount)
     assert drawn == same
-    assert drawn.sell(token, amount) == first == same.sell(token, amount)
+    for again in (drawn.sell(token, amount), same.sell(token, amount)):
+        assert again[:3] == first[:3]
+        assert again.after == first.after
 
 
 def test_sell__token_of_no_side__raises() -> None:
