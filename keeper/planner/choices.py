@@ -7,11 +7,11 @@ than the gas that its hops use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from keeper.domain.address import Address
-from keeper.domain.depth import Pool, Route
+from keeper.domain.depth import Route
 from keeper.domain.position import Terms
 from keeper.planner.assembly import Desk
 from keeper.planner.parallel import Depth, buy_split, sell_split
@@ -27,9 +27,7 @@ Choice = tuple[tuple[Route, ...], tuple[Route, ...]]
 """The routes of the purchase, and those of the sale."""
 
 
-def choices(
-    terms: Terms, desk: Desk, pools: Mapping[Address, Pool], ways: Ways, *, gas_price_wei: int
-) -> Iterator[Choice]:
+def choices(terms: Terms, desk: Desk, pools: Depth, ways: Ways, *, gas_price_wei: int) -> Iterator[Choice]:
     """Yield the best routes for each probed part, without repetition; nothing where no pools suffice.
 
     Where the debt is the wrapped native token nothing is bought, nor where it is the collateral's own; where
@@ -51,7 +49,7 @@ def choices(
             if bought is None:
                 continue
             buys = tuple([flow.route for flow in bought.flows])
-            left, left_raw = bought.pools, settlement.seized_raw - bought.amount_in_raw
+            left, left_raw = pools.after(bought.after), settlement.seized_raw - bought.amount_in_raw
         if collateral != native:
             sold = search.sale(left, collateral, max(left_raw, 1))
             if sold is None:
@@ -65,20 +63,20 @@ def choices(
 class _Search:
     """Looks for parallel routes on pools, at a price of gas."""
 
-    def __init__(self, desk: Desk, pools: Mapping[Address, Pool], ways: Ways, *, gas_price_wei: int) -> None:
+    def __init__(self, desk: Desk, pools: Depth, ways: Ways, *, gas_price_wei: int) -> None:
         self._desk = desk
         self._pools = pools
         self._ways = ways
         self._gas_price_wei = gas_price_wei
 
-    def sale(self, pools: Mapping[Address, Pool], token_in: Address, amount_in_raw: int) -> Passage | None:
+    def sale(self, pools: Depth, token_in: Address, amount_in_raw: int) -> Passage | None:
         """Return the best sale into the wrapped native token, split where that pays; None where none is."""
-        native, depth = self._desk.wrapped_native, Depth.of(pools)
+        native = self._desk.wrapped_native
         return self._grown(
             lambda part, avoid: self._ways.sales(
-                depth, token_in, native, max(amount_in_raw // part, 1), avoid=avoid
+                pools, token_in, native, max(amount_in_raw // part, 1), avoid=avoid
             ),
-            lambda routes: sell_split(depth, routes, amount_in_raw),
+            lambda routes: sell_split(pools, routes, amount_in_raw),
             out=lambda passage: passage.amount_out_raw,
             worth_wei=lambda amount_out_wei: amount_out_wei,
         )

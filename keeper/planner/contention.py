@@ -40,9 +40,8 @@ class Left:
 
     def after(self, pair: Pair, size: Evaluation, *, gas: int) -> Left:
         """Return what is left after one more."""
-        pools = Depth(self.pools)
         # only its own: it may have been sized before the others changed theirs
-        pools.update({pool: size.pools_after[pool] for pool in pair.pools})
+        pools = Depth.of(self.pools).after({pool: size.pools_after[pool] for pool in pair.pools})
         ran = (*self.ran, (pair.terms, size.repay_raw))
         return replace(self, pools=pools, gas=self.gas - gas, ran=ran)
 
@@ -261,7 +260,7 @@ def _left_of(pairs: Sequence[Pair], left: Left) -> tuple[Pair, ...] | None:
         if again is None:
             return None
         found.append(again)
-        pools = {**pools, **{pool: again.best.pools_after[pool] for pool in again.pools}}
+        pools = Depth.of(pools).after({pool: again.best.pools_after[pool] for pool in again.pools})
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Pool, Route
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import Settlement, Terms
-from keeper.planner.parallel import buy_split, sell_split
+from keeper.planner.parallel import Depth, buy_split, sell_split
 from keeper.planner.routing import mid_price
 
 
@@ -94,7 +94,7 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
         return Declined(reason=Reason.NO_FUNDING, detail=f"{trade.available_raw} of {loan_raw} are lent")
     fee_raw = trade.fee_raw(loan_raw)
 
-    pools = trade.pools
+    pools = Depth.of(trade.pools)
     buys: tuple[Flow, ...] = ()
     sells: tuple[Flow, ...] = ()
     surplus_raw = settlement.seized_raw
@@ -102,7 +102,7 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
         bought = buy_split(pools, trade.buys, loan_raw + fee_raw)
         if bought.exhausted:
             return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not hold {loan_raw + fee_raw}")
-        buys, pools = bought.flows, bought.pools
+        buys, pools = bought.flows, pools.after(bought.after)
         surplus_raw -= bought.amount_in_raw
     elif trade.owes_collateral:
         surplus_raw -= settlement.repaid_raw + fee_raw
@@ -114,7 +114,7 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
         sold = sell_split(pools, trade.sells, surplus_raw)
         if sold.exhausted:
             return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not take {surplus_raw}")
-        sells, pools, profit_wei = sold.flows, sold.pools, sold.amount_out_raw
+        sells, pools, profit_wei = sold.flows, pools.after(sold.after), sold.amount_out_raw
     if trade.owes_native and not trade.owes_collateral:
         profit_wei -= settlement.repaid_raw + fee_raw
 

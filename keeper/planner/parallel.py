@@ -11,9 +11,10 @@ once for each route at one state of its pools: many amounts are split there befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import isqrt
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool, Route, Segment
@@ -23,30 +24,50 @@ _BITS = 192
 """The fraction bits of a root."""
 
 
-class Depth(dict[Address, Pool]):
-    """Pools at one state. It remembers what was walked of each route that something was split over."""
+_Key: TypeAlias = tuple[tuple[Address, Address], ...]
+"""A route by what tells it from others: its pools, and what is sold into each."""
 
-    __slots__ = ("_courses",)
+
+class Depth(dict[Address, Pool]):
+    """Pools at one state. It remembers what was walked of the routes that something was split over."""
+
+    __slots__ = ("_changed", "_courses", "_earlier", "_parallels")
 
     def __init__(self, pools: Mapping[Address, Pool]) -> None:
         super().__init__(pools)
-        self._courses: dict[tuple[tuple[Address, Address], ...], _Course] = {}
+        self._courses: dict[_Key, _Course] = {}
+        self._parallels: dict[tuple[_Key, ...], _Parallel] = {}
+        self._earlier: Depth | None = None
+        self._changed: Collection[Address] = ()
 
     @classmethod
     def of(cls, pools: Mapping[Address, Pool]) -> Depth:
         """Return pools as depth; the same where they are that already."""
         return pools if isinstance(pools, cls) else cls(pools)
 
-    def lanes(self, routes: Sequence[Route]) -> list[_Lane]:
-        """Return each route, from its first unit on."""
-        return [_Lane(self._course(route)) for route in routes]
+    def after(self, changed: Mapping[Address, Pool]) -> Depth:
+        """Return the state in which some pools are others: what is known of the rest stays known."""
+        depth = Depth({**self, **changed})
+        depth._earlier, depth._changed = self, changed.keys()
+        return depth
 
-    def _course(self, route: Route) -> _Course:
-        key = tuple([(hop.pool, hop.token_in) for hop in route.hops])
-        course = self._courses.get(key)
-        if course is None:
-            course = self._courses[key] = _Course(route_segments(self, route))
-        return course
+    def parallel(self, routes: Sequence[Route]) -> _Parallel:
+        """Return routes that share no pool as one."""
+        keys = tuple([tuple([(hop.pool, hop.token_in) for hop in route.hops]) for route in routes])
+        found = self._parallels.get(keys)
+        if found is None:
+            courses = [self._course(key, route) for key, route in zip(keys, routes, strict=True)]
+            found = self._parallels[keys] = _Parallel(courses)
+        return found
+
+    def _course(self, key: _Key, route: Route) -> _Course:
+        found = self._courses.get(key)
+        if found is None:
+            earlier = self._earlier
+            if earlier is not None and not any(pool in self._changed for pool, _ in key):
+                return earlier._course(key, route)
+            found = self._courses[key] = _Course(route_segments(self, route))
+        return found
 
 
 def sell_split(pools: Mapping[Address, Pool], routes: Sequence[Route], amount_in_raw: int) -> Passage:
@@ -54,7 +75,7 @@ def sell_split(pools: Mapping[Address, Pool], routes: Sequence[Route], amount_in
     if len(routes) == 1:
         return sell_through(pools, routes[0], amount_in_raw)
     shares = _shares(pools, routes, amount_in_raw, of_input=True)
-    return _joined(pools, [sell_through(pools, route, share) for route, share in shares])
+    return _joined([sell_through(pools, route, share) for route, share in shares])
 
 
 def buy_split(pools: Mapping[Address, Pool], routes: Sequence[Route], amount_out_raw: int) -> Passage:
@@ -62,23 +83,22 @@ def buy_split(pools: Mapping[Address, Pool], routes: Sequence[Route], amount_out
     if len(routes) == 1:
         return buy_through(pools, routes[0], amount_out_raw)
     shares = _shares(pools, routes, amount_out_raw, of_input=False)
-    return _joined(pools, [buy_through(pools, route, share) for route, share in shares])
+    return _joined([buy_through(pools, route, share) for route, share in shares])
 
 
 def parallel_segments(pools: Mapping[Address, Pool], routes: Sequence[Route]) -> Iterator[Segment]:
     """Yield the depth of parallel routes, best price first, fees included. There must be a route."""
     if len(routes) == 1:
         return route_segments(pools, routes[0])
-    return (stretch.segment() for stretch in _stretches(Depth.of(pools).lanes(routes)))
+    return Depth.of(pools).parallel(routes).segments()
 
 
-def _joined(pools: Mapping[Address, Pool], passages: Sequence[Passage]) -> Passage:
+def _joined(passages: Sequence[Passage]) -> Passage:
     """Return passages side by side: as they share no pool, each leaves its own as if it were alone."""
-    after = dict(pools)
+    after: dict[Address, Pool] = {}
     for passage in passages:
-        for flow in passage.flows:
-            after.update({hop.pool: passage.pools[hop.pool] for hop in flow.route.hops})
-    flows = tuple(flow for passage in passages for flow in passage.flows)
+        after.update(passage.after)
+    flows = tuple([flow for passage in passages for flow in passage.flows])
     return Passage(flows, after, any(passage.exhausted for passage in passages))
 
 
@@ -89,21 +109,50 @@ def _shares(
 
     What rounding leaves goes to the largest part, and so does what the depth does not hold: it fails there.
     """
-    lanes = Depth.of(pools).lanes(routes)
-    parts = [0] * len(lanes)
-    passed = 0
-    for stretch in _stretches(lanes):
-        moves = stretch.capacity(of_input=of_input)
-        if passed + moves >= amount_raw:
-            parts = stretch.parts(lanes, amount_raw - passed, of_input=of_input)
-            break
-        passed += moves
-    else:
-        parts = [lane.reach.taken(of_input=of_input) for lane in lanes]
-    largest = max(range(len(parts)), key=parts.__getitem__)
-    parts[largest] += amount_raw - sum(parts)
+    parts = Depth.of(pools).parallel(routes).parts(amount_raw, of_input=of_input)
+    parts[parts.index(max(parts))] += amount_raw - sum(parts)
     shares = [(route, part) for route, part in zip(routes, parts, strict=True) if part > 0]
     return sorted(shares, key=lambda share: share[1])
+
+
+class _Parallel:
+    """Parallel routes as one: their stretches, best price first, walked as far as was ever asked."""
+
+    __slots__ = ("_ins", "_lanes", "_outs", "_rest", "_stretches")
+
+    def __init__(self, courses: Sequence[_Course]) -> None:
+        self._lanes = [_Lane(course) for course in courses]
+        self._rest = _stretches(self._lanes)
+        self._stretches: list[_Stretch] = []
+        self._ins = [0]
+        self._outs = [0]
+
+    def parts(self, amount_raw: int, *, of_input: bool) -> list[int]:
+        """Return about what each route takes of an amount, or gives: all it has where that is too much."""
+        passed = self._ins if of_input else self._outs
+        while passed[-1] < amount_raw and self._go_on():
+            pass
+        at = max(bisect_left(passed, amount_raw), 1)
+        if at == len(passed):
+            return [lane.reach.taken(of_input=of_input) for lane in self._lanes]
+        return self._stretches[at - 1].parts(amount_raw - passed[at - 1], of_input=of_input)
+
+    def segments(self) -> Iterator[Segment]:
+        """Yield the stretches as segments."""
+        at = 0
+        while at < len(self._stretches) or self._go_on():
+            yield self._stretches[at].segment()
+            at += 1
+
+    def _go_on(self) -> bool:
+        """Walk one more stretch, and return whether there was one."""
+        stretch = next(self._rest, None)
+        if stretch is None:
+            return False
+        self._stretches.append(stretch)
+        self._ins.append(self._ins[-1] + stretch.capacity(of_input=True))
+        self._outs.append(self._outs[-1] + stretch.capacity(of_input=False))
+        return True
 
 
 # --- lanes --------------------------------------------------------------------------------------------------
@@ -193,12 +242,14 @@ def _out(segment: Segment, amount_in: int) -> int:
 class _Stretch(NamedTuple):
     """The depth between two roots of a marginal price, all that is current there together.
 
-    Where one lane's price stays the same however much it takes, that segment is a stretch of its own.
+    Where one route's price stays the same however much it takes, that segment is a stretch of its own.
     """
 
     start: int
     end: int
     liquidity: int
+    reaches: Sequence[_Reach]
+    """Where each route stands."""
     flat: Segment | None = None
 
     def capacity(self, *, of_input: bool) -> int:
@@ -220,8 +271,8 @@ class _Stretch(NamedTuple):
             self.capacity(of_input=True),
         )
 
-    def parts(self, lanes: Sequence[_Lane], amount_raw: int, *, of_input: bool) -> list[int]:
-        """Return what each lane has taken, or given, once `amount_raw` of this stretch has passed."""
+    def parts(self, amount_raw: int, *, of_input: bool) -> list[int]:
+        """Return what each route has taken, or given, once `amount_raw` of this stretch has passed."""
         if self.flat is not None:
             root = self.start
         elif of_input:
@@ -229,14 +280,14 @@ class _Stretch(NamedTuple):
         else:
             root = self.start - (amount_raw << 2 * _BITS) // self.liquidity
         return [
-            lane.reach.at(max(root, 1), of_input=of_input)
-            + (amount_raw if self.flat is not None and lane.reach.segment is self.flat else 0)
-            for lane in lanes
+            reach.at(max(root, 1), of_input=of_input)
+            + (amount_raw if self.flat is not None and reach.segment is self.flat else 0)
+            for reach in self.reaches
         ]
 
 
 def _stretches(lanes: Sequence[_Lane]) -> Iterator[_Stretch]:
-    """Yield what the lanes are together, best price first; meanwhile they stand at the stretch's start."""
+    """Yield what the lanes are together, best price first."""
     at: int | None = None
     while True:
         live: list[_Lane] = []
@@ -253,9 +304,10 @@ def _stretches(lanes: Sequence[_Lane]) -> Iterator[_Stretch]:
         if not live:
             return
         at = best if at is None else min(at, best)
+        reaches = [lane.reach for lane in lanes]
         flat = next((lane for lane in live if not lane.reach.liquidity and lane.reach.start >= at), None)
         if flat is not None:
-            yield _Stretch(at, at, 0, flat.reach.segment)
+            yield _Stretch(at, at, 0, reaches, flat.reach.segment)
             flat.pass_on()
             continue
         end = liquidity = 0
@@ -266,5 +318,5 @@ def _stretches(lanes: Sequence[_Lane]) -> Iterator[_Stretch]:
             else:
                 end = max(end, reach.start)
         if end < at:
-            yield _Stretch(at, end, liquidity)
+            yield _Stretch(at, end, liquidity, reaches)
         at = end

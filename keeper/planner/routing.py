@@ -19,14 +19,14 @@ _BITS_KEPT = 256
 
 
 class Passage(NamedTuple):
-    """What passed through parallel routes, and all pools as that leaves them.
+    """What passed through parallel routes, and the pools on them as that leaves them.
 
     Where `exhausted` it can't be carried out: a pool ran out on the way, or was reached by nothing, which
     no pool swaps.
     """
 
     flows: tuple[Flow, ...]
-    pools: Mapping[Address, Pool]
+    after: Mapping[Address, Pool]
     exhausted: bool
 
     @property
@@ -51,7 +51,7 @@ def sell_through(pools: Mapping[Address, Pool], route: Route, amount_in_raw: int
         after[hop.pool] = swap.after
         amounts_raw.append(swap.amount_out_raw)
     flow = Flow(route=route, amounts_raw=tuple(amounts_raw))
-    return Passage((flow,), {**pools, **after}, exhausted)
+    return Passage((flow,), after, exhausted)
 
 
 def buy_through(pools: Mapping[Address, Pool], route: Route, amount_out_raw: int) -> Passage:
@@ -64,7 +64,7 @@ def buy_through(pools: Mapping[Address, Pool], route: Route, amount_out_raw: int
         after[hop.pool] = swap.after
         amounts_raw.append(swap.amount_in_raw)
     flow = Flow(route=route, amounts_raw=tuple(reversed(amounts_raw)))
-    return Passage((flow,), {**pools, **after}, exhausted)
+    return Passage((flow,), after, exhausted)
 
 
 # --- at what price, about -----------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def passed(pools: Mapping[Address, Pool], route: Route, *, exact_in: bool, amoun
 def prices_after(passage: Passage, route: Route, *, exact_in: bool) -> tuple[int, ...]:
     """Return each pool's price after a passage, in the order in which the quoter gives them."""
     hops: Sequence[Hop] = route.hops if exact_in else route.hops[::-1]
-    after = [passage.pools[hop.pool] for hop in hops]
+    after = [passage.after[hop.pool] for hop in hops]
     return tuple(pool.state.sqrt_price_x96 for pool in after if isinstance(pool, V3Pool))
 
 
@@ -116,7 +116,7 @@ def hold_one(
     assert quote is not None
     assert quote.amount_raw == (passage.amount_out_raw if exact_in else passage.amount_in_raw)
     assert quote.prices_after_x96 == prices_after(passage, route, exact_in=exact_in)
-    crossed = max(ticks_crossed(pools[hop.pool], passage.pools[hop.pool]) for hop in route.hops)
+    crossed = max(ticks_crossed(pools[hop.pool], passage.after[hop.pool]) for hop in route.hops)
     first = route.hops[0]
     counts["swaps"] += 1
     counts["3 ticks or more"] += crossed >= 3

@@ -178,7 +178,7 @@ def test_sell_split__each_flow__passes_through_its_own_pools_and_leaves_them_so(
             alone = sell_through(pools, flow.route, flow.amount_in_raw)
             assert alone.flows == (flow,)
             for passed in flow.route.hops:
-                assert sold.pools[passed.pool] == alone.pools[passed.pool]
+                assert sold.after[passed.pool] == alone.after[passed.pool]
             flat += flow.route.hops[0].venue == "wrapper" and len(sold.flows) > 1
         split += len(sold.flows) > 1
     assert split >= 30 and flat >= 5, "as many are split, and with a wrapper among them"

@@ -58,7 +58,7 @@ def test_sell_through__two_pools__is_one_sale_after_the_other(seed: int, amount:
     (flow,) = passage.flows
     assert flow.amounts_raw == (amount, first.amount_out_raw, second.amount_out_raw)
     assert passage.exhausted == (first.exhausted or second.exhausted or first.amount_out_raw == 0)
-    assert passage.pools == {one.address: one for one in (first.after, second.after)}
+    assert passage.after == {one.address: one for one in (first.after, second.after)}
 
 
 def test_sell_through__nothing_reaches_the_second_pool__is_exhausted_for_no_pool_swaps_it() -> None:
@@ -78,7 +78,7 @@ def test_buy_through__two_pools__is_one_purchase_after_the_other_from_the_end(se
     (flow,) = passage.flows
     assert flow.amounts_raw == (first.amount_in_raw, second.amount_in_raw, amount)
     assert passage.exhausted == (first.exhausted or second.exhausted)
-    assert passage.pools == {one.address: one for one in (first.after, second.after)}
+    assert passage.after == {one.address: one for one in (first.after, second.after)}
 
 
 @settings(deadline=None)
@@ -97,8 +97,8 @@ def test_sell_through__other_pools__stay_as_they_are() -> None:
     pools = pools_of(used, unused)
     (route,) = routes(pools, A, B)
     passage = sell_through(pools, route, 10**18)
-    assert passage.pools[unused.address] is unused
-    assert passage.pools[used.address] != used
+    assert unused.address not in passage.after
+    assert passage.after[used.address] != used
     assert pools[used.address] is used
 
 
