@@ -246,6 +246,8 @@ def _common(trade: Trade) -> int:
 
 def _meet_again(trade: Trade) -> bool:
     """Return whether the two sales share a pool after they have parted."""
+    if not trade.buys or not trade.sells:
+        return False
     shared = _common(trade)
     bought_in = {hop.pool for route in trade.buys for hop in route.hops[shared:]}
     return any(hop.pool in bought_in for route in trade.sells for hop in route.hops[shared:])

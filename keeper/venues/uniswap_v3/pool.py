@@ -8,7 +8,6 @@ from functools import partial
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Segment, Swap
-from keeper.venues.uniswap_v3.sqrt_price_math import Q96
 from keeper.venues.uniswap_v3.walk import PPM, Moved, State, Ticks, Walk
 
 
@@ -89,10 +88,12 @@ class V3Pool:
         for price, liquidity, amount_in in self.walk(zero_for_one=zero_for_one).steps():
             if liquidity == 0 or amount_in == 0:
                 continue
-            square = price * price * liquidity
-            flat = liquidity << 192
-            gives, holds = (square, flat) if zero_for_one else (flat, square)
-            yield Segment(keeps_ppm * gives, PPM * holds, keeps_ppm * price * Q96, amount_in)
+            kept = keeps_ppm * price
+            if zero_for_one:
+                yield Segment(kept * price * liquidity, PPM * liquidity << 192, kept << 96, amount_in)
+            else:
+                flat = keeps_ppm * liquidity << 192
+                yield Segment(flat, PPM * price * price * liquidity, kept << 96, amount_in)
 
     def walk(self, *, zero_for_one: bool) -> Walk:
         """Return the walk of the swaps that sell token0, or token1."""
