@@ -360,8 +360,8 @@ class LendingProtocol(Protocol[Market, Row]):
         """Return the entries of a row that owes something, as which it is kept and screened."""
         ...
 
-    def unpack(self, position: PositionId, entries: Sequence[Entry[Any]]) -> Row:
-        """Return the row that was packed, equal in all."""
+    def unpack(self, position: PositionId, entries: Sequence[tuple[Any, int]]) -> Row:
+        """Return the row that was packed into slots and amounts, equal in all."""
         ...
 
     def weights(self, market: Market, slots: Sequence[Any], *, at_s: int) -> Weights:

@@ -22,7 +22,7 @@ import msgspec
 
 from keeper.domain.errors import ConfigError, Unavailable
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"keeper tape "
 _LEVEL = 6
 _MOST_BYTES = 1 << 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -38,14 +38,17 @@ class _Bloomed(msgspec.Struct, rename="camel"):
 
 
 class _Log(msgspec.Struct, rename="camel", gc=False):
-    address: _AddressText
-    topics: list[_HashText]
+    address: str
+    topics: list[str]
     data: str
     block_number: str
     log_index: str
     transaction_hash: _HashText
-    block_hash: _HashText
     removed: bool = False
+
+
+class _PinnedLog(_Log, rename="camel", gc=False, kw_only=True):
+    block_hash: _HashText
 
 
 class _Receipt(msgspec.Struct, rename="camel"):
@@ -116,6 +119,7 @@ _PENDING = msgspec.json.Decoder(_Pending | _HashText | None)
 _BLOCK = msgspec.json.Decoder(_Block | None)
 _BLOOMED = msgspec.json.Decoder(_Bloomed | None)
 _LOGS = msgspec.json.Decoder(list[_Log])
+_PINNED_LOGS = msgspec.json.Decoder(list[_PinnedLog])
 _SENT = msgspec.json.Decoder(_Sent | None)
 _TRACE = msgspec.json.Decoder(_Traced)
 _RECEIPT = msgspec.json.Decoder(_Receipt | None)
@@ -160,7 +164,9 @@ def bloom(raw: msgspec.Raw) -> bytes | None:
 
 def logs(raw: msgspec.Raw, *, block_hash: Hash32 | None = None) -> tuple[Log, ...]:
     """Return logs in their order. With `block_hash`, each must be of that very block."""
-    return _sensible("logs", lambda: _logs(_LOGS.decode(raw), block_hash))
+    if block_hash is None:
+        return _sensible("logs", lambda: _logs(_LOGS.decode(raw)))
+    return _sensible("logs", lambda: _logs(_of_block(_PINNED_LOGS.decode(raw), block_hash)))
 
 
 def receipt(raw: msgspec.Raw) -> MinedReceipt | None:
@@ -254,33 +260,49 @@ def _head(block: _Block) -> Head:
     )
 
 
-def _logs(found: list[_Log], block_hash: Hash32 | None) -> tuple[Log, ...]:
-    if block_hash is not None:
-        expected = hex_data(block_hash)
-        if any(log.block_hash.lower() != expected for log in found):
-            raise ValueError("one is of another block")
+def _of_block(found: list[_PinnedLog], block_hash: Hash32) -> list[_PinnedLog]:
+    expected = hex_data(block_hash)
+    if any(log.block_hash.lower() != expected for log in found):
+        raise ValueError("one is of another block")
+    return found
+
+
+def _logs(found: Sequence[_Log]) -> tuple[Log, ...]:
     # Bootstraps read hundreds of thousands: what recurs is decoded once, column by column, and each Log is
     # made as a tuple.
-    octets_of, number_of = _Octets().__getitem__, _Numbers().__getitem__
+    address_of, word_of, number_of = _Octets(20).__getitem__, _Octets(32).__getitem__, _Numbers().__getitem__
     make: Callable[[type[Log], tuple[object, ...]], Log] = tuple.__new__
     kept = [log for log in found if not log.removed]
     fields = zip(
-        [octets_of(log.address) for log in kept],
-        [tuple(map(octets_of, log.topics)) for log in kept],
-        [_bytes(log.data) for log in kept],
+        [address_of(log.address) for log in kept],
+        [tuple(map(word_of, log.topics)) for log in kept],
+        _all_bytes([log.data for log in kept]),
         [number_of(log.block_number) for log in kept],
         [number_of(log.log_index) for log in kept],
-        [octets_of(log.transaction_hash) for log in kept],
+        _all_bytes([log.transaction_hash for log in kept]),
         strict=True,
     )
     return tuple([make(Log, one) for one in fields])
 
 
+def _all_bytes(texts: Sequence[str]) -> list[bytes]:
+    """Return what each text says: as `_bytes` does, without a call for each."""
+    decode = bytes.fromhex
+    found = [decode(text[2:]) for text in texts if text[:2] == "0x"]
+    if len(found) != len(texts):
+        raise ValueError("expected bytes that begin with 0x")
+    return found
+
+
 class _Octets(dict[str, bytes]):
-    """Texts, and their bytes as soon as they are asked for."""
+    """Texts of so many bytes, and the bytes as soon as they are asked for."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self._length = length
 
     def __missing__(self, text: str) -> bytes:
-        self[text] = raw = _bytes(text)
+        self[text] = raw = _of_length(_bytes(text), self._length)
         return raw
 
 
@@ -310,7 +332,7 @@ def _receipt(mined: _Receipt) -> MinedReceipt:
         gas_used=_int(mined.gas_used),
         effective_gas_price_wei=_int(mined.effective_gas_price),
         l1_fee_wei=_int(mined.l1_fee or "0x0"),
-        logs=_logs(mined.logs, None),
+        logs=_logs(mined.logs),
     )
 
 

@@ -23,7 +23,7 @@ from keeper.domain.head import Head
 from keeper.domain.position import PositionId
 from keeper.ports import Kept, Link, Touched
 
-_FORM = 1
+_FORM = 2
 """Of the tables and of what is in them. A file of another one is made anew."""
 
 _TABLES = f"""

@@ -65,7 +65,7 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
         self,
         *,
         pack: Callable[[Row], Sequence[Entry[Any]]],
-        unpack: Callable[[PositionId, Sequence[Entry[Any]]], Row],
+        unpack: Callable[[PositionId, Sequence[tuple[Any, int]]], Row],
     ) -> None:
         """`unpack` makes again what `pack` took apart, equal in all."""
         self._pack = pack
@@ -118,10 +118,10 @@ class Columns(Mapping[PositionId, Row], Generic[Row]):
 
     def _read(self, table: _Table, rows: _Rows) -> Iterator[tuple[PositionId, Row]]:
         """Yield whose rows of a table these are, and what they hold."""
-        slot_of, make = self._slots.__getitem__, tuple.__new__  # as NamedTuple would, in half the time
+        slot_of = self._slots.__getitem__
         for position, (slots, amounts) in zip(self._positions(table, rows), table.read(rows), strict=True):
             pairs = zip(map(slot_of, slots), amounts, strict=True)
-            yield position, self._unpack(position, [make(Entry, one) for one in pairs if one[0] is not None])
+            yield position, self._unpack(position, [one for one in pairs if one[0] is not None])
 
     # --- changing it
 
@@ -257,7 +257,7 @@ class _Scratch:
     """Room for what is computed of a chunk: made once, for a page's first use costs more than its sums."""
 
     def __init__(self) -> None:
-        self._weights = np.empty(_CHUNK, np.float64)
+        self._terms = np.empty(_CHUNK, np.float64)
         self._sums = np.empty(_CHUNK, np.float64)
         self._more = np.empty(_CHUNK, np.bool_)
 
@@ -269,12 +269,17 @@ class _Scratch:
         amounts: NDArray[np.float64],
     ) -> tuple[_Rows, NDArray[np.float64]]:
         """Return which columns' amounts come to no more than `most` by their slots' weights, and to what."""
-        weight = self._weights[: slots.size].reshape(slots.shape)
-        sums, more = self._sums[: slots.shape[1]], self._more[: slots.shape[1]]
-        np.take(weights, slots, out=weight, mode="clip")  # none is out of bounds; clipping is quickest
-        np.einsum("ij,ij->j", weight, amounts, out=sums)
+        rows = slots.shape[1]
+        terms, sums, more = self._terms[:rows], self._sums[:rows], self._more[:rows]
+        for entry, (slot, amount) in enumerate(zip(slots, amounts, strict=True)):
+            term = terms if entry else sums
+            weights.take(slot, out=term, mode="clip")  # none is out of bounds; clipping is quickest
+            np.multiply(term, amount, out=term)
+            if entry:
+                np.add(sums, term, out=sums)
         np.greater(sums, most, out=more)  # what is not a number is not more
-        found = np.flatnonzero(~more)
+        np.logical_not(more, out=more)
+        found = np.flatnonzero(more)
         return found, sums.take(found)
 
 

@@ -116,7 +116,10 @@ def fastest(job: Callable[[], T], *, times: int = 1) -> Timed[T]:
 def in_turns(
     ours: Callable[[], T], plain: Callable[[], U], *, turns: int = 3, ours_times: int, plain_times: int = 1
 ) -> tuple[Timed[T], Timed[U]]:
-    """Return what `fastest` tells of both, by turns: what slows the machine for a while then slows both."""
+    """Return what `fastest` tells of both, by turns: what slows the machine for a while then slows both.
+
+    Let each take about as long in a turn as the other does: neither then finds a quiet moment more easily.
+    """
     mine, theirs = fastest(ours, times=ours_times), fastest(plain, times=plain_times)
     for _ in range(turns - 1):
         mine = min(mine, fastest(ours, times=ours_times), key=attrgetter("seconds"))

@@ -59,7 +59,7 @@ def _samples() -> Iterator[Sample]:
         return [by_topic[bytes(log["topics"][0])].process_log(log) for log in chain.eth.get_logs({})]
 
     while True:
-        (ours_s, (found, touched)), (plain_s, theirs) = in_turns(ours, plain, ours_times=25)
+        (ours_s, (found, touched)), (plain_s, theirs) = in_turns(ours, plain, ours_times=100)
         assert len(found) == len(theirs) == _PAGE
         for log, other in zip(found, theirs, strict=True):
             assert Web3.to_checksum_address(log.emitter) == other["address"]

@@ -21,7 +21,7 @@ def _samples() -> Iterator[Sample]:
         (ours_s, found), (plain_s, expected) = in_turns(
             lambda: book.below(WAD, at_s=synthetic.NOW_S, market=replace(synthetic.market())),
             lambda: synthetic.plain_loop(held, market=synthetic.market(), at_s=synthetic.NOW_S),
-            ours_times=20,
+            ours_times=100,
         )
         assert {position: health.health_factor_wad for position, _, health in found} == expected
         weights = book.protocol.weights(book.market, book.rows.slots, at_s=synthetic.NOW_S)

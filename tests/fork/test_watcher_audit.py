@@ -54,7 +54,7 @@ def worsened(row: Any) -> Any:
     """Return a row of whichever protocol with a tenth less collateral than it has."""
     if hasattr(row, "collaterals"):
         first, *rest = row.collaterals
-        return replace(row, collaterals=(Scaled(first.reserve_id, first.scaled * 9 // 10), *rest))
+        return row._replace(collaterals=(Scaled(first.reserve_id, first.scaled * 9 // 10), *rest))
     return row._replace(position=row.position._replace(collateral=row.position.collateral * 9 // 10))
 
 

@@ -35,8 +35,11 @@ JOINING = 50
 """At one block, before anybody acts: what a block's gas has room for."""
 PAGE = 500
 STATES = ("--prune-history", "64")
-"""Anvil keeps as many states, in memory: a branch that leaves a state which Anvil 1.7.1 read back from disk has
-no contract's code (and it begins to write them there after 500 blocks, at ten times the time a block)."""
+"""Anvil keeps so many states, and all of them in memory.
+
+By default 1.7.1 writes those beyond 500 to disk, at ten times the time a block; and a branch that leaves a
+state which it read back from there has no contract's code.
+"""
 
 
 @pytest.fixture

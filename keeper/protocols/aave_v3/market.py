@@ -128,7 +128,7 @@ class AaveV3:
     def pack(self, row: Row) -> Sequence[Entry[Slot]]:
         return screening.pack(row)
 
-    def unpack(self, position: PositionId, entries: Sequence[Entry[Slot]]) -> Row:
+    def unpack(self, position: PositionId, entries: Sequence[tuple[Slot, int]]) -> Row:
         return screening.unpack(entries)
 
     def weights(self, market: Market, slots: Sequence[Slot], *, at_s: int) -> Weights:

@@ -28,7 +28,7 @@ from keeper.domain.fixed_point import BPS, RAY
 from keeper.ports import Entry, Weights
 from keeper.protocols.aave_v3.accrual import accrued
 from keeper.protocols.aave_v3.revision import Revision
-from keeper.protocols.aave_v3.state import Market, Row, Scaled
+from keeper.protocols.aave_v3.state import Market, Reserve, Row, Scaled
 
 
 class Slot(NamedTuple):
@@ -47,33 +47,39 @@ def pack(row: Row) -> list[Entry[Slot]]:
     ]
 
 
-def unpack(entries: Sequence[Entry[Slot]]) -> Row:
+def unpack(entries: Sequence[tuple[Slot, int]]) -> Row:
     """Return the row that was packed."""
-    sides: tuple[list[Scaled], list[Scaled]] = ([], [])
-    for slot, scaled in entries:
-        sides[slot.owes].append(Scaled(slot.reserve_id, scaled))
-    return Row(e_mode=entries[0].slot.e_mode, collaterals=tuple(sides[False]), debts=tuple(sides[True]))
+    collaterals: list[Scaled] = []
+    debts: list[Scaled] = []
+    for (owes, _, reserve_id), scaled in entries:
+        (debts if owes else collaterals).append(Scaled(reserve_id, scaled))
+    slot, _ = entries[0]
+    return Row(e_mode=slot.e_mode, collaterals=tuple(collaterals), debts=tuple(debts))
 
 
 def weights(revision: Revision, market: Market, slots: Sequence[Slot], *, at_s: int) -> Weights:
     """Return what a unit in each slot weighs at `at_s`, in base units; 0 where its reserve was dropped."""
 
     indices = accrued(revision.accrue, market, at_s=at_s)
-    raw_base = {id_: one.price_base / one.unit_raw for id_, one in market.reserves.items()}
+    shared: dict[int, tuple[Reserve, float, float, float]] = {}
+    for id_, reserve in market.reserves.items():
+        raw_base = reserve.price_base / reserve.unit_raw
+        liquidity_ray, debt_ray = indices[id_]
+        shared[id_] = (reserve, raw_base, liquidity_ray / RAY * raw_base, debt_ray / RAY * raw_base)
     per_unit: list[float] = []
     slack: list[float] = []
     for owes, e_mode_id, reserve_id in slots:
-        reserve = market.reserves.get(reserve_id)
-        if reserve is None:
+        found = shared.get(reserve_id)
+        if found is None:
             weight = off = 0.0
         elif owes:
-            weight = -indices[reserve_id].debt_ray / RAY * raw_base[reserve_id]
-            off = raw_base[reserve_id] + 2
+            _, raw_base, _, owed = found
+            weight, off = -owed, raw_base + 2
         else:
+            reserve, raw_base, held, _ = found
             threshold_bps = market.threshold_bps(reserve, e_mode_id)
             part = revision.least_threshold_bps(reserve, threshold_bps) / BPS
-            weight = indices[reserve_id].liquidity_ray / RAY * raw_base[reserve_id] * part
-            off = (raw_base[reserve_id] + 1) * abs(part) + 1
+            weight, off = held * part, (raw_base + 1) * abs(part) + 1
         per_unit.append(weight)
         slack.append(off)
     return Weights(per_unit=per_unit, slack=slack)

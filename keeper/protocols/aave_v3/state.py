@@ -117,8 +117,7 @@ class Scaled(NamedTuple):
     scaled: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """A borrower, as stored: presence in `collaterals` or `debts` is the flag in the user's bitmap.
 
     What was supplied but is not used as collateral backs nothing and is not here.

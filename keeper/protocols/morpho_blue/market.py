@@ -164,7 +164,7 @@ class MorphoBlue:
     def pack(self, row: Row) -> Sequence[Entry[Slot]]:
         return screening.pack(row.market, row.position)
 
-    def unpack(self, position: PositionId, entries: Sequence[Entry[Slot]]) -> Row:
+    def unpack(self, position: PositionId, entries: Sequence[tuple[Slot, int]]) -> Row:
         return Row(position.market, screening.unpack(entries))
 
     def weights(self, market: Markets, slots: Sequence[Slot], *, at_s: int) -> Weights:

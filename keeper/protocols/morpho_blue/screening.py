@@ -62,7 +62,7 @@ def pack(market: str, position: Position) -> list[Entry[Slot]]:
     return [Entry(Slot(owes, market), amount) for owes, amount in amounts.items() if amount]
 
 
-def unpack(entries: Sequence[Entry[Slot]]) -> Position:
+def unpack(entries: Sequence[tuple[Slot, int]]) -> Position:
     """Return the position that was packed."""
     amounts = {slot.owes: amount for slot, amount in entries}
     return Position(borrow_shares=amounts.get(True, 0), collateral=amounts.get(False, 0))

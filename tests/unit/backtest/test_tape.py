@@ -132,8 +132,8 @@ def test_load__one_bit_turned__is_noticed_wherever_it_is(tmp_path: Path) -> None
     [
         (b"", "is no tape of the keeper's"),
         (b"PK\x03\x04 a zip\n", "is no tape of the keeper's"),
-        (b"keeper tape 99\n", "is a tape of version 99, and this keeper reads version 1"),
-        (b"keeper tape 1\n", "before its first block is whole"),
+        (b"keeper tape 99\n", "is a tape of version 99, and this keeper reads version 2"),
+        (b"keeper tape 2\n", "before its first block is whole"),
     ],
 )
 def test_load__no_tape_or_another_version__says_which(tmp_path: Path, content: bytes, expected: str) -> None:

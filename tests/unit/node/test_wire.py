@@ -91,6 +91,26 @@ def test_logs__of_another_block__no_answer() -> None:
         wire.logs(raw([LOG]), block_hash=Hash32(b"\xac" * 32))
 
 
+@pytest.mark.parametrize(
+    "torn",
+    [
+        {"address": "0x" + "ee" * 19},
+        {"address": "ee" * 21},
+        {"topics": ["0x" + "01" * 31]},
+        {"topics": ["0x" + "01" * 31 + "  "]},
+        {"data": "0102"},
+        {"data": "0x010"},
+        {"data": "x"},
+        {"transactionHash": "07" * 33},
+        {"blockNumber": "16"},
+    ],
+)
+@pytest.mark.parametrize("block_hash", [None, Hash32(b"\xab" * 32)])
+def test_logs__torn__no_answer(torn: dict[str, object], block_hash: Hash32 | None) -> None:
+    with pytest.raises(Unavailable, match="not logs"):
+        wire.logs(raw([LOG, {**LOG, **torn}]), block_hash=block_hash)
+
+
 def test_receipt__reverted__says_so() -> None:
     mined = wire.receipt(raw({**RECEIPT, "status": "0x0", "logs": []}))
     assert mined is not None

@@ -265,7 +265,7 @@ class MorphoPreLiquidation:
         """Return the entries of a row that may be closed: who opted into nothing owes nothing here."""
         return screening.pack(row.contract, row.position)
 
-    def unpack(self, position: PositionId, entries: Sequence[Entry[Slot]]) -> PreRow:
+    def unpack(self, position: PositionId, entries: Sequence[tuple[Slot, int]]) -> PreRow:
         return PreRow(position.market, True, screening.unpack(entries))
 
     def weights(self, market: PreMarkets, slots: Sequence[Slot], *, at_s: int) -> Weights:

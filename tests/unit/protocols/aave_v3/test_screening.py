@@ -71,7 +71,7 @@ def drawn_row(random: Random, held: Market, *, health: float, at_s: int) -> Row:
         raw = may_owe_base / health / len(priced) / one.price_base * one.unit_raw
         scaled[one.id] = int(raw * RAY / revision.accrue(one, at_s=at_s).debt_ray)
     debts = [Scaled(id_, min(amount, 2**128 - 1)) for id_, amount in scaled.items()]
-    return replace(row, debts=tuple(debts))
+    return row._replace(debts=tuple(debts))
 
 
 @pytest.mark.parametrize("revision", sorted(KNOWN))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -25,8 +23,7 @@ _REVISIONS: dict[str, Revision] = {
 
 def stored(row_: Row, close: Close, *, collateral: int, debt: int, written_off: frozenset[int]) -> Row:
     """Return the row as the pool writes it."""
-    return replace(
-        row_,
+    return row_._replace(
         collaterals=tuple(
             Scaled(one.reserve_id, close.collateral_scaled_after) if one.reserve_id == collateral else one
             for one in row_.collaterals
