@@ -15,7 +15,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -40,14 +40,26 @@ from keeper.domain.events import (
 from keeper.domain.head import Head
 from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
+from keeper.domain.pending import Leading
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity, PositionId
 from keeper.domain.report import Trigger
-from keeper.domain.state import Mined
+from keeper.domain.state import Mined, StateRef
 from keeper.domain.token import Token
 from keeper.planner.hazards import probes
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal, disagreement
-from keeper.ports import Bidder, Doubted, Guard, Journal, Landing, NewHead, Tick, World
+from keeper.ports import (
+    Bidder,
+    Doubted,
+    Foresees,
+    Foresight,
+    Guard,
+    Journal,
+    Landing,
+    NewHead,
+    Tick,
+    World,
+)
 from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
 from keeper.reverts import explained
 from keeper.watcher import Watcher
@@ -87,6 +99,15 @@ _USUAL_GAS = 700_000
 """What a draft of a kind that was never simulated is expected to use."""
 _EXPECTED_WITHIN = 50
 """Gas that is within a fiftieth of what was expected came out as expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Basis:
+    """What drafts are simulated upon."""
+
+    at: StateRef
+    ahead: tuple[SimulatedCall, ...]
+    """What runs before them, in the same block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +160,17 @@ class Engine:
         self._usual_gas: dict[_Kind, int] = {}
         self._hazard: dict[Token, Declined | None] = {}
         self._told_poor = False
+        self._sending_behind: asyncio.Task[None] | None = None
         self.triggers: tuple[Trigger, ...] = ()
         """Where the next borrowers fall, as of the last head that left time for it."""
 
     # --- following the chain --------------------------------------------------------------------------------
 
-    async def follow(self, stop: asyncio.Event) -> None:
-        """Handle every head until `stop` is set; the head in hand is finished first."""
+    async def follow(self, stop: asyncio.Event, *, ahead: Foresees | None = None) -> None:
+        """Handle every head until `stop` is set; the head in hand is finished first.
+
+        Between heads, what `ahead` foresees is decided upon.
+        """
         heads: asyncio.Queue[NewHead] = asyncio.Queue()
         doubted: Head | None = None
 
@@ -171,15 +196,20 @@ class Engine:
         receiving = asyncio.create_task(receive())
         stopping = asyncio.create_task(stop.wait())
         foretelling: asyncio.Task[None] | None = None
+        looking: asyncio.Task[None] | None = None
         try:
             while not stop.is_set():
                 next_head = asyncio.create_task(heads.get())
                 await asyncio.wait((next_head, stopping, receiving), return_when=asyncio.FIRST_COMPLETED)
                 if next_head.done():
                     await _ended(foretelling)
+                    await self._stop_looking(looking)
                     seen = next_head.result()
-                    await self.step(seen, overtaken=partial(overtaken, seen.head))
+                    overtaken_now = partial(overtaken, seen.head)
+                    await self.step(seen, overtaken=overtaken_now)
                     foretelling = asyncio.create_task(self.foretell())
+                    if ahead is not None:
+                        looking = asyncio.create_task(self._look_ahead(ahead, overtaken_now))
                     continue
                 next_head.cancel()
                 if receiving.done():
@@ -188,6 +218,7 @@ class Engine:
         finally:
             for task in (receiving, stopping, foretelling):
                 await _ended(task)
+            await self._stop_looking(looking)
         self._listen(Stopped(why="asked to"))
 
     async def step(self, seen: NewHead, *, overtaken: Callable[[], bool] = lambda: False) -> None:
@@ -291,16 +322,67 @@ class Engine:
             self.triggers = tuple(found)
             self._listen(Foretold(head=head, triggers=self.triggers, unpredicted=missing))
 
+    # --- ahead of the chain ---------------------------------------------------------------------------------
+
+    async def _look_ahead(self, ahead: Foresees, overtaken: Callable[[], bool]) -> None:
+        """Decide upon whatever is foreseen upon the last head, until the next one comes."""
+        if (head := self._watcher.head) is None:
+            return
+        ahead.upon(head)
+        while True:
+            await self.step_behind(await ahead.foreseen(), overtaken=overtaken)
+
+    async def _stop_looking(self, looking: asyncio.Task[None] | None) -> None:
+        """End looking ahead at once; but what is being sent is sent, and its answers are waited for."""
+        await _ended(looking)
+        if self._sending_behind is not None:
+            await self._sending_behind
+            self._sending_behind = None
+
+    async def step_behind(
+        self, foreseen: Foresight, *, overtaken: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Decide about those whom a pending transaction lets fall, and send what is to come behind it."""
+        head = foreseen.head
+        if head != self._watcher.head:
+            return  # it is looked at again upon the newer one
+        if self._landing is not None and not self._landing.takes(foreseen.behind):
+            return
+        block = head.next_block(block_time_s=self._pace.block_time_s)
+        seen = self._watcher.observe(
+            block=block, deadline_s=block.timestamp_s + self._pace.deadline_s, prices=foreseen.prices
+        )
+        theirs = (one for one in seen.opportunities if one.position in foreseen.positions)
+        try:
+            considered = await self.decide(replace(seen, opportunities=tuple(theirs)), behind=foreseen)
+        except (Unavailable, Inconsistent, Broken) as error:
+            self._degraded(f"what is behind 0x{foreseen.behind.hash.hex()} was not decided", error)
+            return
+        if not overtaken():
+            self._sending_behind = asyncio.create_task(
+                self._send_behind(head, considered, overtaken, foreseen.behind)
+            )
+            await asyncio.shield(self._sending_behind)
+            self._sending_behind = None
+
+    async def _send_behind(
+        self, head: Head, considered: Sequence[Considered], overtaken: Callable[[], bool], behind: Leading
+    ) -> None:
+        try:
+            await self._send(head, considered, overtaken, behind=behind)
+        except (Unavailable, Inconsistent, Broken) as error:
+            self._degraded(f"what is behind 0x{behind.hash.hex()} was not all sent", error)
+
     # --- deciding -------------------------------------------------------------------------------------------
 
-    async def decide(
-        self, seen: Observation, *, behind: Sequence[SimulatedCall] = ()
-    ) -> tuple[Considered, ...]:
+    async def decide(self, seen: Observation, *, behind: Foresight | None = None) -> tuple[Considered, ...]:
         """Return what is to be done about each unhealthy borrower: the plans first, in the order they run.
 
-        All is simulated `behind` these transactions of others: such as the oracle's whose prices `seen` has.
+        All is simulated `behind` a transaction of somebody else's, such as the oracle's whose prices `seen`
+        has; there, a race that is lost costs nothing.
         """
-        ahead = (*behind, *self._preamble)
+        basis = self._basis(seen, behind)
+        odds = self._odds if behind is None else None
         flying = self._landing.in_flight() if self._landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
         considered: list[Considered] = []
@@ -324,7 +406,7 @@ class Engine:
         whole = len(proposals)
         as_expected = planner.choose(seen, proposals, expected, busy_pools=busy_pools)
         simulations = await self._simulate(
-            seen, proposed, [one.draft for one in _in_order(as_expected)], ahead
+            seen, proposed, [one.draft for one in _in_order(as_expected)], basis
         )
         gas_used = {draft: _gas(simulated) for draft, simulated in simulations.alone.items()}
         gas_used |= await self._hazards(seen, simulations.alone)
@@ -338,10 +420,10 @@ class Engine:
                 else planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
             )
             run_in_order = _in_order(chosen)
-            simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, ahead)
+            simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, basis)
             decided = iter(
                 [
-                    planner.conclude(seen, drafted, result, odds=self._odds)
+                    planner.conclude(seen, drafted, result, odds=odds)
                     for drafted, result in zip(run_in_order, simulated, strict=True)
                 ]
             )
@@ -371,6 +453,11 @@ class Engine:
                 one for one in proposals if one.opportunity.position != failed.opportunity.position
             )
 
+    def _basis(self, seen: Observation, behind: Foresight | None) -> _Basis:
+        if behind is None:
+            return _Basis(at=Mined(hash=seen.head.hash), ahead=self._preamble)
+        return _Basis(at=behind.at, ahead=(*behind.ahead, *self._preamble))
+
     def _waits(
         self, position: PositionId, flying: Mapping[tuple[str, Address], frozenset[Address]]
     ) -> Declined | None:
@@ -387,14 +474,15 @@ class Engine:
         seen: Observation,
         proposed: Sequence[Draft],
         in_order: Sequence[Draft],
-        ahead: Sequence[SimulatedCall],
+        basis: _Basis,
     ) -> _Simulations:
         """Return what becomes of each proposed draft by itself in the next block, and of some in order."""
         self._predict(seen, list(dict.fromkeys((*proposed, *in_order))))
+        ahead = basis.ahead
         queries = [simulate((*ahead, *self._calls([draft])), seen.block) for draft in proposed]
         if len(in_order) > 1 or not set(in_order) <= set(proposed):
             queries.append(simulate((*ahead, *self._calls(in_order)), seen.block))
-        results = await run(settle(queries), Mined(hash=seen.head.hash), self._world)
+        results = await run(settle(queries), basis.at, self._world)
         own = [result[len(ahead) :] if isinstance(result, tuple) else None for result in results]
         alone = {draft: result[0] for draft, result in zip(proposed, own, strict=False) if result}
         ordered: dict[tuple[Draft, ...], tuple[Simulated, ...]] = {
@@ -409,7 +497,7 @@ class Engine:
         seen: Observation,
         drafts: Sequence[Draft],
         known: _Simulations,
-        ahead: Sequence[SimulatedCall],
+        basis: _Basis,
     ) -> tuple[Simulated, ...]:
         """Return what became of each chosen draft, after those before it in the same block."""
         if not drafts:
@@ -417,9 +505,9 @@ class Engine:
         if (found := known.in_order.get(tuple(drafts))) is not None:
             return found
         self._predict(seen, [draft for draft in drafts if draft not in known.alone])
-        calls = (*ahead, *self._calls(drafts))
-        result = await run(simulate(calls, seen.block), Mined(hash=seen.head.hash), self._world)
-        return result[len(ahead) :]
+        calls = (*basis.ahead, *self._calls(drafts))
+        result = await run(simulate(calls, seen.block), basis.at, self._world)
+        return result[len(basis.ahead) :]
 
     async def _hazards(
         self, seen: Observation, simulated: Mapping[Draft, Simulated]
@@ -464,9 +552,20 @@ class Engine:
 
     # --- sending --------------------------------------------------------------------------------------------
 
-    async def _send(self, head: Head, considered: Sequence[Considered], overtaken: Callable[[], bool]) -> int:
+    async def _send(
+        self,
+        head: Head,
+        considered: Sequence[Considered],
+        overtaken: Callable[[], bool],
+        *,
+        behind: Leading | None = None,
+    ) -> int:
+        """Send what is planned, side by side, and return how much is on its way, or may be.
+
+        What is declined `behind` another's transaction is not counted: no head has it unhealthy yet.
+        """
         reasons = Counter(one.decision.reason for one in considered if isinstance(one.decision, Declined))
-        if self._journal is not None and reasons:
+        if self._journal is not None and reasons and behind is None:
             self._journal.declined(head, reasons)
         purse_wei = self._purse_wei
         held: Counter[Reason] = Counter()
@@ -475,12 +574,12 @@ class Engine:
         for one in considered:
             match one.decision:
                 case Declined() as why:
-                    self._leave(head, one.opportunity, why)
+                    self._leave(head, one.opportunity, why, behind)
                 case Plan() as plan:
                     if sending and overtaken():
                         self._listen(Overtaken(head=head))
                         break
-                    self._listen(Planned(head=head, plan=plan))
+                    self._listen(Planned(head=head, plan=plan, behind=behind.hash if behind else None))
                     most_wei = plan.fees.gas_limit * plan.fees.max_fee_per_gas_wei
                     refusal = self._refusal()
                     if refusal is None and purse_wei is not None and most_wei > purse_wei:
@@ -490,16 +589,16 @@ class Engine:
                     if refusal is not None:
                         held[refusal.reason] += 1
                         held_pools |= plan.draft.pools
-                        self._leave(head, one.opportunity, refusal)
+                        self._leave(head, one.opportunity, refusal, behind)
                         continue
-                    submitting = asyncio.create_task(self._submit(plan, head, one.opportunity))
+                    submitting = asyncio.create_task(self._submit(plan, head, one.opportunity, behind))
                     sending.append(submitting)
                     await asyncio.sleep(0)  # it has its nonce, is signed and journalled: now the next one
                     if submitting.done() and submitting.exception() is not None:
                         break
                     if purse_wei is not None and not (submitting.done() and not submitting.result()):
                         purse_wei -= most_wei
-        if self._journal is not None and held:
+        if self._journal is not None and held and behind is None:
             self._journal.declined(head, held)
         return sum(await _all(sending))
 
@@ -529,12 +628,12 @@ class Engine:
             )
         self._told_poor = poor
 
-    async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity) -> bool:
+    async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity, behind: Leading | None) -> bool:
         """Return whether it is on its way, or may be."""
         if self._landing is None:
             return False
         try:
-            submission = await self._landing.submit(plan, head)
+            submission = await self._landing.submit(plan, head, behind=behind)
         except Rejected as error:
             self._listen(Degraded(what=f"a plan for 0x{opportunity.borrower.hex()}", why=str(error)))
             return False
@@ -551,7 +650,7 @@ class Engine:
         except Rejected as error:
             self._listen(Degraded(what="a nonce that could not be freed", why=str(error)))
 
-    def _leave(self, head: Head, opportunity: Opportunity, why: Declined) -> None:
+    def _leave(self, head: Head, opportunity: Opportunity, why: Declined, behind: Leading | None) -> None:
         self._listen(
             Left(
                 head=head,
@@ -559,6 +658,7 @@ class Engine:
                 borrower=opportunity.borrower,
                 health_factor_wad=opportunity.health.health_factor_wad,
                 why=why,
+                behind=behind.hash if behind else None,
             )
         )
 

@@ -23,7 +23,7 @@ from keeper.domain.state import StateRef
 from keeper.domain.submission import Acceptance, Outcome, SignedTransaction, Submission, UnsignedTransaction
 from keeper.domain.surcharge import Surcharge
 from keeper.domain.token import Token
-from keeper.query import Answer, Ask, Call, Log, Query
+from keeper.query import Answer, Ask, Call, Log, Query, SimulatedCall
 
 # --- the world ----------------------------------------------------------------------------------------------
 
@@ -66,6 +66,33 @@ class World(Protocol):
 
         Raises Unavailable where the world does not answer, Inconsistent where it no longer knows the state.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What somebody's pending transaction makes of prices upon `head`, and how to simulate behind it."""
+
+    head: Head
+    behind: Leading
+    prices: Prices
+    positions: frozenset[PositionId]
+    """Whom it lets fall."""
+    ahead: tuple[SimulatedCall, ...]
+    """What runs first in each simulation: the transaction itself, where all of it is known."""
+    at: StateRef
+    """What is simulated upon: where no more than its hash is known, feeds answer there as behind it."""
+
+
+class Foresees(Protocol):
+    """What looks ahead of the chain, beside whoever follows the heads."""
+
+    def upon(self, head: Head) -> None:
+        """Look again, upon this head, at what was foreseen and is not known to be in a block."""
+        ...
+
+    async def foreseen(self) -> Foresight:
+        """Return the next that lets somebody fall, once there is one."""
         ...
 
 
@@ -141,6 +168,8 @@ class Feed:
     """A price that somebody reports, and that moves others."""
 
     address: Address
+    reporter: Address
+    """The contract behind it that reports go to."""
     call: Call
     """By which its answer is asked."""
     name: str

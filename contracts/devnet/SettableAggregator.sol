@@ -45,7 +45,7 @@ contract SettableAggregator {
         report(answer);
     }
 
-    function report(int192 answer) private {
+    function report(int192 answer) internal {
         uint32 roundId = ++latestRound;
         rounds[roundId] = Round(answer, uint64(block.timestamp));
         int192[] memory observations = new int192[](1);

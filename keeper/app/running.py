@@ -33,6 +33,7 @@ from keeper.live.heartbeat import Heartbeat
 from keeper.live.landing import Lander
 from keeper.live.recording import Recorder
 from keeper.live.remembering import Remembering
+from keeper.node.event_stream import EventStream
 from keeper.node.pending_socket import PendingSocket
 from keeper.store.checkpoint import Checkpoint
 from keeper.store.journal import SqliteJournal
@@ -227,8 +228,8 @@ async def _follow(
         if tape is not None:
             tape.begin(seen.head, memory, seen_at_s=seen.head.timestamp_s)
         try:
-            async with _foreseeing(keeper, listen):
-                await engine.follow(stop)
+            async with _foreseeing(keeper, listen) as ahead:
+                await engine.follow(stop, ahead=ahead)
         except asyncio.CancelledError:
             listen(Stopped(why="cancelled"))
             raise
@@ -249,13 +250,16 @@ def _odds(settings: Settings, journal: SqliteJournal) -> Odds:
 
 
 @asynccontextmanager
-async def _foreseeing(keeper: Assembled, listen: Listener) -> AsyncIterator[None]:
-    """Have pending transactions listened to meanwhile, where that is wanted."""
-    if not keeper.settings.pending:
-        yield
+async def _foreseeing(keeper: Assembled, listen: Listener) -> AsyncIterator[Foreseer | None]:
+    """Yield what listens to pending transactions meanwhile, where that is wanted."""
+    settings = keeper.settings
+    if not settings.pending and settings.mev_share_url is None:
+        yield None
         return
+    socket = next((one.url for one in settings.rpc_urls if one.is_socket), None)
     foreseer = Foreseer(
-        socket=PendingSocket(next(one.url for one in keeper.settings.rpc_urls if one.is_socket)),
+        socket=PendingSocket(socket) if settings.pending and socket is not None else None,
+        stream=None if settings.mev_share_url is None else EventStream(settings.mev_share_url),
         endpoints=keeper.endpoints,
         world=keeper.world,
         watcher=keeper.watcher,
@@ -265,7 +269,7 @@ async def _foreseeing(keeper: Assembled, listen: Listener) -> AsyncIterator[None
     )
     working = asyncio.create_task(foreseer.work())
     try:
-        yield
+        yield foreseer
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

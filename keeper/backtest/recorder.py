@@ -105,6 +105,8 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Keep what was decided, beside what led to it."""
         match event:
+            case Planned(behind=bytes()) | Left(behind=bytes()):
+                pass  # a replay has heads alone: it knows nothing of what was pending
             case Planned() | Left() | Sent() | Concluded() | Degraded() | Overtaken():
                 self._write(partial(self._decided, event))
             case _:

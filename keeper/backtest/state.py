@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from eth_utils.crypto import keccak
+
 from keeper.domain.state import Mined, Overlay, StateRef
 
 
@@ -12,10 +14,12 @@ def state_key(at: StateRef) -> bytes:
     match at:
         case Mined(hash=hash_):
             return hash_
-        case Overlay(base=base, storage=storage):
+        case Overlay(base=base, storage=storage, code=code):
             digest = blake2b(digest_size=16)
             for contract in sorted(storage):
                 digest.update(contract)
                 for slot in sorted(storage[contract]):
                     digest.update(slot + storage[contract][slot])
+            for contract in sorted(code):
+                digest.update(contract + keccak(code[contract]))
             return base.hash + digest.digest()

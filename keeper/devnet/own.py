@@ -9,8 +9,16 @@ from keeper.devnet.compile import CHECKOUT, Compiled, compile_sources, with_impo
 SOURCES = tuple(
     f"contracts/devnet/{name}.sol"
     for name in (
-        *("FeedProxy", "LinearRate", "MinimalPreLiquidation", "PancakeDeployer", "PriceAdapters"),
-        *("RatioOracle", "RollupFees", "SettableAggregator", "ShareVault", "SilentToken", "StakedEther"),
+        *("DualAggregator", "FeedProxy", "LinearRate", "MinimalPreLiquidation", "PancakeDeployer"),
+        *(
+            "PriceAdapters",
+            "RatioOracle",
+            "RollupFees",
+            "SettableAggregator",
+            "ShareVault",
+            "SilentToken",
+            "StakedEther",
+        ),
     )
 )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Declined
 from keeper.domain.head import Head
 from keeper.domain.observation import Mismatch, Rejoined, Skipped
-from keeper.domain.pending import PendingTransaction, PriceMove
+from keeper.domain.pending import Hint, PendingTransaction, PriceMove
 from keeper.domain.plan import Plan
 from keeper.domain.position import PositionId
 from keeper.domain.race import Race
@@ -104,6 +104,8 @@ class Left:
     borrower: Address
     health_factor_wad: int
     why: Declined
+    behind: Hash32 | None = None
+    """The pending transaction that would let them fall; None where they have fallen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,8 @@ class Planned:
 
     head: Head
     plan: Plan
+    behind: Hash32 | None = None
+    """The pending transaction that it counts on and must come right behind; None for what is in blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +158,8 @@ class Foreseen:
     """A transaction that is in no block yet changes prices: whom that lets fall is known already."""
 
     head: Head
-    """Upon which it was simulated, alone in the next block."""
-    transaction: PendingTransaction
+    """Upon which it was simulated, alone in the next block; or, where it is only hinted at, worked out."""
+    transaction: PendingTransaction | Hint
     prices: tuple[PriceMove, ...]
     positions: tuple[tuple[PositionId, int], ...]
     """Who falls below health 1, and to which, in wads; not those who were there before."""

@@ -19,6 +19,42 @@ class PendingTransaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HintedCall:
+    """A call that a private transaction makes, as far as it is told."""
+
+    to: Address | None
+    """None where that is not told."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintedLog:
+    """An event that a private transaction says."""
+
+    emitter: Address
+    topics: tuple[Hash32, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """A transaction that is not public: its hash, and as much of it as its sender wants told."""
+
+    hash: Hash32
+    calls: tuple[HintedCall, ...]
+    logs: tuple[HintedLog, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an aggregator is told that its feed's answer is."""
+
+    aggregator: Address
+    answer: int
+    """In the feed's own decimals; below zero too, as feeds have failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leading:
     """A transaction of somebody else's that one of ours is to come right behind, in the same block."""
 

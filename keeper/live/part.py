@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -54,11 +54,14 @@ def refusal(error: RpcError) -> Inconsistent | Unavailable:
     return Unavailable(str(error))
 
 
-def state_diff(at: Overlay) -> dict[str, dict[str, dict[str, str]]]:
+def state_diff(at: Overlay) -> dict[str, dict[str, Any]]:
     """Return an overlay as the overrides that ``eth_call`` and ``eth_simulateV1`` take."""
-    return {
+    overrides: dict[str, dict[str, Any]] = {
         wire.hex_data(contract): {
             "stateDiff": {wire.hex_data(slot): wire.hex_data(word) for slot, word in words.items()}
         }
         for contract, words in at.storage.items()
     }
+    for contract, code in at.code.items():
+        overrides.setdefault(wire.hex_data(contract), {})["code"] = wire.hex_data(code)
+    return overrides

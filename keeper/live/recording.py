@@ -100,7 +100,7 @@ class Recorder:
             case Planned(plan=plan):
                 self._plans[PositionId(plan.draft.market, plan.draft.borrower)] = plan
                 self._watched = replace(seen, planned=seen.planned + 1)
-            case Left():
+            case Left(behind=None):
                 self._watched = replace(seen, declined=seen.declined + 1)
             case Sent(submission=submission) if submission.purpose is Purpose.LIQUIDATION:
                 known = self._plans.get(PositionId(submission.market, submission.borrower))

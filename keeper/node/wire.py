@@ -11,7 +11,7 @@ import msgspec
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Unavailable
 from keeper.domain.head import Head
-from keeper.domain.pending import PendingTransaction
+from keeper.domain.pending import Hint, HintedCall, HintedLog, PendingTransaction
 from keeper.query import Log
 
 T = TypeVar("T")
@@ -114,7 +114,27 @@ class _Pending(msgspec.Struct):
     input: str = "0x"
 
 
+class _HintedCall(msgspec.Struct, rename="camel"):
+    to: _AddressText | None = None
+    call_data: str | None = None
+
+
+class _HintedLog(msgspec.Struct):
+    address: _AddressText
+    topics: list[_HashText] | None = None
+    data: str | None = None
+
+
+class _Hint(msgspec.Struct):
+    """An event of a MEV-Share stream; what its sender does not want told is not there, or null."""
+
+    hash: _HashText
+    txs: list[_HintedCall] | None = None
+    logs: list[_HintedLog] | None = None
+
+
 _TEXT = msgspec.json.Decoder(str)
+_HINT = msgspec.json.Decoder(_Hint)
 _PENDING = msgspec.json.Decoder(_Pending | _HashText | None)
 _BLOCK = msgspec.json.Decoder(_Block | None)
 _BLOOMED = msgspec.json.Decoder(_Bloomed | None)
@@ -187,6 +207,12 @@ def pending(raw: msgspec.Raw) -> PendingTransaction | Hash32 | None:
     return None if told is None else _sensible("a transaction", lambda: _pending(told))
 
 
+def hint(raw: msgspec.Raw) -> Hint:
+    """Return what an event of a MEV-Share stream tells of a transaction."""
+    told = _sensible("a hint", lambda: _HINT.decode(raw))
+    return _sensible("a hint", lambda: _hint(told))
+
+
 def paid_to(raw: msgspec.Raw, account: Address) -> int:
     """Return what a transaction paid to an account, in wei, by a trace of its calls."""
     traced = _sensible("a trace", lambda: _TRACE.decode(raw))
@@ -225,6 +251,28 @@ def _pending(told: _Pending | str) -> PendingTransaction | Hash32 | None:
         sender=Address(_of_length(_bytes(told.sender), 20)),
         to=Address(_of_length(_bytes(told.to), 20)),
         data=_bytes(told.input),
+    )
+
+
+def _hint(told: _Hint) -> Hint:
+    return Hint(
+        hash=Hash32(_of_length(_bytes(told.hash), 32)),
+        calls=tuple(
+            HintedCall(
+                to=None if one.to is None else Address(_of_length(_bytes(one.to), 20)),
+                data=_bytes(one.call_data),
+            )
+            for one in told.txs or ()
+            if one.call_data
+        ),
+        logs=tuple(
+            HintedLog(
+                emitter=Address(_of_length(_bytes(one.address), 20)),
+                topics=tuple(Hash32(_of_length(_bytes(topic), 32)) for topic in one.topics or ()),
+                data=_bytes(one.data or "0x"),
+            )
+            for one in told.logs or ()
+        ),
     )
 
 

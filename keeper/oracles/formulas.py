@@ -33,7 +33,15 @@ class Reported:
 
     @property
     def feeds(self) -> tuple[Feed, ...]:
-        return (Feed(address=self.address, call=self.call, name=self.description, decimals=self.decimals),)
+        return (
+            Feed(
+                address=self.address,
+                reporter=self.reporter,
+                call=self.call,
+                name=self.description,
+                decimals=self.decimals,
+            ),
+        )
 
     @property
     def reads(self) -> tuple[Call, ...]:

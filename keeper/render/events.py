@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TypeAlias, assert_never
 
-from keeper.domain.address import Address
+from keeper.domain.address import Address, Hash32
 from keeper.domain.declined import Reason
 from keeper.domain.events import (
     Audited,
@@ -178,10 +178,10 @@ def _told(event: Event) -> tuple[str, str]:
             return "relinked", f"{head.number:,}: {how.source}: {_rejoined(how)}"
         case Audited(head=head, mismatch=mismatch):
             return "audited", f"{head.number:,}: {_mismatch(mismatch)}"
-        case Left(borrower=borrower, health_factor_wad=factor, why=why):
-            return "declined", f"{short(borrower)} at {health(factor)}: {why}"
-        case Planned(plan=plan):
-            return "plan", _plan(plan)
+        case Left(borrower=borrower, health_factor_wad=factor, why=why, behind=behind):
+            return "declined", f"{short(borrower)} at {health(factor)}{_behind(behind)}: {why}"
+        case Planned(plan=plan, behind=behind):
+            return "plan", _plan(plan) + _behind(behind)
         case Sent(submission=submission) if submission.purpose is Purpose.CANCELLATION:
             return "sent", f"{_submission(submission)} for at most {native(-submission.predicted_profit_wei)}"
         case Sent(submission=submission):
@@ -253,6 +253,11 @@ def _foreseen(event: Foreseen) -> str:
         f"{short_hash(event.transaction.hash)} upon {event.head.number:,}: {told}; "
         f"{len(event.positions):,} fall{named}{more}; {event.milliseconds:,.0f} ms after it came"
     )
+
+
+def _behind(pending: Hash32 | None) -> str:
+    """Return what it counts on, where that is in no block yet."""
+    return "" if pending is None else f" behind {short_hash(pending)}"
 
 
 def _change(move: PriceMove) -> str:

@@ -143,11 +143,26 @@ class Pricing:
         """
         if self._head is None:
             return {}
-        words = {**self._words, **{feed.call: int(self.answer(feed) * by) for feed, by in factors.items()}}
+        answers = {feed: int(self.answer(feed) * by) for feed, by in factors.items()}
+        return self._valued(origins, answers, at_s=self._head.timestamp_s)
+
+    def reported(self, books: Iterable[AnyBook], answers: Mapping[Address, int], *, at_s: int) -> Prices:
+        """Return the prices that follow in a block of time `at_s` if these aggregators were told so.
+
+        By the aggregator's address, the answer reported to it. Those that are not foretold are left out.
+        """
+        origins = [origin for book in books for origin, why_not in self.origins(book) if not why_not]
+        feeds = {feed for origin in origins if origin.formula is not None for feed in origin.formula.feeds}
+        told = {feed: answers[feed.reporter] for feed in feeds if feed.reporter in answers}
+        return self._valued(origins, told, at_s=at_s)
+
+    def _valued(self, origins: Iterable[Origin], answers: Mapping[Feed, int], *, at_s: int) -> Prices:
+        """Return those of the prices in whose formula one of these feeds is, at these answers."""
+        words = {**self._words, **{feed.call: answer % 2**256 for feed, answer in answers.items()}}
         return {
-            origin.sourced.call: _above_zero(origin.formula.value(words, at_s=self._head.timestamp_s))
+            origin.sourced.call: _above_zero(origin.formula.value(words, at_s=at_s))
             for origin in origins
-            if origin.formula is not None and not factors.keys().isdisjoint(origin.formula.feeds)
+            if origin.formula is not None and not answers.keys().isdisjoint(origin.formula.feeds)
         }
 
 

@@ -1,0 +1,192 @@
+"""`keeper run` behind an oracle's update that only a stream tells of, from its settings to the block."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from keeper.abi import load
+from keeper.devnet import Devnet
+from keeper.devnet.build import BLOCK_S
+from keeper.devnet.chain import Contract
+from keeper.devnet.drill.stage import DaemonStage, balance_raw, daemon_stage
+from keeper.devnet.own import compile_own
+from keeper.devnet.relay import Mood, Relay
+from keeper.domain.address import checksum
+from keeper.domain.submission import Expired, Included
+
+AGGREGATOR = load("aggregator")
+FORWARD = load("price_source").function("forward")
+WITHIN_S = 20.0
+
+
+@dataclass
+class Oracle:
+    """Who reports the price of WETH, through a forwarder, as the secondary feeds are reported to."""
+
+    devnet: Devnet
+    aggregator: Contract
+    forwarder: Contract
+
+    def data(self, answer: int) -> bytes:
+        """Return the forwarder's call that reports three observations around an answer."""
+        observations = (answer - 10, answer, answer + 10)
+        words = (self.devnet.now_s, 0, 128, 0, len(observations), *observations)
+        report = b"".join(word.to_bytes(32) for word in words)
+        call = AGGREGATOR.function("transmitSecondary").encode([bytes(32)] * 3, report, [], [], bytes(32))
+        return FORWARD.encode(self.aggregator.address, call)
+
+    def signed(self, answer: int) -> bytes:
+        """Return the report's transaction, for the sender's next nonce."""
+        market = self.devnet.market
+        sender = "0x" + market.address.hex()
+        signed = Account.sign_transaction(
+            {
+                "chainId": 31337,
+                "nonce": int(self.devnet.anvil.rpc("eth_getTransactionCount", sender, "latest"), 16),
+                "to": checksum(self.forwarder.address),
+                "data": self.data(answer),
+                "value": 0,
+                "gas": 500_000,
+                "maxFeePerGas": 10**12,
+                "maxPriorityFeePerGas": 10**9,
+            },
+            market.private_key,
+        )
+        return bytes(signed.raw_transaction)
+
+    def hint(self, answer: int) -> dict[str, Any]:
+        """Return what the stream tells of a report: its call, and no events."""
+        call = {
+            "to": "0x" + self.forwarder.address.hex(),
+            "functionSelector": "0x6fadcf72",
+            "callData": "0x" + self.data(answer).hex(),
+        }
+        return {"logs": None, "txs": [call]}
+
+
+def oracle(devnet: Devnet) -> Oracle:
+    """Put an aggregator that is told through a forwarder behind WETH's feed."""
+    own, market = compile_own(), devnet.market.address
+    devnet.anvil.rpc("evm_setAutomine", True)
+    aggregator = devnet.chain.deploy(
+        own["DualAggregator"], "WETH / USD", devnet.price_base("WETH"), sender=market
+    )
+    forwarder = devnet.chain.deploy(own["Forwarder"], sender=market)
+    proxy = devnet.contract(devnet.addresses.feeds["WETH"], own["FeedProxy"].interface)
+    proxy.send("setAggregator", aggregator, sender=market)
+    devnet.anvil.rpc("evm_setAutomine", False)
+    return Oracle(devnet, aggregator, forwarder)
+
+
+async def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.02)
+
+
+@dataclass
+class Scene:
+    """A keeper that listens to a relay's stream, an oracle, and nobody who mines but the relay."""
+
+    relay: Relay
+    stage: DaemonStage
+    oracle: Oracle
+
+    async def decided(self) -> None:
+        await asyncio.to_thread(self.stage.await_decision)
+
+    async def built(self) -> list[str]:
+        """Have the relay build a block, and return its transactions once the keeper has decided upon it."""
+        devnet = self.stage.devnet
+        assert devnet.anvil.rpc("txpool_content")["pending"] == {}, "shown to a public pool"
+        number = await self.relay.build(at_s=devnet.now_s + BLOCK_S)
+        await self.decided()
+        transactions = devnet.anvil.rpc("eth_getBlockByNumber", hex(number), False)["transactions"]
+        return [str(one) for one in transactions]
+
+    def asked(self, method: str) -> int:
+        return sum(one == method for one, _ in self.relay.received)
+
+
+@asynccontextmanager
+async def scene(devnet: Devnet, folder: Path, **settings: str) -> AsyncIterator[Scene]:
+    there = oracle(devnet)
+    async with Relay(devnet.anvil.rpc) as relay:
+        with daemon_stage(devnet, folder) as stage:
+            stage.environment |= {
+                "KEEPER_RPC_URLS": stage.environment["KEEPER_RPC_URLS"] + "#trusted",
+                "KEEPER_CHANNELS": "bundle,backrun",
+                "KEEPER_BUILDERS": relay.url + "#backruns",
+                "KEEPER_MEV_SHARE_URL": relay.url,
+                "KEEPER_MAX_ORACLE_DIVERGENCE_BPS": "2500",
+            } | settings
+            stage.start()
+            made = Scene(relay, stage, there)
+            await made.decided()
+            await until(lambda: relay.listeners)
+            yield made
+
+
+async def test_run__a_report_is_told_of_by_its_hash__ours_lands_right_behind_it_and_earns_what_was_predicted(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    answer = 2_600 * 10**8
+    async with scene(manual_devnet, tmp_path, KEEPER_TIP_BPS="2000", KEEPER_MAX_TIP_WEI="1e20") as on:
+        assert not on.relay.bundles, "nobody has fallen yet"
+        update = on.relay.share(on.oracle.signed(answer), on.oracle.hint(answer))
+        await until(lambda: on.relay.bundles)
+        await until(lambda: len(on.relay.bundles) == len(on.stage.open_intents()))
+        first, *others = await on.built()
+        assert first == update
+        await on.built()
+        on.stage.stop()
+        journal = on.stage.journal()
+    landed = [(one, outcome) for one, outcome in journal if isinstance(outcome, Included)]
+    assert landed and others[: len(landed)] == ["0x" + one.hash.hex() for one, _ in landed]
+    assert {one.channels for one, _ in landed} == {("backrun",)}
+    claimed_wei = sum(outcome.vault_profit_wei for _, outcome in landed)
+    assert claimed_wei == balance_raw(manual_devnet, manual_devnet.addresses.weth, on.stage.vault)
+    for one, outcome in landed:
+        assert outcome.realised_profit_wei == pytest.approx(one.predicted_profit_wei, rel=1e-3)
+        assert outcome.tip_wei == (outcome.vault_profit_wei + outcome.tip_wei) * 2000 // 10_000
+
+
+async def test_run__the_update_never_lands__neither_does_ours_and_the_nonce_is_used_again(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    async with scene(manual_devnet, tmp_path) as on:
+        on.relay.mood = Mood.IDLE  # each block is another's
+        update = on.oracle.signed(2_600 * 10**8)
+        on.relay.share(update, on.oracle.hint(2_600 * 10**8))
+        for _ in range(2):  # offered anew for each block, behind the same hash
+            block = manual_devnet.chain.block_number() + 1
+            await until(lambda block=block: {one.block for one in on.relay.bundles} == {block})
+            await until(lambda: len(on.relay.bundles) == len(on.stage.open_intents()))
+            assert await on.built() == []
+        on.relay.mood = Mood.HONEST
+        on.relay.shared.clear()  # who told of it wants it no more
+        assert await on.built() == []
+        missed = on.stage.journal()
+
+        on.oracle.aggregator.post("transmit", 2_600 * 10**8, sender=manual_devnet.market.address)
+        await on.relay.build(at_s=manual_devnet.now_s + BLOCK_S)
+        await on.decided()
+        assert on.asked("eth_sendBundle")
+        assert await on.built()
+        await on.built()
+        on.stage.stop()
+        landed = [one for one, outcome in on.stage.journal() if isinstance(outcome, Included)]
+    assert missed and {one.channels for one, _ in missed} == {("backrun",)}
+    assert {type(outcome) for _, outcome in missed if outcome is not None} == {Expired}
+    assert landed and {one.channels for one in landed} == {("bundle",)}
+    assert min(one.nonce for one in landed) == min(one.nonce for one, _ in missed)
