@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,14 +10,13 @@ from keeper.domain.address import Address
 from keeper.domain.calls import Guard
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Route
-from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.funding import Offer
 from keeper.domain.plan import Transaction
 from keeper.domain.position import Terms
 from keeper.planner.calldata import Leg, Program, Step, execute_calldata
+from keeper.planner.evaluation import Evaluation, dearest_raw
 from keeper.planner.funding import Funding, Loan, OwnCallback
 from keeper.planner.options import PlannerOptions
-from keeper.planner.sizing import Evaluation
 from keeper.ports import FlashSource, Venue
 
 
@@ -42,15 +41,30 @@ class Desk:
         if not reached:
             names = ", ".join(lender.name for lender in self.lenders)
             return Declined(reason=Reason.NO_FUNDING, detail=f"{names} could not be read")
-        loans = tuple(
-            Loan(lender=lender, offer=offer, executor=self.executor)
-            for lender in reached
-            for offer in offers[lender.name]
-            if offer.token == terms.debt.address and offer.available_raw > 0
-        )
+        loans = tuple(self._loans(terms, [(one, offer) for one in reached for offer in offers[one.name]]))
         return loans or Declined(
             reason=Reason.NO_FUNDING, detail=f"nobody lends {terms.debt.symbol} at this moment"
         )
+
+    def _loans(self, terms: Terms, offered: Sequence[tuple[FlashSource, Offer]]) -> Iterator[Loan]:
+        """Yield every loan of the debt token; where none is enough, those of the collateral too.
+
+        The collateral's cash must be there when it is seized: what the market itself has of it is not lent.
+        """
+        debt, collateral = terms.debt.address, terms.collateral.address
+        offered = [(lender, offer) for lender, offer in offered if offer.available_raw > 0]
+        of_debt = [(lender, offer) for lender, offer in offered if offer.token == debt]
+        for lender, offer in of_debt:
+            yield Loan(lender=lender, offer=offer, executor=self.executor)
+        if debt in (collateral, self.wrapped_native):  # nothing is bought then
+            return
+        wanted_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
+        if any(offer.available_raw >= wanted_raw for _, offer in of_debt):
+            return
+        for lender, offer in offered:
+            is_markets = terms.cash is not None and offer.holder == terms.cash.holder
+            if offer.token == collateral and not is_markets:
+                yield Loan(lender=lender, offer=offer, executor=self.executor, of_collateral=True)
 
     def stretches(self, route: Route) -> tuple[tuple[Venue, Route], ...]:
         """Return a route cut into what single calls pass through, each stretch with its venue."""
@@ -90,7 +104,7 @@ def transaction(
     guards: dict[tuple[Address, bytes, int], Guard] = {}
     touched: list[Address] = []
     for terms, evaluation, funding in closings:
-        within, afterwards = _sales(desk, terms, evaluation, options)
+        within, afterwards = _sales(desk, terms, evaluation, funding, options)
         call = terms.call(evaluation.repay_raw)
         steps.append(funding.step(call, amount_raw=evaluation.flash_amount_raw, sales=within))
         steps += afterwards
@@ -121,7 +135,7 @@ def _touched(desk: Desk, terms: Terms, evaluation: Evaluation) -> tuple[Address,
 
 
 def _sales(
-    desk: Desk, terms: Terms, evaluation: Evaluation, options: PlannerOptions
+    desk: Desk, terms: Terms, evaluation: Evaluation, funding: Funding, options: PlannerOptions
 ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     """Return the sales while on credit, which earn what is owed, and those after, which sell the rest."""
     settlement = evaluation.settlement
@@ -131,7 +145,7 @@ def _sales(
         grown_raw = settlement.seized_raw - settlement.seized_least_raw
         return _sells(desk, evaluation.sells, spare_raw=grown_raw, least_out_raw=least_out_raw), ()
     within, spent_raw = _buys(desk, evaluation, options)
-    if terms.debt == terms.collateral:
+    if terms.debt == terms.collateral or funding.of_collateral:
         spent_raw = evaluation.flash_amount_raw + evaluation.flash_fee_raw
     left_raw = settlement.seized_least_raw - spent_raw
     return within, _sells(desk, evaluation.sells, spare_raw=evaluation.surplus_raw - left_raw)
@@ -143,14 +157,10 @@ def _buys(desk: Desk, evaluation: Evaluation, options: PlannerOptions) -> tuple[
     Each may become dearer by the slippage allowed, as far as what is seized pays for it. Between two venues
     of one route goes exactly what the second was predicted to take.
     """
-    cost_raw = evaluation.bought_for_raw
-    slack_raw = max(evaluation.settlement.seized_least_raw - cost_raw, 0)
     steps: list[Step] = []
-    spent_raw = 0
-    for flow in evaluation.buys:
-        dearer_raw = mul_div_up(flow.amount_in_raw, options.max_slippage_bps, BPS)
-        most_in_raw = flow.amount_in_raw + min(dearer_raw, slack_raw * flow.amount_in_raw // cost_raw)
-        spent_raw += most_in_raw
+    most_raw, slippage_bps = evaluation.settlement.seized_least_raw, options.max_slippage_bps
+    most_in = dearest_raw(evaluation.buys, most_raw=most_raw, slippage_bps=slippage_bps)
+    for flow, most_in_raw in zip(evaluation.buys, most_in, strict=True):
         at = 0
         for venue, part in desk.stretches(flow.route):
             at += len(part.hops)
@@ -165,7 +175,7 @@ def _buys(desk: Desk, evaluation: Evaluation, options: PlannerOptions) -> tuple[
                 )
             )
             most_in_raw = flow.amounts_raw[at]
-    return tuple(steps), spent_raw
+    return tuple(steps), sum(most_in)
 
 
 def _sells(desk: Desk, flows: Sequence[Flow], *, spare_raw: int, least_out_raw: int = 0) -> tuple[Step, ...]:

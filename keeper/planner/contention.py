@@ -17,7 +17,7 @@ from keeper.domain.address import Address
 from keeper.domain.declined import Declined
 from keeper.domain.depth import Pool
 from keeper.domain.funding import Offer
-from keeper.domain.position import Opportunity, Terms
+from keeper.domain.position import Opportunity, Settlement, Terms
 from keeper.planner.costs import gas_limit
 from keeper.planner.evaluation import Evaluation
 from keeper.planner.funding import Loan
@@ -132,7 +132,7 @@ class Contender:
             settlement = pair.terms.settle(pair.terms.feasible[-1].most_raw)
             needs: list[tuple[Address | None, int]] = [
                 (pair.terms.cash.holder if pair.terms.cash else None, settlement.seized_raw),
-                (_lent_by(pair), settlement.repaid_limit_raw),
+                (_lent_by(pair), _borrowed_at_most_raw(pair, settlement)),
             ]
             for holder, raw in needs:
                 if holder is not None:
@@ -279,6 +279,10 @@ def _on(pair: Pair, left: Left, pools: Mapping[Address, Pool]) -> Pair | None:
 
 def _offer_of(pair: Pair) -> Offer | None:
     return pair.funding.offer if isinstance(pair.funding, Loan) else None
+
+
+def _borrowed_at_most_raw(pair: Pair, settlement: Settlement) -> int:
+    return settlement.seized_raw if pair.trade.borrows_collateral else settlement.repaid_limit_raw
 
 
 def _lent_by(pair: Pair) -> Address | None:

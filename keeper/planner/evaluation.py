@@ -10,6 +10,7 @@ from math import floor
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Pool, Route
+from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import Settlement, Terms
 from keeper.planner.parallel import Depth, buy_split, sell_split
@@ -32,9 +33,13 @@ class Trade:
     """Collateral to the wrapped native token, likewise; none where it is that."""
     wrapped_native: Address
     fee_raw: Callable[[int], int]
-    """Gives the flash fee on a loan of so much debt token."""
+    """Gives the flash fee on a loan of so much."""
     available_raw: int
-    """How much debt token is lent."""
+    """How much is lent: debt token, or collateral."""
+    borrows_collateral: bool = False
+    """Whether the collateral is lent. It buys the debt first; nothing of it is bought back."""
+    slippage_bps: int = 0
+    """By how much a purchase may become dearer: of the collateral so much more is borrowed."""
     gas: int = 0
     """About what its loan and its hops use of gas: it tells trades apart, and is in no profit."""
 
@@ -42,6 +47,10 @@ class Trade:
     def owes_native(self) -> bool:
         """Return whether the debt is the wrapped native token: what is earned and what is owed are one."""
         return self.terms.debt.address == self.wrapped_native
+
+    def to_buy_raw(self, loan_raw: int) -> int:
+        """Return how much debt token is to be bought for a repay of so much at most."""
+        return loan_raw if self.borrows_collateral else loan_raw + self.fee_raw(loan_raw)
 
     @property
     def owes_collateral(self) -> bool:
@@ -55,7 +64,10 @@ class Evaluation:
 
     repay_raw: int
     settlement: Settlement
+    flash_amount_raw: int
+    """What is borrowed: the most that the repay may pull, or the most that this may cost in collateral."""
     flash_fee_raw: int
+    """In what is borrowed."""
     buys: tuple[Flow, ...]
     """Debt token bought by exact output: loan and fee. None where nothing is bought."""
     sells: tuple[Flow, ...]
@@ -76,11 +88,6 @@ class Evaluation:
         """Return how much collateral that costs."""
         return sum(flow.amount_in_raw for flow in self.buys)
 
-    @property
-    def flash_amount_raw(self) -> int:
-        """Return what is borrowed: the most that the repay may pull."""
-        return self.settlement.repaid_limit_raw
-
 
 def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
     """Return what repaying `repay_raw` brings, to the wei; Declined where loan or depth do not suffice.
@@ -90,20 +97,25 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
     """
     settlement = trade.terms.settle(repay_raw)
     loan_raw = settlement.repaid_limit_raw
-    if loan_raw > trade.available_raw:
-        return Declined(reason=Reason.NO_FUNDING, detail=f"{trade.available_raw} of {loan_raw} are lent")
-    fee_raw = trade.fee_raw(loan_raw)
-
+    to_buy_raw = trade.to_buy_raw(loan_raw)
     pools = Depth.of(trade.pools)
     buys: tuple[Flow, ...] = ()
     sells: tuple[Flow, ...] = ()
     surplus_raw = settlement.seized_raw
     if trade.buys:
-        bought = buy_split(pools, trade.buys, loan_raw + fee_raw)
+        bought = buy_split(pools, trade.buys, to_buy_raw)
         if bought.exhausted:
-            return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not hold {loan_raw + fee_raw}")
+            return Declined(reason=Reason.NO_ROUTE, detail=f"the pools do not hold {to_buy_raw}")
         buys, pools = bought.flows, pools.after(bought.after)
         surplus_raw -= bought.amount_in_raw
+    if trade.borrows_collateral:
+        most_raw, slippage_bps = settlement.seized_least_raw, trade.slippage_bps
+        loan_raw = sum(dearest_raw(buys, most_raw=most_raw, slippage_bps=slippage_bps))
+    if loan_raw > trade.available_raw:
+        return Declined(reason=Reason.NO_FUNDING, detail=f"{trade.available_raw} of {loan_raw} are lent")
+    fee_raw = trade.fee_raw(loan_raw)
+    if trade.borrows_collateral:
+        surplus_raw -= fee_raw
     elif trade.owes_collateral:
         surplus_raw -= settlement.repaid_raw + fee_raw
 
@@ -121,12 +133,26 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
     return Evaluation(
         repay_raw=repay_raw,
         settlement=settlement,
+        flash_amount_raw=loan_raw,
         flash_fee_raw=fee_raw,
         buys=buys,
         sells=sells,
         surplus_raw=surplus_raw,
         profit_wei=profit_wei,
         pools_after=pools,
+    )
+
+
+def dearest_raw(buys: Sequence[Flow], *, most_raw: int, slippage_bps: int) -> tuple[int, ...]:
+    """Return how much collateral each purchase may take: dearer by the slippage, `most_raw` in all at most.
+
+    Where they cost more than that already, what they cost.
+    """
+    cost_raw = sum(flow.amount_in_raw for flow in buys)
+    slack_raw = max(most_raw - cost_raw, 0)
+    return tuple(
+        raw + min(mul_div_up(raw, slippage_bps, BPS), slack_raw * raw // cost_raw)
+        for raw in (flow.amount_in_raw for flow in buys)
     )
 
 
@@ -140,7 +166,10 @@ def waterfall(trade: Trade, evaluation: Evaluation) -> Waterfall:
     """
     settlement = evaluation.settlement
     bonus_wei = value_wei(trade, collateral_raw=settlement.seized_raw, debt_raw=-settlement.repaid_raw)
-    flash_fee_wei = value_wei(trade, debt_raw=evaluation.flash_fee_raw)
+    if trade.borrows_collateral:
+        flash_fee_wei = value_wei(trade, collateral_raw=evaluation.flash_fee_raw)
+    else:
+        flash_fee_wei = value_wei(trade, debt_raw=evaluation.flash_fee_raw)
     return Waterfall(
         bonus_wei=bonus_wei,
         price_impact_wei=bonus_wei - flash_fee_wei - evaluation.profit_wei,

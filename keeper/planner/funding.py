@@ -1,7 +1,8 @@
 """How a repay is paid for until the sale has earned it: by a loan, or by the liquidation itself.
 
 Both say what they cost, how much there is, and which step makes the liquidation with the sales inside. What
-is cheapest depends on the amount, and on the pools of the sale: so there may be several to try.
+is cheapest depends on the amount, and on the pools of the sale: so there may be several to try. A loan may be
+of the collateral too, where nobody lends enough of the debt: it buys the debt before the liquidation.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Funding(Protocol):
         ...
 
     @property
+    def of_collateral(self) -> bool:
+        """Return whether it is the collateral that is lent, and not the debt token."""
+        ...
+
+    @property
     def available_raw(self) -> int:
         """Return how much there is."""
         ...
@@ -52,15 +58,19 @@ class Funding(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:
-    """A flash loan: first the money, then the liquidation and the sales within the lender's callback."""
+    """A flash loan: first the money, then the liquidation and the sales within the lender's callback.
+
+    Of the collateral: first the purchases, then the liquidation, which brings what is paid back.
+    """
 
     lender: FlashSource
     offer: Offer
     executor: Address
+    of_collateral: bool = False
 
     @property
     def name(self) -> str:
-        return self.lender.name
+        return f"{self.lender.name}, of the collateral" if self.of_collateral else self.lender.name
 
     @property
     def gas(self) -> int:
@@ -81,6 +91,8 @@ class Loan:
         loan = self.lender.call(self.offer, amount_raw=amount_raw, executor=self.executor)
         payback = loan.callback.payback if loan.callback is not None else None
         paid = () if payback is None else (Step(call=payback),)
+        if self.of_collateral:
+            return Step(call=loan, inside=(*sales, Step(call=liquidation), *paid))
         return Step(call=loan, inside=(Step(call=liquidation), *sales, *paid))
 
 
@@ -91,6 +103,10 @@ class OwnCallback:
     @property
     def name(self) -> str:
         return "the liquidation's own callback"
+
+    @property
+    def of_collateral(self) -> bool:
+        return False
 
     @property
     def gas(self) -> int:

@@ -99,9 +99,10 @@ class Pair:
     @property
     def pays_at_oracle(self) -> bool:
         """Return whether the best size would pay if what it seizes were sold at the oracle's price."""
-        settlement = self.best.settlement
-        worth_raw = settlement.seized_raw * self.terms.oracle_price
-        return worth_raw > settlement.repaid_raw + self.best.flash_fee_raw
+        settlement, fee_raw = self.best.settlement, self.best.flash_fee_raw
+        if self.trade.borrows_collateral:
+            return (settlement.seized_raw - fee_raw) * self.terms.oracle_price > settlement.repaid_raw
+        return settlement.seized_raw * self.terms.oracle_price > settlement.repaid_raw + fee_raw
 
     @property
     def key(self) -> Key:
@@ -197,12 +198,11 @@ class Sizer:
         self, terms: Terms, pools: Depth, fundings: Sequence[Funding]
     ) -> Iterator[tuple[Funding, Trade]]:
         """Yield the trades worth sizing: each choice of routes, with each funding that may be cheapest."""
-        most_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
+        most = terms.settle(terms.feasible[-1].most_raw)
         chosen = choices(terms, self.desk, pools, self.ways, gas_price_wei=self.gas_price_wei)
         for buys, sells in chosen:
             routes = (*buys, *sells)
             used = {hop.pool for route in routes for hop in route.hops}
-            free = [funding for funding in fundings if funding.locks not in used]
             trade = Trade(
                 terms=terms,
                 pools=pools,
@@ -211,15 +211,31 @@ class Sizer:
                 wrapped_native=self.desk.wrapped_native,
                 fee_raw=lambda _: 0,
                 available_raw=0,
+                slippage_bps=self.options.max_slippage_bps,
             )
-            unit_wei = value_wei(trade, debt_raw=WAD)  # of 10**18 raw units of debt
-            gas_raw = Fraction(self.gas_price_wei * WAD, max(unit_wei, 1))
-            for funding in worth_trying(free, most_raw=most_raw, gas_raw=gas_raw):
-                gas = funding.gas + sum([self.desk.gas(route) for route in routes])
-                yield (
-                    funding,
-                    replace(trade, fee_raw=funding.fee_raw, available_raw=funding.available_raw, gas=gas),
-                )
+            # of the debt token and of the collateral: the most that is borrowed, and 10**18 raw units' worth
+            lent = {
+                False: (most.repaid_limit_raw, value_wei(trade, debt_raw=WAD)),
+                True: (most.seized_raw, value_wei(trade, collateral_raw=WAD)),
+            }
+            for of_collateral, (most_raw, unit_wei) in lent.items():
+                free = [
+                    one for one in fundings if one.of_collateral is of_collateral and one.locks not in used
+                ]
+                gas_raw = Fraction(self.gas_price_wei * WAD, max(unit_wei, 1))
+                for funding in worth_trying(free, most_raw=most_raw, gas_raw=gas_raw):
+                    yield funding, funded(trade, funding, gas=sum(map(self.desk.gas, routes)))
+
+
+def funded(trade: Trade, funding: Funding, *, gas: int = 0) -> Trade:
+    """Return a trade that is paid for so; `gas` is what its routes use, about."""
+    return replace(
+        trade,
+        fee_raw=funding.fee_raw,
+        available_raw=funding.available_raw,
+        borrows_collateral=funding.of_collateral,
+        gas=funding.gas + gas,
+    )
 
 
 def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:

@@ -539,7 +539,10 @@ class Planner:
             owed=TokenAmount(token=terms.debt, raw=terms.owed_raw),
             buys=evaluation.buys,
             sells=evaluation.sells,
-            flash_fee=TokenAmount(token=terms.debt, raw=evaluation.flash_fee_raw),
+            flash_fee=TokenAmount(
+                token=terms.collateral if pair.trade.borrows_collateral else terms.debt,
+                raw=evaluation.flash_fee_raw,
+            ),
             waterfall=Waterfall(
                 bonus_wei=before_tip.bonus_wei,
                 price_impact_wei=before_tip.price_impact_wei,

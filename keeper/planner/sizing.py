@@ -148,7 +148,9 @@ def _too_little(best: Evaluation, missing_wei: int) -> Declined:
 
 def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     """Return the most profitable size of an interval; Declined where none of it can be carried out."""
-    least_raw, most_raw = interval.least_raw, min(interval.most_raw, trade.available_raw)
+    least_raw, most_raw = interval.least_raw, interval.most_raw
+    if not trade.borrows_collateral:
+        most_raw = min(most_raw, trade.available_raw)
     if least_raw >= most_raw:
         return evaluate(trade, least_raw)
     # The very end may clear the debt, and then pulls what accrues up to the deadline as well.
@@ -170,7 +172,7 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     best = evaluate(trade, guess_raw)
     if isinstance(best, Declined):
         return _last_before(trade, least_raw, guess_raw)
-    if _meet_again(trade):
+    if _meet_again(trade) or (trade.borrows_collateral and best.flash_fee_raw):
         return _climbed(trade, best, least_raw, most_raw)
     between, settlement = best.repay_raw, best.settlement
     if between in (least_raw, most_raw):  # both are on the line, whatever is between them
@@ -206,7 +208,7 @@ def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
     def amounts_raw(repay_raw: int) -> tuple[int, int]:
         settlement = trade.terms.settle(repay_raw)
         limit_raw = settlement.repaid_limit_raw
-        return settlement.seized_raw, limit_raw + trade.fee_raw(limit_raw)
+        return settlement.seized_raw, trade.to_buy_raw(limit_raw)
 
     seized_raw, owed_raw = amounts_raw(last_raw)
     if least_raw << _NOTHING_BITS <= last_raw:

@@ -27,7 +27,7 @@ from keeper.flash.morpho_blue import MorphoBlueFlash
 from keeper.flash.uniswap_v3 import UniswapV3Flash
 from keeper.planner.assembly import Closing, transaction
 from keeper.planner.options import PlannerOptions
-from keeper.planner.pairs import Pair
+from keeper.planner.pairs import Pair, funded
 from keeper.planner.sizing import Evaluation, evaluate, value_wei
 from keeper.query import Simulated, SimulatedCall, run, settle, simulate
 from tests.fork.keeper_stage import Stage, stage
@@ -240,8 +240,7 @@ def otherwise_funded(on: Stage, seen: Observation, pair: Pair, draw: Random) -> 
     fundings = on.planner.desk.fundings(pair.terms, seen.offers)
     assert not isinstance(fundings, Declined)
     funding = draw.choice([one for one in fundings if one.locks not in used])
-    trade = replace(pair.trade, fee_raw=funding.fee_raw, available_raw=funding.available_raw)
-    return replace(pair, funding=funding, trade=trade)
+    return replace(pair, funding=funding, trade=funded(pair.trade, funding))
 
 
 async def simulated(

@@ -9,6 +9,7 @@ from keeper.domain.address import Address
 from keeper.domain.calls import Callback, ContractCall, Spend
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.funding import Offer
+from keeper.domain.position import Cash
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.assembly import Desk
 from keeper.planner.calldata import Step
@@ -66,6 +67,34 @@ def test_fundings__several_lenders__each_that_has_the_debt_token() -> None:
     other_token = replace(OFFER, token=_MARKET)
     found = loans({LENDER.name: (OFFER, other_token), OTHER.name: (OFFER, replace(OFFER, available_raw=0))})
     assert [one.name for one in found] == [LENDER.name, OTHER.name]
+
+
+def test_fundings__too_little_of_the_debt_is_lent__loans_of_the_collateral_too() -> None:
+    wanted_raw = TERMS.settle(TERMS.feasible[-1].most_raw).repaid_limit_raw
+    of_collateral = replace(OFFER, token=TERMS.collateral.address)
+    enough, little = (replace(OFFER, available_raw=raw) for raw in (wanted_raw, wanted_raw - 1))
+    for offered, kinds in (((enough,), [False]), ((little,), [False, True]), ((), [True])):
+        found = loans({LENDER.name: (*offered, of_collateral)})
+        assert [one.of_collateral for one in found] == kinds
+    assert found[0].name == f"{LENDER.name}, of the collateral"
+    step = found[0].step(LIQUIDATION, amount_raw=1, sales=(SALE,))
+    assert step.inside == (SALE, Step(call=LIQUIDATION))
+
+
+def test_fundings__collateral_that_the_market_itself_would_lend__is_not_borrowed() -> None:
+    assert isinstance(TERMS, LinearTerms)
+    terms = replace(TERMS, cash=Cash(holder=_MARKET, raw=10**40))
+    of_collateral = replace(OFFER, token=TERMS.collateral.address)
+    theirs = replace(of_collateral, holder=_MARKET)
+    declined = DESK.fundings(terms, {LENDER.name: (theirs,)})
+    assert isinstance(declined, Declined) and declined.reason is Reason.NO_FUNDING
+    assert not isinstance(DESK.fundings(terms, {LENDER.name: (theirs, of_collateral)}), Declined)
+
+
+def test_fundings__debt_that_nothing_is_bought_for__no_loan_of_the_collateral() -> None:
+    of_collateral = replace(OFFER, token=TERMS.collateral.address)
+    desk = replace(DESK, wrapped_native=TERMS.debt.address)
+    assert isinstance(desk.fundings(TERMS, {LENDER.name: (of_collateral,)}), Declined)
 
 
 def test_fundings__terms_that_fund_themselves__no_fee_no_limit_and_the_sales_inside() -> None:

@@ -205,6 +205,39 @@ def test_max_profit__terms_bend__is_searched() -> None:
     assert 0 < other.repay_raw < 10**9 // 2 + 10**8
 
 
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.sampled_from([Shape.KEEPS_COLLATERAL, Shape.APART, Shape.THROUGH_NATIVE, Shape.TWO_HOPS]))
+def test_max_profit__loan_of_the_collateral__no_size_brings_more(seed: int, shape: Shape) -> None:
+    trade = on_collateral(random_trade(seed, shape), seed)
+    found, best = searched(trade), max_profit(trade)
+    assert isinstance(best, Evaluation) is (found is not None)
+    if isinstance(best, Evaluation) and found is not None:
+        assert best.profit_wei >= found.profit_wei - 4 * unit_wei(trade)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.sampled_from([Shape.KEEPS_COLLATERAL, Shape.APART, Shape.TWO_HOPS]), st.integers(0, 100))
+def test_evaluate__loan_of_the_collateral__adds_up(seed: int, shape: Shape, percent: int) -> None:
+    trade = on_collateral(random_trade(seed, shape), seed)
+    interval = trade.terms.feasible[seed % len(trade.terms.feasible)]
+    repay = interval.least_raw + (interval.most_raw - interval.least_raw) * percent // 100
+    one = evaluate(trade, repay)
+    assume(isinstance(one, Evaluation))
+    one = evaluated(one)
+    assert one.bought_raw == one.settlement.repaid_limit_raw
+    spare_raw = max(one.settlement.seized_least_raw - one.bought_for_raw, 0)
+    assert one.bought_for_raw <= one.flash_amount_raw <= one.bought_for_raw + spare_raw
+    assert one.flash_fee_raw == trade.fee_raw(one.flash_amount_raw)
+    assert one.surplus_raw == one.settlement.seized_raw - one.bought_for_raw - one.flash_fee_raw
+
+
+def on_collateral(trade: Trade, seed: int) -> Trade:
+    """Return the same trade on a loan of its collateral, of which there may be too little for all."""
+    most_raw = trade.terms.settle(trade.terms.feasible[-1].most_raw).seized_raw
+    available_raw = most_raw * (1, 3, 20)[seed % 3] // 2
+    return replace(trade, borrows_collateral=True, slippage_bps=50, available_raw=available_raw)
+
+
 # --- evaluate -----------------------------------------------------------------------------------------------
 
 
