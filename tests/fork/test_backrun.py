@@ -105,10 +105,14 @@ class Scene:
     async def decided(self) -> None:
         await asyncio.to_thread(self.stage.await_decision)
 
-    async def built(self) -> list[str]:
-        """Have the relay build a block, and return its transactions once the keeper has decided upon it."""
+    async def built(self, *, public: int = 0) -> list[str]:
+        """Have the relay build a block, and return its transactions once the keeper has decided upon it.
+
+        So many are in the public pool, none of them the keeper's.
+        """
         devnet = self.stage.devnet
-        assert devnet.anvil.rpc("txpool_content")["pending"] == {}, "shown to a public pool"
+        waiting = devnet.anvil.rpc("txpool_content")["pending"]
+        assert sum(map(len, waiting.values())) == public, "shown to a public pool"
         number = await self.relay.build(at_s=devnet.now_s + BLOCK_S)
         await self.decided()
         transactions = devnet.anvil.rpc("eth_getBlockByNumber", hex(number), False)["transactions"]
@@ -124,7 +128,7 @@ async def scene(devnet: Devnet, folder: Path, **settings: str) -> AsyncIterator[
     async with Relay(devnet.anvil.rpc) as relay:
         with daemon_stage(devnet, folder) as stage:
             stage.environment |= {
-                "KEEPER_RPC_URLS": stage.environment["KEEPER_RPC_URLS"] + "#trusted",
+                "KEEPER_RPC_URLS": f"{stage.environment['KEEPER_RPC_URLS']}#trusted,{devnet.anvil.ws_url}",
                 "KEEPER_CHANNELS": "bundle,backrun",
                 "KEEPER_BUILDERS": relay.url + "#backruns",
                 "KEEPER_MEV_SHARE_URL": relay.url,
@@ -133,7 +137,8 @@ async def scene(devnet: Devnet, folder: Path, **settings: str) -> AsyncIterator[
             stage.start()
             made = Scene(relay, stage, there)
             await made.decided()
-            await until(lambda: relay.listeners)
+            if "KEEPER_PENDING" not in settings:
+                await until(lambda: relay.listeners)
             yield made
 
 
@@ -190,3 +195,23 @@ async def test_run__the_update_never_lands__neither_does_ours_and_the_nonce_is_u
     assert {type(outcome) for _, outcome in missed if outcome is not None} == {Expired}
     assert landed and {one.channels for one in landed} == {("bundle",)}
     assert min(one.nonce for one in landed) == min(one.nonce for one, _ in missed)
+
+
+async def test_run__a_report_is_pending_in_public__ours_lands_right_behind_it_in_a_bundle_with_it(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    bundles = {"KEEPER_CHANNELS": "bundle", "KEEPER_MEV_SHARE_URL": "", "KEEPER_PENDING": "true"}
+    async with scene(manual_devnet, tmp_path, **bundles) as on:
+        update = on.oracle.aggregator.post("transmit", 2_600 * 10**8, sender=manual_devnet.market.address)
+        await until(lambda: on.relay.bundles)
+        await until(lambda: len(on.relay.bundles) == len(on.stage.open_intents()))
+        first, *others = await on.built(public=1)
+        assert first == update
+        await on.built()
+        on.stage.stop()
+        journal = on.stage.journal()
+    landed = [(one, outcome) for one, outcome in journal if isinstance(outcome, Included)]
+    assert landed and others[: len(landed)] == ["0x" + one.hash.hex() for one, _ in landed]
+    assert {one.channels for one, _ in landed} == {("bundle",)}
+    for one, outcome in landed:
+        assert outcome.realised_profit_wei == pytest.approx(one.predicted_profit_wei, rel=1e-3)
