@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 from keeper.domain.address import Address
@@ -97,6 +98,8 @@ _Kind: TypeAlias = tuple[str, tuple[tuple[Address, Address], ...], int]
 
 _USUAL_GAS = 700_000
 """What a draft of a kind that was never simulated is expected to use."""
+_MOST_JOINED_GAS = 13_000_000
+"""Of plans in one transaction, for its gas limit to stay below what a transaction may have (EIP-7825)."""
 _EXPECTED_WITHIN = 50
 """Gas that is within a fiftieth of what was expected came out as expected."""
 
@@ -446,12 +449,37 @@ class Engine:
                 None,
             )
             if failed is None or len(run_in_order) == 1:
-                return (*round_, *considered)
+                if behind is None or behind.behind.raw is not None or len(run_in_order) == 1:
+                    return (*round_, *considered)
+                fitting = _fitting(chosen[: len(run_in_order)], simulated)
+                return await self._as_one(seen, planner, fitting, (*round_, *considered), behind)
             # those after it counted on the depth that it would have left: choose again without it
             considered.append(failed)
             proposals = tuple(
                 one for one in proposals if one.opportunity.position != failed.opportunity.position
             )
+
+    async def _as_one(
+        self,
+        seen: Observation,
+        planner: Planner,
+        chosen: Sequence[Chosen],
+        considered: Sequence[Considered],
+        behind: Foresight,
+    ) -> tuple[Considered, ...]:
+        """Return the plans joined in one transaction: no more than one is taken behind a hash.
+
+        Where they do not go together, the one of them that brings most alone.
+        """
+        joined, basis = planner.joined(seen, chosen), self._basis(seen, behind)
+        calls = (*basis.ahead, *self._calls([joined.draft]))
+        result = await run(simulate(calls, seen.block), basis.at, self._world)
+        decision = planner.conclude(seen, joined, result[-1])
+        if isinstance(decision, Plan):
+            left = (one for one in considered[1:] if isinstance(one.decision, Declined))
+            return (replace(considered[0], decision=decision), *left)
+        best = max(considered, key=_net_wei)
+        return await self.decide(replace(seen, opportunities=(best.opportunity,)), behind=behind)
 
     def _basis(self, seen: Observation, behind: Foresight | None) -> _Basis:
         if behind is None:
@@ -690,6 +718,17 @@ def _too_poor(purse_wei: int, most_wei: int) -> Declined:
 
 def _behind_held() -> Declined:
     return Declined(reason=Reason.NO_GAS, detail="it counts on the depth that one which is not sent leaves")
+
+
+def _fitting(chosen: Sequence[Chosen], simulated: Sequence[Simulated]) -> Sequence[Chosen]:
+    """Return as many of these, in their order, as one transaction has gas for."""
+    gas_used = accumulate(one.gas_used for one in simulated)
+    return chosen[: max(1, sum(so_far <= _MOST_JOINED_GAS for so_far in gas_used))]
+
+
+def _net_wei(considered: Considered) -> int:
+    """Return what a plan brings; where there is none, less than any does."""
+    return considered.decision.waterfall.net_wei if isinstance(considered.decision, Plan) else -1
 
 
 def _in_order(chosen: Sequence[Chosen]) -> list[Drafted]:

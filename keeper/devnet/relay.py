@@ -58,6 +58,8 @@ class Bundle:
     signer: str
     uuid: str | None = None
     max_timestamp_s: int | None = None
+    is_backrun: bool = False
+    """Behind a transaction that was told of by its hash: no other is put behind that."""
 
     @property
     def hash(self) -> str:
@@ -182,6 +184,7 @@ class Relay:
                         first_block=block,
                         block=int(wanted["inclusion"].get("maxBlock", hex(block)), 16),
                         signer=signer,
+                        is_backrun=True,
                     )
                 )
             case "eth_cancelBundle":
@@ -240,6 +243,8 @@ class Relay:
     def _holds(self, raw: Sequence[bytes], number: int, at_s: int, bundle: Bundle) -> bool:
         """Return whether these succeed in that block, one after another, each nonce in its turn."""
         if bundle.max_timestamp_s is not None and at_s > bundle.max_timestamp_s:
+            return False
+        if bundle.is_backrun and bundle.transactions[0] in raw[: -len(bundle.transactions)]:
             return False
         in_turn = [one for place, one in enumerate(raw) if one not in raw[:place]]
         nonces: dict[str, int] = {}

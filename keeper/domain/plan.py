@@ -111,6 +111,8 @@ class Draft:
     transaction: Transaction
     caveat: str = ""
     """What it rests on that was never verified, where the operator allows that; else empty."""
+    others: tuple[PositionId, ...] = ()
+    """Whom else its one transaction closes, in their order, where no more than one may be sent."""
 
     @property
     def close(self) -> Close:

@@ -401,8 +401,8 @@ class Planner:
 
     def _ladder(self, drafted: Drafted, *, gas_wei: int) -> tuple[Rung, ...]:
         """Return the smaller sizes that clear every minimum once they are the best, at the draft's gas."""
-        if drafted.draft.objective is Objective.RESTORE_HEALTH:  # a smaller size would not
-            return ()
+        if drafted.draft.others or drafted.draft.objective is Objective.RESTORE_HEALTH:
+            return ()  # a smaller size would not restore it; and of several there is no one size
         pair, size = drafted.sized[0]
         rungs = []
         for step in ladder(pair.trade, size, shares_bps=self.options.ladder_bps):
@@ -426,6 +426,18 @@ class Planner:
                 )
             )
         return tuple(rungs)
+
+    # --- as one ---------------------------------------------------------------------------------------------
+
+    def joined(self, seen: Observation, chosen: Sequence[Chosen]) -> Drafted:
+        """Return several borrowers' drafts as one, whose transaction runs them in this order, or none."""
+        drafted = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
+        first, *others = [one.draft for one in drafted]
+        sized = [pair for one in drafted for pair in one.sized]
+        made = self._draft(seen, chosen[0].opportunity, sized, first.objective)
+        caveats = dict.fromkeys(one.caveat for one in (first, *others) if one.caveat)
+        draft = replace(made.draft, caveat="; ".join(caveats), others=tuple(one.position for one in others))
+        return replace(made, draft=draft)
 
     # --- explaining -----------------------------------------------------------------------------------------
 

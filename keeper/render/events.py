@@ -303,10 +303,15 @@ def _plan(plan: Plan) -> str:
         for close in plan.draft.closes
     )
     return (
-        f"{short(plan.draft.borrower)} at {health(plan.draft.health_factor_wad)}: "
+        f"{short(plan.draft.borrower)}{_others(plan)} at {health(plan.draft.health_factor_wad)}: "
         f"{closes}; "
         f"{waterfall(plan.waterfall)}{_unverified(plan.draft.caveat)}"
     )
+
+
+def _others(plan: Plan) -> str:
+    """Return whom else the same transaction closes."""
+    return "".join(f" and {short(one.borrower)}" for one in plan.draft.others)
 
 
 def _unverified(caveat: str) -> str:
