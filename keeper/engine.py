@@ -61,7 +61,19 @@ from keeper.ports import (
     Tick,
     World,
 )
-from keeper.query import Query, Simulated, SimulatedCall, balance, both, run, settle, simulate
+from keeper.query import (
+    Answer,
+    Answering,
+    Ask,
+    Query,
+    Simulated,
+    SimulatedCall,
+    balance,
+    both,
+    run,
+    settle,
+    simulate,
+)
 from keeper.reverts import explained
 from keeper.watcher import Watcher
 from keeper.watcher.triggers import triggers, unpredicted
@@ -102,6 +114,22 @@ _MOST_JOINED_GAS = 13_000_000
 """Of plans in one transaction, for its gas limit to stay below what a transaction may have (EIP-7825)."""
 _EXPECTED_WITHIN = 50
 """Gas that is within a fiftieth of what was expected came out as expected."""
+
+
+_MOST_ROUNDS = 3
+"""Requests that a head may cost where nothing is to be sent."""
+
+
+class _Counting:
+    """The world, and how often it was asked."""
+
+    def __init__(self, world: Answering) -> None:
+        self._world = world
+        self.rounds = 0
+
+    async def answer(self, asks: Sequence[Ask], at: StateRef) -> tuple[Answer, ...]:
+        self.rounds += 1
+        return await self._world.answer(asks, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +188,7 @@ class Engine:
         self._odds = odds
         self._remember = remember
         self._purse_wei: int | None = None
+        self._rounds = 0
         self._usual_gas: dict[_Kind, int] = {}
         self._hazard: dict[Token, Declined | None] = {}
         self._told_poor = False
@@ -293,24 +322,31 @@ class Engine:
 
     async def observe(self, head: Head) -> Observation:
         """Return the state after `head`. Raises Unavailable or Inconsistent; nothing is half taken in."""
+        counting = _Counting(self._world)
         advance, self._purse_wei = await run(
-            both(self._watcher.advance(head), self._purse()), Mined(hash=head.hash), self._world
+            both(self._watcher.advance(head), self._purse()), Mined(hash=head.hash), counting
         )
+        self._rounds = counting.rounds
         self._watcher.apply(advance)
         if self._remember is not None:
             self._remember(advance)
         block = head.next_block(block_time_s=self._pace.block_time_s)
         return self._watcher.observe(block=block, deadline_s=block.timestamp_s + self._pace.deadline_s)
 
-    async def foretell(self) -> None:
-        """Keep the trigger prices from the last head on. It gives way to whatever comes, feed by feed."""
+    async def foretell(self, *, whole: bool = False) -> None:
+        """Keep the trigger prices from the last head on. It gives way to whatever comes, feed by feed.
+
+        What prices are made of is looked at as a `whole`, or one round at a head that left a request for it.
+        """
         head, pricing = self._watcher.head, self._watcher.pricing
         if head is None:
             return
         books = self._watcher.current
-        if unknown := pricing.unknown(books):
+        unknown = pricing.unknown(books)
+        if unknown and (whole or self._rounds < _MOST_ROUNDS):
+            looking: Query[object] = pricing.look(unknown) if whole else pricing.look_on(unknown)
             try:
-                await run(pricing.look(unknown), Mined(hash=head.hash), self._world)
+                await run(looking, Mined(hash=head.hash), self._world)
             except (Unavailable, Inconsistent, Broken) as error:
                 self._degraded("what prices are made of could not be read", error)
                 return

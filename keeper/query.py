@@ -14,7 +14,7 @@ Sources write their questions with the typed leaves `read`, `attempt`, `logs`, `
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Broken, Invariant
@@ -295,6 +295,30 @@ def both(left: Query[T], right: Query[U]) -> Query[tuple[T, U]]:
     either: tuple[Query[Any], Query[Any]] = (left, right)
     first, second = yield from gather(either)
     return first, second
+
+
+class Paced(Generic[T]):
+    """A query that is taken further one round at a time, each at a state of its own: for what hardly changes.
+
+    A round that the world did not answer is asked again the next time.
+    """
+
+    def __init__(self, query: Query[T]) -> None:
+        self._query = query
+        self._asks: tuple[Ask, ...] | None = None
+        """None before its first round."""
+
+    def round(self) -> Query[T | None]:
+        """Return the query's result where this was its last round, else None. Raises Broken as it does."""
+        try:
+            if self._asks is None:
+                self._asks = next(self._query)
+            answers = yield self._asks
+            self._asks = self._query.send(answers)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        return None
 
 
 async def run(query: Query[T], at: StateRef, world: Answering) -> T:

@@ -224,7 +224,7 @@ async def _follow(
                 dry_run=armed is None,
             )
         )
-        await engine.foretell()  # what prices are made of: what is pending is judged by it
+        await engine.foretell(whole=True)  # what prices are made of: what is pending is judged by it
         if tape is not None:
             tape.begin(seen.head, memory, seen_at_s=seen.head.timestamp_s)
         try:

@@ -18,7 +18,7 @@ from keeper.domain.address import Address
 from keeper.domain.errors import Broken
 from keeper.domain.head import Head
 from keeper.ports import Feed, Formula, Prices, Recognise, Sourced
-from keeper.query import Call, Query, Reverted, attempt, settle
+from keeper.query import Call, Paced, Query, Reverted, attempt, settle
 from keeper.watcher.book import AnyBook
 
 _UNFIT_AGAIN_BLOCKS = 8
@@ -49,6 +49,7 @@ class Pricing:
     _words: Prices = field(default_factory=dict)
     _head: Head | None = None
     _contracts: frozenset[Address] = frozenset()
+    _looking: Paced[dict[Call, Origin]] | None = None
 
     # --- following the chain
 
@@ -65,21 +66,42 @@ class Pricing:
         return tuple(book for book in books if self.recognise is not None and any(self._wanted(book)))
 
     def look(self, books: Sequence[AnyBook]) -> Query[None]:
-        """Look at the origins of these books' prices that are not known, or do not fit, at the last head."""
-        head = self._head
-        if head is None or self.recognise is None:
-            return
+        """Look at the origins of these books' prices that are not known or do not fit, all at one head."""
+        while not (yield from self.look_on(books)):
+            pass
+        self._words = yield from self.advance()
+
+    def look_on(self, books: Sequence[AnyBook]) -> Query[bool]:
+        """Look one round further, and return whether that was the last.
+
+        From head to head it goes on where it was: adapters are stacked, and a head leaves room for a request
+        at most. What the formulas found so are computed from is read with the next head.
+        """
+        if self._looking is None:
+            self._looking = Paced(self._found(books))
+        try:
+            found = yield from self._looking.round()
+        except Broken:
+            self._looking = None
+            raise
+        if found is None:
+            return False
+        self._looking = None
+        self._origins |= found
+        self._contracts = frozenset().union(*map(_contracts, self._origins.values()))
+        return True
+
+    def _found(self, books: Sequence[AnyBook]) -> Query[dict[Call, Origin]]:
+        """Return the origins of these books' prices that are to be looked at."""
         wanted = {call for book in books for call in self._wanted(book)}
+        if not wanted or self.recognise is None:
+            return {}
         told = yield from settle([book.protocol.sourced(book.market) for book in books])
         of_each = (one for one in told if not isinstance(one, Broken))
         sourced = [one for one in chain.from_iterable(of_each) if one.call in wanted]
         formulas = yield from self.recognise([one.source for one in sourced])
-        found = {one.call: _origin(one, formulas[one.source], head) for one in sourced}
-        words = yield from _words([one.formula for one in found.values() if one.formula is not None])
-        if head == self._head:
-            self._origins |= found
-            self._contracts = frozenset().union(*map(_contracts, self._origins.values()))
-            self._words = {**self._words, **words}
+        looked_at = 0 if self._head is None else self._head.number
+        return {one.call: _origin(one, formulas[one.source], looked_at) for one in sourced}
 
     def _wanted(self, book: AnyBook) -> Iterator[Call]:
         """Yield the prices of a book whose origins are to be looked at."""
@@ -166,10 +188,10 @@ class Pricing:
         }
 
 
-def _origin(sourced: Sourced, formula: Formula | str, head: Head) -> Origin:
+def _origin(sourced: Sourced, formula: Formula | str, looked_at: int) -> Origin:
     if isinstance(formula, str):
-        return Origin(sourced=sourced, formula=None, why_not=formula, looked_at=head.number)
-    return Origin(sourced=sourced, formula=formula, why_not="", looked_at=head.number)
+        return Origin(sourced=sourced, formula=None, why_not=formula, looked_at=looked_at)
+    return Origin(sourced=sourced, formula=formula, why_not="", looked_at=looked_at)
 
 
 def _contracts(origin: Origin) -> frozenset[Address]:

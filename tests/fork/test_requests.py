@@ -28,10 +28,12 @@ from keeper.ports import NewHead
 from keeper.protocols.aave_v3.state import Row
 from keeper.watcher import Book
 from tests.fork.keeper_stage import aave_book, morpho_book, stage
+from tests.fork.listing import Listing
 from tests.fork.test_engine import sending
 from tests.fork.test_watcher import act
 
 MOST = 3
+MOST_CONFIGURING = 8
 METHODS_A_REQUEST = 6
 
 
@@ -98,6 +100,45 @@ async def test_step__nothing_is_liquidatable__three_requests_a_block(
         print(f"{accounts:,} accounts: {costs}")
         assert max(costs.values()) <= MOST
         assert costs["quiet"] == 1
+
+
+async def test_step__prices_are_recognised__a_request_a_head_until_all_are(manual_devnet: Devnet) -> None:
+    """What prices are made of is looked at over several heads, none of which costs more than it may.
+
+    A head at which a market is configured is counted apart: the market is read whole at that very head, or
+    whom it lets fall would be found a block late.
+    """
+    there, admin = manual_devnet.addresses, manual_devnet.market.address
+    manual_devnet.anvil.rpc("evm_setAutomine", True)
+    listing = Listing(manual_devnet, symbol="NEW", decimals=18, price_base=10**8)
+    manual_devnet.anvil.rpc("evm_setAutomine", False)
+    books = (aave_book(manual_devnet), morpho_book(manual_devnet))
+    options = PlannerOptions(intermediates=(there.weth, there.tokens["USDC"]))
+    configuring = {
+        4: listing.post,
+        8: lambda: listing.configurator.post(
+            "configureReserveAsCollateral", there.weth, 60_00, 82_00, 105_00, sender=admin
+        ),
+    }
+    costs: list[int] = []
+    unknown: list[bool] = []
+    async with (
+        Proxy(manual_devnet.anvil.url) as proxy,
+        stage(manual_devnet, options, books=books, url=proxy.url) as on,
+    ):
+        for place in range(10):
+            configuring.get(place, lambda: None)()
+            manual_devnet.mine()
+            head = await on.head()
+            proxy.seen.clear()
+            await on.engine.step(NewHead(head=head, seen_at_s=0))
+            await on.engine.foretell()
+            costs.append(counted(proxy.seen))
+            unknown.append(on.watcher.pricing.unknown(books) != ())
+    print(f"requests a head: {costs}")
+    assert unknown == [True, True, False, False, True, True, False, False, False, False]
+    assert max(cost for place, cost in enumerate(costs) if place and place not in configuring) <= MOST
+    assert max(costs[place] for place in configuring) <= MOST_CONFIGURING
 
 
 @pytest.mark.parametrize("delay_ms", [5, 50])

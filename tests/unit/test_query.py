@@ -17,6 +17,7 @@ from keeper.query import (
     Answer,
     Ask,
     Call,
+    Paced,
     Query,
     Reverted,
     Simulate,
@@ -89,6 +90,33 @@ def test_run__the_same_thing_asked_by_many__asked_once() -> None:
     table = world()
     assert asyncio.run(run(gather((chain(1, 2), chain(2, 1), chain(1))), AT, table)) == ([1, 2], [2, 1], [1])
     assert table.rounds == [(call(1), call(2))]
+
+
+def test_round__two_rounds__one_at_a_time_and_the_result_with_the_last() -> None:
+    table = world()
+    paced = Paced(chain(1, 2))
+    assert asyncio.run(run(paced.round(), AT, table)) is None
+    assert table.rounds == [(call(1),)]
+    assert asyncio.run(run(paced.round(), AT, table)) == [1, 2]
+    assert table.rounds == [(call(1),), (call(2),)]
+
+
+def test_round__not_answered__asked_again() -> None:
+    table, nobody = world(), Table({})
+    paced = Paced(chain(1, 2))
+    asyncio.run(run(paced.round(), AT, table))
+    with pytest.raises(KeyError):
+        asyncio.run(run(paced.round(), AT, nobody))
+    assert nobody.rounds == [(call(2),)]
+    assert asyncio.run(run(paced.round(), AT, table)) == [1, 2]
+
+
+def test_round__nothing_to_ask_or_broken__at_once() -> None:
+    table = world(n1=Reverted(b""))
+    assert asyncio.run(run(Paced(chain()).round(), AT, table)) == []
+    assert table.rounds == []
+    with pytest.raises(Broken):
+        asyncio.run(run(Paced(chain(1)).round(), AT, table))
 
 
 def test_settle__queries_of_different_length__each_gets_its_own_answers() -> None:

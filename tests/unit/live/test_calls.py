@@ -12,7 +12,7 @@ from eth_abi.abi import encode as abi_encode
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Inconsistent, Unavailable
 from keeper.domain.state import Mined, Overlay
-from keeper.live.calls import Packing
+from keeper.live.calls import _PROBE, _PROBED, Packing
 from keeper.live.multicall import MULTICALL3
 from keeper.live.part import Part
 from keeper.node.blocking_rpc import RpcError
@@ -40,11 +40,13 @@ class Node:
         burns: Sequence[Call] = (),
         most_in_pack: int = 1_000,
         multicall: bool = True,
+        modexp: bool = True,
     ) -> None:
         self.answers = answers
         self.burns = frozenset(burns)
         self.most_in_pack = most_in_pack
         self.multicall = multicall
+        self.modexp = modexp
         self.rounds: list[list[int]] = []
         """For each round, how many calls each request held."""
 
@@ -54,7 +56,8 @@ class Node:
         if to != MULTICALL3:
             return self._alone(Call(Address(to), data)), 1
         (entries,) = abi_decode(["(address,bool,bytes)[]"], data[4:])
-        of = [Call(Address(bytes.fromhex(to[2:])), data) for to, _, data in entries]
+        *of, probe = [Call(Address(bytes.fromhex(to[2:])), data) for to, _, data in entries]
+        assert probe == _PROBE
         if not self.multicall:
             return raw(b""), len(of)
         if len(of) > self.most_in_pack:
@@ -66,6 +69,8 @@ class Node:
             answer = Reverted(b"") if burnt else self.answers[one]
             reverted = isinstance(answer, Reverted)
             results.append((not reverted, answer.data if isinstance(answer, Reverted) else answer))
+        probed = self.modexp and not burnt
+        results.append((probed or not self.modexp, _PROBED if probed else b""))
         return raw(abi_encode(["(bool,bytes)[]"], [results])), len(of)
 
     def _alone(self, one: Call) -> Reply:
@@ -119,6 +124,21 @@ def test_absorb__reverted_with_a_reason__is_believed() -> None:
     node = Node(table)
     assert node.ask(Packing(), CALLS[:10]) == {one: table[one] for one in CALLS[:10]}
     assert node.rounds == [[10]]
+
+
+def test_absorb__silent_and_gas_was_left__is_believed() -> None:
+    table = {**TABLE, CALLS[3]: Reverted(b""), CALLS[9]: Reverted(b"")}
+    node, packing = Node(table), Packing()
+    for _ in range(2):
+        assert node.ask(packing, CALLS[:10]) == {one: table[one] for one in CALLS[:10]}
+    assert node.rounds == [[10], [10]]
+
+
+def test_absorb__silent_and_nothing_to_probe_with__is_asked_alone() -> None:
+    table = {**TABLE, CALLS[3]: Reverted(b"")}
+    node = Node(table, modexp=False)
+    assert node.ask(Packing(), CALLS[:10]) == {one: table[one] for one in CALLS[:10]}
+    assert node.rounds == [[10], [1] * 7]
 
 
 def test_absorb__one_burns_the_gas__its_neighbours_are_not_mistaken_for_reverted() -> None:

@@ -146,6 +146,22 @@ def test_look__a_source_that_was_replaced__recognised_anew() -> None:
     assert there.why_not()["T1"] == ""
 
 
+def test_look_on__adapters_upon_feeds__a_round_a_head_until_all_are_known() -> None:
+    there = scene()
+    there.pricing = Pricing(recognise)
+    there.pricing.apply(HEAD, {})
+    ended: list[bool] = []
+    while not any(ended):
+        before = there.contracts.rounds
+        looking = there.pricing.look_on([there.book])
+        ended.append(asyncio.run(run(looking, Mined(hash=there.head.hash), there.contracts)))
+        assert there.contracts.rounds <= before + 1
+        assert there.pricing.unknown([there.book]) == (() if ended[-1] else (there.book,))
+        there.next()
+    assert ended == [False, False, True]  # the sources, adapters, and feeds behind them
+    assert [why for why in there.why_not().values() if not why] == [""] * 3
+
+
 def test_triggers__a_feed_behind_two_tokens__both_at_the_price_where_the_first_falls() -> None:
     rows = {
         position(1): row(has={1: 10**18}, owes={2: 2_400 * 10**18}),  # health 1.2 with wrapped ether alone
