@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
@@ -78,6 +78,8 @@ from keeper.reverts import explained
 from keeper.watcher import Watcher
 from keeper.watcher.triggers import triggers, unpredicted
 from keeper.watcher.watcher import Advance
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -437,13 +439,13 @@ class Engine:
         planner = self._planner
         if self._bidder is not None:
             planner = planner.bidding(self._bidder.share_bps())
-        proposals = planner.propose(seen, free)
+        proposals = await _each(planner.proposing(seen, free))
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         expected = {
             draft: self._usual_gas.get(_kind(draft), _USUAL_GAS * len(draft.closes)) for draft in proposed
         }
         whole = len(proposals)
-        as_expected = planner.choose(seen, proposals, expected, busy_pools=busy_pools)
+        as_expected = await _each(planner.choosing(seen, proposals, expected, busy_pools=busy_pools))
         simulations = await self._simulate(
             seen, proposed, [one.draft for one in _in_order(as_expected)], basis
         )
@@ -456,16 +458,15 @@ class Engine:
             chosen = (
                 as_expected
                 if sized_for == expected and len(proposals) == whole
-                else planner.choose(seen, proposals, sized_for, busy_pools=busy_pools)
+                else await _each(planner.choosing(seen, proposals, sized_for, busy_pools=busy_pools))
             )
             run_in_order = _in_order(chosen)
             simulated = await self._simulated(seen, [one.draft for one in run_in_order], simulations, basis)
-            decided = iter(
-                [
-                    planner.conclude(seen, drafted, result, odds=odds)
-                    for drafted, result in zip(run_in_order, simulated, strict=True)
-                ]
+            concluding = (
+                planner.conclude(seen, drafted, result, odds=odds)
+                for drafted, result in zip(run_in_order, simulated, strict=True)
             )
+            decided = iter(await _each(concluding))
             by_borrower = {(one.opportunity.market, one.opportunity.borrower): one for one in proposals}
             round_: list[Considered] = [
                 Considered(
@@ -728,6 +729,15 @@ class Engine:
 
     def _since(self, seen: NewHead) -> float:
         return (self._clock() - seen.seen_at_s) * 1e3
+
+
+async def _each(ones: Iterable[T]) -> tuple[T, ...]:
+    """Return all of what is computed one by one, and let others go on in between: heads, answers, a stop."""
+    found: list[T] = []
+    for one in ones:
+        found.append(one)
+        await asyncio.sleep(0)
+    return tuple(found)
 
 
 async def _all(tasks: Sequence[asyncio.Task[bool]]) -> list[bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from math import ceil, floor
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Route
@@ -22,6 +23,9 @@ _PROBED_PARTS = (1, 4, 16)
 """Routes are looked for at the whole of the largest close, and at these parts of it."""
 
 _MOST_PARALLEL = 4
+
+_OVER = 1 + 1e-9
+"""What a float may be too small by."""
 
 Choice = tuple[tuple[Route, ...], tuple[Route, ...]]
 """The routes of the purchase, and those of the sale."""
@@ -68,6 +72,7 @@ class _Search:
         self._pools = pools
         self._ways = ways
         self._gas_price_wei = gas_price_wei
+        self._least_route_wei = min([venue.hop_gas for venue in desk.venues], default=0) * gas_price_wei
 
     def sale(self, pools: Depth, token_in: Address, amount_in_raw: int) -> Passage | None:
         """Return the best sale into the wrapped native token, split where that pays; None where none is."""
@@ -78,6 +83,7 @@ class _Search:
             ),
             lambda routes: sell_split(pools, routes, amount_in_raw),
             out=lambda passage: passage.amount_out_raw,
+            at_best=lambda: ceil(amount_in_raw * self._ways.first_price(pools, token_in, native) * _OVER),
             worth_wei=lambda amount_out_wei: amount_out_wei,
         )
 
@@ -95,6 +101,7 @@ class _Search:
             ),
             lambda routes: buy_split(self._pools, routes, amount_out_raw),
             out=lambda passage: passage.amount_in_raw,
+            at_best=lambda: self._least_for(amount_out_raw, token_in, token_out),
             worth_wei=lambda amount_in_raw: -(amount_in_raw * numerator // denominator),
         )
 
@@ -106,17 +113,24 @@ class _Search:
         best = self._ways.sales(self._pools, token, native, max(amount_raw, 1))
         return (mid_price(self._pools, best[-1].route) if best else None) or Fraction(0)
 
+    def _least_for(self, amount_out_raw: int, token_in: Address, token_out: Address) -> int:
+        """Return what an amount would cost if all of it had the price of the first unit."""
+        price = self._ways.first_price(self._pools, token_in, token_out)
+        return floor(amount_out_raw / (price * _OVER)) if price else 0
+
     def _grown(
         self,
         best: Callable[[int, set[Address]], Sequence[Best]],
         through: Callable[[Sequence[Route]], Passage],
         *,
         out: Callable[[Passage], int],
+        at_best: Callable[[], int],
         worth_wei: Callable[[int], int],
     ) -> Passage | None:
         """Return what passes through the best route, and through every one more that is worth its gas.
 
-        `out` is what is had of a passage, or paid for it, and `worth_wei` what that is worth.
+        `out` is what is had of a passage, or paid for it, and `worth_wei` what that is worth. `at_best` tells
+        what would be had, or paid, if all passed at the price of the first unit: no routes give more.
         """
 
         def net_wei(amount_raw: int, routes: Iterable[Route]) -> int:
@@ -137,6 +151,8 @@ class _Search:
             if passage.exhausted or (grown is not None and passage_wei <= grown_wei):
                 break
             grown, grown_wei = passage, passage_wei
+            if worth_wei(at_best()) - worth_wei(out(passage)) <= self._least_route_wei:
+                break
         return grown
 
 

@@ -31,12 +31,13 @@ _Key: TypeAlias = tuple[tuple[Address, Address], ...]
 class Depth(dict[Address, Pool]):
     """Pools at one state. It remembers what was walked of the routes that something was split over."""
 
-    __slots__ = ("_changed", "_courses", "_earlier", "_parallels")
+    __slots__ = ("_changed", "_courses", "_earlier", "_first_prices", "_parallels")
 
     def __init__(self, pools: Mapping[Address, Pool]) -> None:
         super().__init__(pools)
         self._courses: dict[_Key, _Course] = {}
         self._parallels: dict[tuple[_Key, ...], _Parallel] = {}
+        self._first_prices: dict[tuple[Address, Address], float] = {}
         self._earlier: Depth | None = None
         self._changed: Collection[Address] = ()
 
@@ -58,6 +59,16 @@ class Depth(dict[Address, Pool]):
         if found is None:
             courses = [self._course(key, route) for key, route in zip(keys, routes, strict=True)]
             found = self._parallels[keys] = _Parallel(courses)
+        return found
+
+    def first_price(self, pool: Address, token_in: Address) -> float:
+        """Return what a pool gives for the first unit of a token, its fee paid; 0 where it is empty."""
+        found = self._first_prices.get((pool, token_in))
+        if found is None:
+            if self._earlier is not None and pool not in self._changed:
+                return self._earlier.first_price(pool, token_in)
+            first = next(self[pool].segments(token_in), None)
+            found = self._first_prices[pool, token_in] = first.a / first.b if first else 0.0
         return found
 
     def _course(self, key: _Key, route: Route) -> _Course:

@@ -12,7 +12,7 @@ gives the gas, and must agree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -140,8 +140,13 @@ class Planner:
 
     def propose(self, seen: Observation, opportunities: Iterable[Opportunity]) -> tuple[Proposal, ...]:
         """Return each borrower's pairs, sized before gas, and the drafts to simulate, the best first."""
+        return tuple(self.proposing(seen, opportunities))
+
+    def proposing(self, seen: Observation, opportunities: Iterable[Opportunity]) -> Iterator[Proposal]:
+        """Yield what `propose` returns, borrower by borrower: there is time for something else in between."""
         sizer, untouched = self._sizer(seen), Left(pools=Depth(seen.pools), gas=seen.head.gas_limit)
-        return tuple(self._propose(seen, sizer, opportunity, untouched) for opportunity in opportunities)
+        for opportunity in opportunities:
+            yield self._propose(seen, sizer, opportunity, untouched)
 
     def _sizer(self, seen: Observation) -> Sizer:
         price_wei = gas_price_wei(seen.block, self.options)
@@ -216,6 +221,17 @@ class Planner:
         `gas_used` is what each proposed draft used, or why its simulation failed. A draft that would pass
         through one of `busy_pools` waits: a transaction in flight counts on that depth already.
         """
+        return tuple(self.choosing(seen, proposals, gas_used, busy_pools=busy_pools))
+
+    def choosing(
+        self,
+        seen: Observation,
+        proposals: Sequence[Proposal],
+        gas_used: Mapping[Draft, int | Declined],
+        *,
+        busy_pools: Collection[Address] = (),
+    ) -> Iterator[Chosen]:
+        """Yield what `choose` returns, borrower by borrower: there is time for something else in between."""
         contenders = [self._contender(seen, proposal, gas_used, busy_pools) for proposal in proposals]
         start = Left(pools=Depth(seen.pools), gas=seen.head.gas_limit, scarce=scarce(contenders))
         places = order(contenders, start, self._net, most_exact=self.options.exact_orders)
@@ -272,11 +288,10 @@ class Planner:
         gas_used: Mapping[Draft, int | Declined],
         left: Left,
         busy_pools: frozenset[Address],
-    ) -> tuple[Chosen, ...]:
-        """Return an order's drafts: each on what those before it leave, through the routes best then."""
+    ) -> Iterator[Chosen]:
+        """Yield an order's drafts: each on what those before it leave, through the routes best then."""
         sizer = self._sizer(seen)
         changed = busy_pools
-        chosen: list[Chosen] = []
         alone: list[Chosen] = []
         for first in proposals:
             proposal, opportunity = first, left.opportunity(first.opportunity)
@@ -294,8 +309,8 @@ class Planner:
                 left = left.after(pair, size, gas=0)
             left = replace(left, gas=left.gas - best.gas_used)
             changed |= best.drafted.draft.pools
-            chosen.append(Chosen(opportunity=first.opportunity, drafted=best.drafted))
-        return (*chosen, *alone)
+            yield Chosen(opportunity=first.opportunity, drafted=best.drafted)
+        yield from alone
 
     def _again(
         self, seen: Observation, sizer: Sizer, first: Proposal, opportunity: Opportunity, left: Left

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Hop, Pool, Route
+from keeper.planner.parallel import Depth
 
 MOST_HOPS = 3
 
@@ -73,6 +74,22 @@ class Ways:
     ) -> tuple[Best, ...]:
         """Return the route that an amount costs least through: the best of one hop, of two, of three."""
         return self._best(pools, token_out, token_in, amount_out_raw, avoid, selling=False)
+
+    def first_price(self, pools: Depth, token_in: Address, token_out: Address) -> float:
+        """Return what a first unit gives along the route that gives most for it, fees paid; 0 without any.
+
+        No unit gives more. A float: it screens what can't be worth looking for.
+        """
+        best, labels = 0.0, {token_in: 1.0}
+        for length in range(1, MOST_HOPS + 1):
+            reached: dict[Address, float] = {}
+            for token, price in labels.items():
+                for other, between in self._onward(token, token_out, last=length == MOST_HOPS):
+                    along = price * max([pools.first_price(address, token) for address in between])
+                    reached[other] = max(reached.get(other, 0.0), along)
+            best = max(best, reached.pop(token_out, 0.0))
+            labels = reached
+        return best
 
     def _best(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +16,16 @@ from keeper.devnet.scenario import crash
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import Concluded, Decided, Degraded, Left, Overtaken, Planned, Sent
 from keeper.domain.head import Head
+from keeper.domain.observation import Observation
 from keeper.domain.plan import Plan
-from keeper.domain.position import PositionId
+from keeper.domain.position import Opportunity, PositionId
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Included, Submission
 from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
 from keeper.planner.options import PlannerOptions
+from keeper.planner.planner import Planner, Proposal
 from keeper.ports import Doubted, Guard, NewHead, Signal, World
 from keeper.query import Answer, Ask, Simulate
 from keeper.store import SqliteJournal
@@ -247,6 +249,35 @@ async def test_decide__a_borrower_backs_off__the_others_do_not_count_on_what_its
         alone = {one.opportunity.position: one.decision for one in await keeper.engine.decide(without)}
         assert isinstance(again, Plan) and again == alone[second.position]
         assert again.draft.waterfall.vault_wei != second.waterfall.vault_wei
+
+
+async def test_decide__several_borrowers__others_go_on_between_two_of_them(
+    manual_devnet: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, at_each = 0, list[int]()
+    proposing = Planner.proposing
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def counted(self: Planner, seen: Observation, opportunities: Sequence[Opportunity]) -> Iterator[Proposal]:
+        for proposal in proposing(self, seen, opportunities):
+            at_each.append(turns)
+            yield proposal
+
+    monkeypatch.setattr(Planner, "proposing", counted)
+    async with sending(manual_devnet, tmp_path) as keeper:
+        *_, last = crash(seed=7, steps=8)
+        manual_devnet.market_block(last.prices_base)
+        seen = await keeper.engine.observe(await keeper.on.head())
+        other = asyncio.create_task(somebody_else())
+        await keeper.engine.decide(seen)
+        other.cancel()
+    assert len(at_each) == len(seen.opportunities) >= 3
+    assert len(set(at_each)) == len(at_each)
 
 
 class Doubting:

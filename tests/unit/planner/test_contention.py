@@ -125,8 +125,14 @@ def test_choose__another_order_brings_more__followed() -> None:
             one.opportunity.borrower for one in block.proposals
         }
         found, alone = (
-            block.planner._run(
-                block.seen, [block.proposals[at] for at in places], block.gas_used, start(block), frozenset()
+            list(
+                block.planner._run(
+                    block.seen,
+                    [block.proposals[at] for at in places],
+                    block.gas_used,
+                    start(block),
+                    frozenset(),
+                )
             )
             for places in (order(contenders(block), start(block), block.planner._net), greedy(block))
         )

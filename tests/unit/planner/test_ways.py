@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool
+from keeper.planner.parallel import Depth
 from keeper.planner.routing import buy_through, sell_through
 from keeper.planner.ways import MOST_HOPS, Ways
 from tests.routes import routes
@@ -69,6 +70,21 @@ def test_purchases__web_of_pools__the_cheapest_of_every_route(seed: int, amount_
     assert min((best.amount_raw for best in found), default=None) == min(filled, default=None)
     for best in found:
         assert buy_through(pools, best.route, amount_raw).amount_in_raw == best.amount_raw
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.integers(1, 10**20))
+def test_first_price__web_of_pools__no_amount_gives_more_a_unit(seed: int, amount_raw: int) -> None:
+    depth = Depth(web(seed))
+    sold, *between, bought = TOKENS
+    ways = Ways(depth, intermediates=between)
+    price = ways.first_price(depth, sold, bought)
+    for best in ways.sales(depth, sold, bought, amount_raw):
+        assert best.amount_raw <= amount_raw * price * (1 + 1e-9)
+    for best in ways.purchases(depth, sold, bought, amount_raw):
+        assert amount_raw <= best.amount_raw * price * (1 + 1e-9)
+    first = max((best.amount_raw for best in ways.sales(depth, sold, bought, 10**12)), default=0)
+    assert first >= price * 10**12 * (1 - 1e-4) or not price
 
 
 def test_sales__pools_to_avoid_and_tokens_that_are_no_intermediates__are_not_passed() -> None:
