@@ -14,8 +14,8 @@ taken, the equation is linear in r. So the segments are walked once, and one equ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isqrt
+from typing import NamedTuple
 
 from keeper.domain.depth import Segment
 
@@ -26,8 +26,7 @@ _ROOT_BITS = 256
 """How many bits more than they need the roots are taken with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """An amount linear in r: `first` at the beginning of the interval, and `rise` more a span later."""
 
     first: int
@@ -51,23 +50,18 @@ def optimal_size(
     seized_first, seized_rise = seized.first, seized.rise
     owed_first, owed_rise = owed.first, owed.rise
     width, at = most - least, 0  # sizes are counted from `least` on
-    given_from = cost_from = 0
     given, cost = next(gives, None), next(costs, None)
     if given is None or cost is None:
         return least
     given_to, cost_to = given.capacity_in, _capacity_out(cost)
     given_end = (given_to - seized_first) * span // seized_rise
     cost_end = (cost_to - owed_first) * span // owed_rise
+    # Z' > 0 at t where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t)
+    gain, give_0, give_1 = _given(given, seized_first, seized_rise, span)
+    price, cost_0, cost_1 = _cost(cost, owed_first, owed_rise, span)
     while True:
         end = min(given_end, cost_end, width)
         if end > at:
-            given_a, given_b, given_c, _ = given
-            cost_a, cost_b, cost_c, _ = cost
-            # Z' > 0 at t where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t);
-            # all terms are multiplied by the span
-            gain, price = seized_rise * given_a * given_b, owed_rise * cost_a * cost_b
-            give_0, give_1 = span * (given_b + given_c * (seized_first - given_from)), given_c * seized_rise
-            cost_0, cost_1 = span * (cost_a - cost_c * (owed_first - cost_from)), cost_c * owed_rise
             give, paid = give_0 + give_1 * end, cost_0 - cost_1 * end
             if gain * paid * paid <= price * give * give:
                 gain, price = isqrt(gain << _ROOT_BITS), isqrt(price << _ROOT_BITS)
@@ -78,17 +72,31 @@ def optimal_size(
         if end == width:
             return most
         if given_end <= cost_end:
-            given, given_from = next(gives, None), given_to
+            given = next(gives, None)
             if given is None:
                 return least + at
+            gain, give_0, give_1 = _given(given, seized_first - given_to, seized_rise, span)
             given_to += given.capacity_in
             given_end = (given_to - seized_first) * span // seized_rise
         else:
-            cost, cost_from = next(costs, None), cost_to
+            cost = next(costs, None)
             if cost is None:
                 return least + at
+            price, cost_0, cost_1 = _cost(cost, owed_first - cost_to, owed_rise, span)
             cost_to += _capacity_out(cost)
             cost_end = (cost_to - owed_first) * span // owed_rise
+
+
+def _given(segment: Segment, first: int, rise: int, span: int) -> tuple[int, int, int]:
+    """Return the gain, and the line b + c x, over a segment that is entered with `first`; times the span."""
+    a, b, c, _ = segment
+    return rise * a * b, span * (b + c * first), c * rise
+
+
+def _cost(segment: Segment, first: int, rise: int, span: int) -> tuple[int, int, int]:
+    """Return the price, and the line a - c y, over a segment that is entered with `first`."""
+    a, b, c, _ = segment
+    return rise * a * b, span * (a - c * first), c * rise
 
 
 def _capacity_out(segment: Segment) -> int:

@@ -165,14 +165,15 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     if seized.rise <= 0 or owed.rise <= 0:
         return _searched(trade, least_raw, most_raw)
 
-    gives, costs = _depth(trade)
+    shared = _common(trade)
+    gives, costs = _depth(trade, shared)
     guess_raw = optimal_size(
         gives, costs, seized=seized, owed=owed, span=span, least=least_raw, most=most_raw
     )
     best = evaluate(trade, guess_raw)
     if isinstance(best, Declined):
         return _last_before(trade, least_raw, guess_raw)
-    if _meet_again(trade) or (trade.borrows_collateral and best.flash_fee_raw):
+    if _meet_again(trade, shared) or (trade.borrows_collateral and best.flash_fee_raw):
         return _climbed(trade, best, least_raw, most_raw)
     between, settlement = best.repay_raw, best.settlement
     if between in (least_raw, most_raw):  # both are on the line, whatever is between them
@@ -215,17 +216,13 @@ def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
         first = seized_raw * least_raw // last_raw, owed_raw * least_raw // last_raw
     else:
         first = amounts_raw(least_raw)
-    return (
-        Line(first=first[0], rise=seized_raw - first[0]),
-        Line(first=first[1], rise=owed_raw - first[1]),
-    )
+    return Line(first[0], seized_raw - first[0]), Line(first[1], owed_raw - first[1])
 
 
-def _depth(trade: Trade) -> tuple[Iterator[Segment], Iterator[Segment]]:
+def _depth(trade: Trade, shared: int) -> tuple[Iterator[Segment], Iterator[Segment]]:
     """Return H, which all that is seized goes through, and the depth that the rest of the purchase takes."""
     if trade.owes_native:
         return _segments(trade, trade.sells), _segments(trade, ())
-    shared = _common(trade)
     if not shared:
         return _segments(trade, ()), _segments(trade, trade.buys)
     (buy,) = trade.buys
@@ -246,11 +243,10 @@ def _common(trade: Trade) -> int:
     return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(buy), len(sell)))
 
 
-def _meet_again(trade: Trade) -> bool:
+def _meet_again(trade: Trade, shared: int) -> bool:
     """Return whether the two sales share a pool after they have parted."""
     if not trade.buys or not trade.sells:
         return False
-    shared = _common(trade)
     bought_in = {hop.pool for route in trade.buys for hop in route.hops[shared:]}
     return any(hop.pool in bought_in for route in trade.sells for hop in route.hops[shared:])
 
@@ -260,6 +256,8 @@ def _most_profitable(
 ) -> Evaluation | None:
     """Return the one worth most; of equals the smallest, which borrows least."""
     carried_out = [one for one in evaluations if isinstance(one, Evaluation)]
+    if len(carried_out) == 1:
+        return carried_out[0]
     return max(carried_out, key=lambda one: (worth_wei(one), -one.repay_raw), default=None)
 
 

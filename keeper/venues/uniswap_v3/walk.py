@@ -75,14 +75,6 @@ class Moved(NamedTuple):
     state: State
 
 
-class Step(NamedTuple):
-    """A whole step: the price it starts at, the liquidity along it, and what it takes in, fee included."""
-
-    sqrt_price_x96: int
-    liquidity: int
-    amount_in: int
-
-
 class Walk:
     """The steps of swaps from `start` in one direction, down to a limit; taken as far as was ever asked.
 
@@ -138,12 +130,15 @@ class Walk:
             return Moved(self._ins[at], amount, self._states[at])
         return Moved(self._ins[at - 1] + moved.amount_in, amount, moved.state)
 
-    def steps(self) -> Iterator[Step]:
-        """Yield the whole steps, from the start to the limit."""
+    def steps(self) -> Iterator[tuple[int, int, int]]:
+        """Yield the whole steps, from the start to the limit.
+
+        Of each the square-root price that it starts at, its liquidity, and what it takes in, fee included.
+        """
         states, ins, at = self._states, self._ins, 0
         while at + 1 < len(states) or self._take_step():
             price, liquidity, _ = states[at]
-            yield Step(price, liquidity, ins[at + 1] - ins[at])
+            yield price, liquidity, ins[at + 1] - ins[at]
             at += 1
 
     def _take_step(self) -> bool:

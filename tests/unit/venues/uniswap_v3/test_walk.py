@@ -65,7 +65,7 @@ def test_walk__second_swap_from_where_the_first_ended__equals_the_contract_loop(
     drawn = random_pool(seed)
     walk = walk_of(drawn, zero_for_one=zero_for_one)
     steps = list(walk.steps())
-    total = sum(step.amount_in for step in steps[: 1 + seed % len(steps)])
+    total = sum(amount_in for _, _, amount_in in steps[: 1 + seed % len(steps)])
     after = replace(drawn, state=walk.exact_in(total // parts).state)
     direction = zero_for_one ^ back
     assert swapped(walk_of(after, zero_for_one=direction).exact_in(total)) == contract_swap(
@@ -81,8 +81,8 @@ def test_walk__amounts_at_and_beside_every_step_end__equal_the_contract_loop(
     drawn = random_pool(seed)
     walk = walk_of(drawn, zero_for_one=zero_for_one)
     total_in = 0
-    for step in list(walk.steps())[:4]:
-        total_in += step.amount_in
+    for _, _, amount_in in list(walk.steps())[:4]:
+        total_in += amount_in
         total_out = walk.exact_in(total_in).amount_out
         for beside in (-1, 0, 1):
             if total_in + beside > 0:
@@ -122,7 +122,7 @@ def test_walk__gap_without_liquidity__is_crossed_for_nothing() -> None:
     walk = walk_of(gap, zero_for_one=False)
     filled = walk.exact_in(10**30)
     # the first step ends at a bitmap word's boundary, just below tick 0; the gap is one step, however wide
-    assert [step.liquidity for step in walk.steps()][:4] == [10**18, 10**18, 0, 10**18]
+    assert [liquidity for _, liquidity, _ in walk.steps()][:4] == [10**18, 10**18, 0, 10**18]
     assert swapped(filled) == contract_swap(gap, zero_for_one=False, amount_specified=10**30)
 
 
