@@ -51,6 +51,7 @@ from keeper.planner.hazards import probes
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal, disagreement
 from keeper.ports import (
     Bidder,
+    BidForm,
     Doubted,
     Foresees,
     Foresight,
@@ -164,6 +165,7 @@ class Engine:
         landing: Landing | None,
         guard: Guard | None = None,
         bidder: Bidder | None = None,
+        backrun_bidder: Bidder | None = None,
         listen: Listener,
         clock: Callable[[], float],
         pace: Pace,
@@ -173,6 +175,7 @@ class Engine:
     ) -> None:
         """`preamble` comes before each simulation: it deploys an executor where there is none yet.
 
+        `backrun_bidder` says what is bid behind a hash, where that is another than elsewhere.
         `odds` are those of the races before; without them the chance to lose is left out of account.
         `remember` is told what changed at each head.
         """
@@ -183,6 +186,7 @@ class Engine:
         self._landing = landing
         self._guard = guard
         self._bidder = bidder
+        self._backrun_bidder = backrun_bidder
         self._listen = listen
         self._clock = clock
         self._pace = pace
@@ -436,9 +440,7 @@ class Engine:
                 considered.append(
                     Considered(opportunity=opportunity, proposal=None, gas_used={}, decision=why)
                 )
-        planner = self._planner
-        if self._bidder is not None:
-            planner = planner.bidding(self._bidder.share_bps())
+        planner = self._bidding(behind)
         proposals = await _each(planner.proposing(seen, free))
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         expected = {
@@ -517,6 +519,13 @@ class Engine:
             return (replace(considered[0], decision=decision), *left)
         best = max(considered, key=_net_wei)
         return await self.decide(replace(seen, opportunities=(best.opportunity,)), behind=behind)
+
+    def _bidding(self, behind: Foresight | None) -> Planner:
+        """Return the planner with what is bid now: behind a hash, what is learned there, if anything is."""
+        backrun = self._backrun_bidder if behind is not None and behind.behind.raw is None else None
+        if backrun is not None:
+            return self._planner.bidding(backrun.share_bps(), form=BidForm.COINBASE)
+        return self._planner if self._bidder is None else self._planner.bidding(self._bidder.share_bps())
 
     def _basis(self, seen: Observation, behind: Foresight | None) -> _Basis:
         if behind is None:

@@ -99,6 +99,7 @@ class Assembled:
         guard: Guard | None = None,
         odds: Odds | None = None,
         bidder: Bidder | None = None,
+        backrun_bidder: Bidder | None = None,
     ) -> Engine:
         """Return an engine on this keeper. Without `landing` it sends nothing.
 
@@ -115,6 +116,7 @@ class Assembled:
             guard=guard,
             odds=odds or unknown_odds(self.settings),
             bidder=bidder,
+            backrun_bidder=backrun_bidder,
         )
 
 
@@ -188,6 +190,7 @@ class Rooms:
         guard: Guard | None = None,
         odds: Odds | None = None,
         bidder: Bidder | None = None,
+        backrun_bidder: Bidder | None = None,
     ) -> Engine:
         """Return an engine in these rooms, upon a World. Without `landing` it sends nothing."""
         return Engine(
@@ -198,6 +201,7 @@ class Rooms:
             landing=landing,
             guard=guard,
             bidder=bidder,
+            backrun_bidder=backrun_bidder,
             listen=listen,
             clock=time.time,
             pace=Pace(
@@ -220,7 +224,7 @@ async def furnish(
     Where it `foretells`, it looks at what prices are made of.
     """
     trading = settings.trading(chain.chain_id)
-    if settings.bids is not None and trading.surcharge is SurchargeKind.ARBITRUM:
+    if settings.bid_bps and trading.surcharge is SurchargeKind.ARBITRUM:
         raise ConfigError(f"KEEPER_BID_BPS: {chain.name} takes no bids: first come, first served")
     venues = tuple(_venue(place, settings) for place in trading.venues)
     books = tuple(

@@ -18,6 +18,7 @@ from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
 from keeper.live.braking import brakes_of
 from keeper.node.endpoints import Endpoints
+from keeper.node.event_stream import EventStream
 from keeper.node.standing import Standing
 from keeper.places import Place
 from keeper.query import (
@@ -37,7 +38,7 @@ from keeper.store.journal import SqliteJournal
 
 WORLDLY = frozenset({"endpoint", "head"})
 """The lines that are about the world, not about what the operator wrote."""
-WARNINGS = frozenset({"node", "gas", "brakes"})
+WARNINGS = frozenset({"node", "gas", "brakes", "stream"})
 """The lines that do not keep a keeper from starting: it watches, and sends once they are mended."""
 
 
@@ -56,6 +57,7 @@ async def check(settings: Settings) -> tuple[CheckLine, ...]:
             lines += await run(_contracts(settings, trading), at, reached.world)
             lines += await run(_venues(trading), at, reached.world)
             lines.append(await _simulation(reached, head))
+            lines += await _stream(settings)
             lines += _sending(settings, reached.chain)
             return tuple(lines)
     except ConfigError as error:
@@ -131,6 +133,19 @@ async def _simulation(reached: Reached, head: Head) -> CheckLine:
         advice = "KEEPER_RPC_URLS needs an endpoint that answers eth_simulateV1."
         return CheckLine(name="simulation", ok=False, detail=str(error), advice=advice)
     return CheckLine(name="simulation", ok=True, detail="transactions are simulated in the next block")
+
+
+async def _stream(settings: Settings) -> list[CheckLine]:
+    """Return a line for the event stream, where one is configured."""
+    if settings.mev_share_url is None:
+        return []
+    stream = EventStream(settings.mev_share_url)
+    try:
+        await stream.connect()
+    except Unavailable as error:
+        advice = "Nothing is foreseen meanwhile that is not public. Is KEEPER_MEV_SHARE_URL right?"
+        return [CheckLine(name="stream", ok=False, detail=str(error), advice=advice)]
+    return [CheckLine(name="stream", ok=True, detail=f"{stream} tells of what is not public")]
 
 
 # --- markets ------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from keeper.app.checking import WARNINGS, WORLDLY, check
 from keeper.app.inspecting import observe, worst
 from keeper.app.taping import taping
 from keeper.config import Settings, notify_socket
+from keeper.config.channel import BidSetting, ChannelName
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import ConfigError, Unavailable
@@ -55,6 +56,8 @@ class Armed:
     guard: Braking
     bids: LearnedBids | None
     """None where no bids are learned."""
+    backrun_bids: LearnedBids | None
+    """Behind a hash; None where no others are learned there."""
 
 
 async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
@@ -81,8 +84,9 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
 
             def hear(event: Event) -> None:
                 listen(event)
-                if armed.bids is not None:
-                    armed.bids(event)
+                for bids in (armed.bids, armed.backrun_bids):
+                    if bids is not None:
+                        bids(event)
 
             async with _recorded(keeper, armed.journal, hear) as told:
                 await _follow(keeper, listen=told, stop=stop, armed=armed)
@@ -204,6 +208,7 @@ async def _follow(
             guard=armed.guard if armed else None,
             odds=_odds(keeper.settings, armed.journal) if armed else None,
             bidder=armed.bids if armed else None,
+            backrun_bidder=armed.backrun_bids if armed else None,
             remember=None if remembering is None else remembering.take,
         )
         # everything is read before anything is decided: the first time it may take minutes
@@ -331,9 +336,8 @@ async def arm(keeper: Assembled, listen: Listener) -> AsyncIterator[Armed]:
         ):
             yield Armed(
                 keeper=keeper,
-                bids=None
-                if settings.bids is None
-                else LearnedBids(settings.bids.bounds, journal, listen=listen),
+                bids=_learned(settings.bids, journal, listen),
+                backrun_bids=_learned(settings.backrun_bids, journal, listen),
                 guard=Braking(
                     limits=settings.brake_limits(keeper.chain),
                     max_in_flight=settings.max_in_flight,
@@ -362,6 +366,14 @@ async def arm(keeper: Assembled, listen: Listener) -> AsyncIterator[Armed]:
                     patience_blocks=settings.stuck_after_blocks,
                 ),
             )
+
+
+def _learned(setting: BidSetting | None, journal: SqliteJournal, listen: Listener) -> LearnedBids | None:
+    if setting is None:
+        return None
+    return LearnedBids(
+        setting.bounds, journal, listen=listen, backruns=setting.channel is ChannelName.BACKRUN
+    )
 
 
 def _operator_key(keeper: Assembled) -> Key:

@@ -224,7 +224,7 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
     unused = [one.channel.value for one in settings.bid_bps if one.channel not in settings.channels]
     if unused:
         yield wrong("KEEPER_BID_BPS", f"names {unused[0]}, which KEEPER_CHANNELS does not", "KEEPER_CHANNELS")
-    if settings.tip_bps and settings.bids is not None:
+    if settings.tip_bps and settings.bid_bps:
         yield wrong("KEEPER_TIP_BPS", "is set, and bids are learned; expected either", "KEEPER_BID_BPS")
     chains = list(dict.fromkeys(market.known.chain_id for market in settings.markets if market.known))
     if len(chains) > 1:

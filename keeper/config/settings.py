@@ -503,9 +503,10 @@ class Settings:
         without="no bids are learned: the tip and the priority fee above are all that is paid",
         effect="How much of each profit is bid for a place in the block, learned between these bounds from "
         "which bids won and what those that beat them paid, as in bundle:500-9000. The first of "
-        "KEEPER_CHANNELS with bounds counts. bundle, backrun: of the measured profit, to the block's "
-        "builder, in place of KEEPER_TIP_BPS. public, private: of what is left after gas, as a priority fee "
-        "on top of KEEPER_PRIORITY_FEE_WEI. Arbitrum takes no bids.",
+        "KEEPER_CHANNELS with bounds counts; behind a hash backrun's own do, where it has some. bundle, "
+        "backrun: of the measured profit, to the block's builder, in place of KEEPER_TIP_BPS. public, "
+        "private: of what is left after gas, as a priority fee on top of KEEPER_PRIORITY_FEE_WEI. "
+        "Arbitrum takes no bids.",
     )
 
     # --- where to trade -------------------------------------------------------------------------------------
@@ -663,9 +664,17 @@ class Settings:
 
     @property
     def bids(self) -> BidSetting | None:
-        """Return the bounds of what is bid, of the first channel that has some; None where none has."""
-        bounds = {one.channel: one for one in self.bid_bps}
+        """Return the bounds of what is bid, of the first channel that has some; None where none has.
+
+        Those of the backrun channel are another matter: a race behind a report is won by other bids.
+        """
+        bounds = {one.channel: one for one in self.bid_bps if one.channel is not ChannelName.BACKRUN}
         return next((bounds[name] for name in self.channels if name in bounds), None)
+
+    @property
+    def backrun_bids(self) -> BidSetting | None:
+        """Return the bounds of what is bid behind a hash; None where it is what is bid elsewhere."""
+        return next((one for one in self.bid_bps if one.channel is ChannelName.BACKRUN), None)
 
     @property
     def bid_form(self) -> BidForm:
@@ -677,7 +686,8 @@ class Settings:
     @property
     def _max_tip_wei(self) -> int:
         """Return the largest tip: of a learned bid its share is bound enough, where nothing else is said."""
-        return self.max_tip_wei or (_UNBOUND_WEI if self.bid_form is BidForm.COINBASE else 0)
+        learned = self.bid_form is BidForm.COINBASE or self.backrun_bids is not None
+        return self.max_tip_wei or (_UNBOUND_WEI if learned else 0)
 
     def journal(self, chain_id: int) -> Path:
         """Return the path of a chain's journal."""

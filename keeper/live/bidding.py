@@ -11,8 +11,11 @@ from keeper.submitter.bidding import Bidding, Bounds
 class LearnedBids:
     """A :class:`keeper.ports.Bidder`. It learns from outcomes and races; a restart forgets nothing."""
 
-    def __init__(self, bounds: Bounds, journal: SqliteJournal, *, listen: Listener) -> None:
-        """`listen` hears where the journal can't be read."""
+    def __init__(
+        self, bounds: Bounds, journal: SqliteJournal, *, listen: Listener, backruns: bool = False
+    ) -> None:
+        """`listen` hears where the journal can't be read. It learns from `backruns` alone, or from none."""
+        self._backruns = backruns
         self._journal = journal
         self._listen = listen
         self._bidding = Bidding.anew(bounds)
@@ -26,7 +29,7 @@ class LearnedBids:
         """Return the share to bid. Where the journal can't be read it is the last one."""
         if self._is_stale:
             try:
-                auctions = self._journal.auctions()
+                auctions = self._journal.auctions(backruns=self._backruns)
             except Unavailable as error:
                 self._listen(Degraded(what="what is bid is not learned anew", why=str(error)))
                 return self._bidding.bid_bps()

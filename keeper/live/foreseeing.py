@@ -45,6 +45,8 @@ from keeper.watcher.reports import answering, reports
 _WORKERS = 2
 _MOST_A_HEAD = 32
 """Simulations upon one head."""
+_MOST_HANDED_ON_A_HEAD = 8
+"""To decide takes longer than to look: what is only hinted at anybody may have made up."""
 _MOST_WAITING = 16
 _MOST_HASHES = 256
 """Waiting to be asked for by their hash, where the node tells no more; more are not looked at."""
@@ -99,6 +101,7 @@ class Foreseer:
         self._hashes_came = asyncio.Event()
         self._head: Head | None = None
         self._left = 0
+        self._left_to_hand_on = 0
         self._complained: dict[str, str] = {}
         self._reverted: set[Address] = set()
         self._kept: OrderedDict[Hash32, _Kept] = OrderedDict()
@@ -260,6 +263,9 @@ class Foreseer:
         self, one: _Pending, head: Head, prices: Prices, positions: frozenset[PositionId]
     ) -> None:
         """Have it decided upon what is behind this one, with all that a simulation of it needs."""
+        self._left_to_hand_on -= 1
+        if self._left_to_hand_on < 0:
+            return
         mined = Mined(hash=head.hash)
         if isinstance(one, Hint):
             foresight = Foresight(
@@ -300,6 +306,7 @@ class Foreseer:
         """Return whether this one is looked at upon this head."""
         if head != self._head:
             self._head, self._left = head, _MOST_A_HEAD
+            self._left_to_hand_on = _MOST_HANDED_ON_A_HEAD
             self._reverted.clear()
         if isinstance(one, PendingTransaction) and one.sender in self._reverted:
             return False  # and what it sends uses up nobody else's

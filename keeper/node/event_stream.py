@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -24,6 +25,7 @@ from keeper.node import wire
 _LARGEST_BYTES = 2**20
 """No transaction is half as long."""
 _OK = 200
+_MEDIA_TYPE = "text/event-stream"
 
 
 @dataclass(slots=True)
@@ -90,7 +92,18 @@ class EventStream:
 
     async def hints(self) -> AsyncGenerator[Hint, None]:
         """Yield each transaction that is hinted at. Raises Unavailable where the connection ends."""
-        headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        async with self._connected() as response:
+            async for hint in self._told(response):
+                yield hint
+
+    async def connect(self) -> None:
+        """Connect, and leave again. Raises Unavailable where it is not there, or is no stream."""
+        async with self._connected():
+            pass
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Accept": _MEDIA_TYPE, "Accept-Encoding": "identity"}
         try:
             async with (
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=self._timeout) as session,
@@ -98,8 +111,9 @@ class EventStream:
             ):
                 if response.status != _OK:
                     raise Unavailable(f"{self}: answered {response.status}")
-                async for hint in self._told(response):
-                    yield hint
+                if response.content_type != _MEDIA_TYPE:
+                    raise Unavailable(f"{self}: is no event stream")
+                yield response
         except TimeoutError:
             raise Unavailable(f"{self}: it is silent, or not there") from None
         except (aiohttp.ClientError, OSError) as error:

@@ -129,9 +129,9 @@ class Planner:
     desk: Desk
     options: PlannerOptions
 
-    def bidding(self, share_bps: int) -> Planner:
-        """Return the same planner, that bids this share of each profit."""
-        options = replace(self.options, bid_bps=share_bps)
+    def bidding(self, share_bps: int, *, form: BidForm | None = None) -> Planner:
+        """Return the same planner, that bids this share of each profit; in this form, where one is named."""
+        options = replace(self.options, bid_bps=share_bps, bid_form=form or self.options.bid_form)
         if options.bid_form is BidForm.COINBASE:
             options = replace(options, tip_bps=share_bps)
         return replace(self, options=options)

@@ -324,8 +324,10 @@ class SqliteJournal:
             Watched(**dict(zip((field.name for field in fields(Watched)), row, strict=True))) for row in found
         )
 
-    def auctions(self) -> tuple[Auction, ...]:
+    def auctions(self, *, backruns: bool = False) -> tuple[Auction, ...]:
         """Return how the latest bids came out, oldest first: those that won, and those that somebody beat.
+
+        Those behind another's transaction by its hash, or all others: they are other races.
 
         What was in no block, and whose position nobody else closed in the blocks that it was for, tells
         nothing of bids.
@@ -337,7 +339,9 @@ class SqliteJournal:
             "AND races.borrower = intents.borrower AND races.block_number > intents.head_number "
             "AND races.block_number <= coalesce(target_block, outcomes.block_number) "
             "WHERE bid_bps IS NOT NULL AND (kind = 'included' OR races.id IS NOT NULL) "
+            "AND (channels = 'backrun') = ? "
             "GROUP BY outcomes.intent ORDER BY outcomes.written_at DESC, outcomes.intent DESC LIMIT ?",
+            backruns,
             _MOST_AUCTIONS,
         )
         return tuple(

@@ -158,7 +158,8 @@ async def test_run__a_report_is_told_of_by_its_hash__ours_lands_right_behind_it_
     manual_devnet: Devnet, tmp_path: Path
 ) -> None:
     answer = 2_600 * 10**8
-    async with scene(manual_devnet, tmp_path, KEEPER_TIP_BPS="2000", KEEPER_MAX_TIP_WEI="1e20") as on:
+    bids = {"KEEPER_BID_BPS": "bundle:500-9000,backrun:3000-9000"}
+    async with scene(manual_devnet, tmp_path, **bids) as on:
         assert not on.relay.bundles, "nobody has fallen yet"
         update = on.relay.share(on.oracle.signed(answer), on.oracle.hint(answer))
         await until(lambda: on.relay.bundles)
@@ -173,7 +174,7 @@ async def test_run__a_report_is_told_of_by_its_hash__ours_lands_right_behind_it_
         manual_devnet, manual_devnet.addresses.weth, on.stage.vault
     )
     assert outcome.realised_profit_wei == pytest.approx(one.predicted_profit_wei, rel=1e-5)
-    assert outcome.tip_wei == (outcome.vault_profit_wei + outcome.tip_wei) * 2000 // 10_000
+    assert outcome.tip_wei == (outcome.vault_profit_wei + outcome.tip_wei) * 3000 // 10_000
     assert closed(manual_devnet, outcome.block_number) >= 3, "all that fell are closed by the one transaction"
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from keeper.devnet import Devnet
 from keeper.devnet.faults import Replace
 from keeper.devnet.keeper_contracts import deploy
 from keeper.devnet.proxy import Proxy
+from keeper.devnet.relay import Relay
 from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
 from tests.fork.aave_v3_stage import answering
@@ -231,6 +233,29 @@ def test_check__before_and_after_deploy__tells_what_to_do_and_then_is_content(us
     assert after.returncode == 0, after.stdout
     report = json.loads(after.stdout)
     assert report["ok"] and {"executor", "vault", "operator"} <= {line["name"] for line in report["lines"]}
+
+
+async def test_check__endpoints_and_a_stream__a_line_for_each_and_what_fails_is_named(user: User) -> None:
+    async def told(**more: str) -> dict[str, list[dict[str, Any]]]:
+        typed = await asyncio.to_thread(user.types, "check", "--json", **more)
+        lines: dict[str, list[dict[str, Any]]] = {}
+        for line in json.loads(typed.stdout)["lines"]:
+            lines.setdefault(line["name"], []).append(line)
+        return lines
+
+    async with Relay(user.devnet.anvil.rpc) as relay:
+        lines = await told(
+            KEEPER_RPC_URLS=f"{user.devnet.anvil.url}#trusted,http://127.0.0.1:9",
+            KEEPER_MEV_SHARE_URL=relay.url,
+        )
+        there, dead = lines["node"]
+        assert there["ok"] and ", trusted: block " in there["detail"]
+        assert not dead["ok"] and "does not answer" in dead["detail"] and "The others" in dead["advice"]
+        assert [line["ok"] for line in lines["stream"]] == [True]
+    lines = await told(KEEPER_MEV_SHARE_URL=user.devnet.anvil.url)
+    assert [line["ok"] for line in lines["stream"]] == [False]
+    assert "KEEPER_MEV_SHARE_URL" in lines["stream"][0]["advice"]
+    assert [line["ok"] for line in lines["node"]] == [True]
 
 
 def test_check__pool_of_an_unknown_revision__refused_unless_allowed_and_then_marked(user: User) -> None:

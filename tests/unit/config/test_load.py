@@ -235,15 +235,18 @@ def test_load__channels_that_can_not_be__say_what_to_do(environ: dict[str, str],
     assert said in found
 
 
-def test_load__backruns__the_streams_url_is_a_secret_and_bids_go_to_the_coinbase() -> None:
+def test_load__backruns__the_streams_url_is_a_secret_and_bids_are_of_their_own() -> None:
     settings = load(
-        environ={"KEEPER_CHANNELS": "bundle,backrun", "KEEPER_BID_BPS": "backrun:5000-9000"}
+        environ={"KEEPER_CHANNELS": "private,backrun", "KEEPER_BID_BPS": "backrun:5000-9000"}
         | TRUSTED
         | STREAM
     )
     assert settings.mev_share_url in settings.secrets
     assert str(settings.mev_share_url) == "https://stream.example.com/…"
-    assert settings.bid_form is BidForm.COINBASE
+    assert settings.bids is None and settings.bid_form is BidForm.NONE, "elsewhere nothing is bid"
+    assert settings.backrun_bids is not None and settings.backrun_bids.bounds.least_bps == 5_000
+    trading = settings.trading(1)
+    assert settings.planner_options(trading).max_tip_wei > 10**30
 
 
 def test_load__private_channels__builders_by_name_or_url_and_their_secrets() -> None:

@@ -46,11 +46,18 @@ class Market:
         self.bids = LearnedBids(BOUNDS, self.journal, listen=self.heard.append)
         self._serial = 0
 
-    def auction(self, share_bps: int | None, outcome: Outcome, *, rival_wei: int | None = None) -> Submission:
+    def auction(
+        self,
+        share_bps: int | None,
+        outcome: Outcome,
+        *,
+        rival_wei: int | None = None,
+        channel: str = "bundle",
+    ) -> Submission:
         """Have a bid come out so; a rival that was seen to win paid so much, or an unknown sum if below 0."""
         self._serial += 1
         head = submission().head_number + self._serial
-        one = replace(submission(self._serial), head_number=head, target_block=head + 1)
+        one = replace(submission(self._serial), head_number=head, target_block=head + 1, channels=(channel,))
         self.journal.intended(one)
         bid = None if share_bps is None else Bid(share_bps=share_bps, of_wei=PROFIT_WEI)
         fees = Fees(gas_limit=1, max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1)
@@ -90,6 +97,15 @@ def test_auctions__won_beaten_and_nobodys__only_those_that_tell(tmp_path: Path) 
     one.journal.close()
     assert found[0] == Auction(bid_bps=1_000, won=True)
     assert found[-1] == Auction(bid_bps=1_500, won=False, winner_bps=2_501)
+
+
+def test_auctions__behind_a_hash__told_apart_from_all_others(market: Market) -> None:
+    market.auction(1_000, won(1_000))
+    market.auction(5_000, LOST, rival_wei=PROFIT_WEI * 6 // 10, channel="backrun")
+    assert [one.bid_bps for one in market.journal.auctions()] == [1_000]
+    assert [one.bid_bps for one in market.journal.auctions(backruns=True)] == [5_000]
+    learned = LearnedBids(BOUNDS, market.journal, listen=market.heard.append, backruns=True)
+    assert market.bids.share_bps() < 6_000 <= learned.share_bps()
 
 
 def test_share__the_winner_is_seen_paying__just_above_that(market: Market) -> None:
