@@ -24,6 +24,7 @@ from keeper.node.head_socket import HeadSocket
 from keeper.node.pending_socket import PendingSocket
 from keeper.query import run
 from tests.fork.keeper_stage import Stage, aave_book, morpho_book, stage
+from tests.fork.sockets import socket_at
 from tests.fork.test_watcher_branches import options_for
 
 
@@ -132,16 +133,8 @@ async def saying(message: Callable[[int], str]) -> AsyncIterator[str]:
             await asyncio.sleep(0)
         return socket
 
-    app = web.Application()
-    app.router.add_get("/", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"ws://{host}:{port}/"
-    finally:
-        await runner.cleanup()
+    async with socket_at(handle) as url:
+        yield url
 
 
 def told(result: object) -> str:

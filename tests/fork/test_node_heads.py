@@ -22,6 +22,7 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.node.head_socket import HeadSocket
 from keeper.node.heads import Heads
+from tests.fork.sockets import socket_at
 from tests.rpc_server import each, error, result, serving
 
 
@@ -235,16 +236,8 @@ async def socket_server(anvil: Anvil, *, mode: str) -> AsyncIterator[str]:
                 )
         return socket
 
-    app = web.Application()
-    app.router.add_get("/", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"ws://{host}:{port}/"
-    finally:
-        await runner.cleanup()
+    async with socket_at(handle) as url:
+        yield url
 
 
 @pytest.mark.parametrize("mode", ["deaf", "cut", "garbage", "refuse", "http"])

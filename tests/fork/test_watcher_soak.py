@@ -104,7 +104,7 @@ async def test_advance__a_crowd_at_random__every_account_as_the_chain_says(
             crowd.block(joining=JOINING, acting=0)
         keeper = Keeper(offers, tmp_path / "checkpoint.sqlite", endpoints)
         await keeper.open()
-        leaves = {blocks // 4, blocks // 2 + 7, blocks * 3 // 4}
+        leaves = range(45, blocks, 70)
         for block in range(blocks):
             crowd.block(joining=-(-people // 2 // blocks), acting=ACTING, books=keeper.books)
             if block in leaves:
