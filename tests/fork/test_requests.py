@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from keeper.app.build import assemble
+from keeper.config import load
 from keeper.devnet import Devnet
 from keeper.devnet.faults import Delay
 from keeper.devnet.proxy import Proxy
 from keeper.devnet.scenario import crash
+from keeper.devnet.variables import variables
 from keeper.domain.address import Address
-from keeper.domain.events import Observed
+from keeper.domain.events import Degraded, Event, Observed
 from keeper.domain.position import PositionId
 from keeper.domain.secret import Secret
 from keeper.engine import Engine, Pace
@@ -33,7 +36,7 @@ from tests.fork.test_engine import sending
 from tests.fork.test_watcher import act
 
 MOST = 3
-MOST_CONFIGURING = 8
+MOST_CONFIGURING = 9
 METHODS_A_REQUEST = 6
 
 
@@ -47,7 +50,21 @@ def crowd(like: Row, market: str, accounts: int) -> Iterator[tuple[PositionId, R
         yield PositionId(market, Address(b"\xee" * 12 + n.to_bytes(8, "big"))), like
 
 
-@pytest.mark.parametrize("accounts", [0, 1_000, 100_000])
+def block(devnet: Devnet, place: int) -> str:
+    """Mine a block of a kind, of each in its turn, and return which."""
+    kind = ("quiet", "acting", "moving")[place % 3]
+    if kind == "acting":
+        for borrower in devnet.addresses.borrowers[-12:]:
+            act(devnet, borrower, borrowed="USDC", amount_raw=10**4)
+    if kind == "moving":
+        price = devnet.price_base("WETH") * (1_001 if place % 2 else 1_002) // 1_000
+        devnet.market_block({"WETH": price})
+    else:
+        devnet.mine()
+    return kind
+
+
+@pytest.mark.parametrize("accounts", [0, 100_000])
 async def test_step__nothing_is_liquidatable__three_requests_a_block(
     manual_devnet: Devnet, accounts: int
 ) -> None:
@@ -78,15 +95,7 @@ async def test_step__nothing_is_liquidatable__three_requests_a_block(
             await endpoints.chain_id()
             costs = {"quiet": 0, "acting": 0, "moving": 0}
             for place in range(9):
-                kind = ("quiet", "acting", "moving")[place % 3]
-                if kind == "acting":
-                    for borrower in addresses.borrowers[-12:]:
-                        act(manual_devnet, borrower, borrowed="USDC", amount_raw=10**4)
-                if kind == "moving":
-                    price = manual_devnet.price_base("WETH") * (1_001 if place % 2 else 1_002) // 1_000
-                    manual_devnet.market_block({"WETH": price})
-                else:
-                    manual_devnet.mine()
+                kind = block(manual_devnet, place)
                 head = await on.head()
                 proxy.seen.clear()
                 await engine.step(NewHead(head=head, seen_at_s=0))
@@ -102,41 +111,55 @@ async def test_step__nothing_is_liquidatable__three_requests_a_block(
         assert costs["quiet"] == 1
 
 
-async def test_step__prices_are_recognised__a_request_a_head_until_all_are(manual_devnet: Devnet) -> None:
-    """What prices are made of is looked at over several heads, none of which costs more than it may.
+async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    """As the daemon is configured on the devnet: three protocols, two venues, four lenders.
 
-    A head at which a market is configured is counted apart: the market is read whole at that very head, or
-    whom it lets fall would be found a block late.
+    What prices are made of is looked at over several heads, none of which costs more than it may. A head at
+    which a market is configured is counted apart: the market is read whole at that very head, or whom it lets
+    fall would be found a block late.
     """
     there, admin = manual_devnet.addresses, manual_devnet.market.address
     manual_devnet.anvil.rpc("evm_setAutomine", True)
     listing = Listing(manual_devnet, symbol="NEW", decimals=18, price_base=10**8)
     manual_devnet.anvil.rpc("evm_setAutomine", False)
-    books = (aave_book(manual_devnet), morpho_book(manual_devnet))
-    options = PlannerOptions(intermediates=(there.weth, there.tokens["USDC"]))
     configuring = {
-        4: listing.post,
-        8: lambda: listing.configurator.post(
+        7: listing.post,
+        11: lambda: listing.configurator.post(
             "configureReserveAsCollateral", there.weth, 60_00, 82_00, 105_00, sender=admin
         ),
     }
     costs: list[int] = []
     unknown: list[bool] = []
-    async with (
-        Proxy(manual_devnet.anvil.url) as proxy,
-        stage(manual_devnet, options, books=books, url=proxy.url) as on,
-    ):
-        for place in range(10):
-            configuring.get(place, lambda: None)()
-            manual_devnet.mine()
-            head = await on.head()
-            proxy.seen.clear()
-            await on.engine.step(NewHead(head=head, seen_at_s=0))
-            await on.engine.foretell()
-            costs.append(counted(proxy.seen))
-            unknown.append(on.watcher.pricing.unknown(books) != ())
+    async with Proxy(manual_devnet.anvil.url) as proxy:
+        (tmp_path / ".env").touch()
+        told = variables(manual_devnet) | {"KEEPER_RPC_URLS": proxy.url}
+        async with assemble(load(env_file=tmp_path / ".env", environ=told)) as keeper:
+            heard: list[Event] = []
+            engine = Engine(
+                world=keeper.world,
+                watcher=keeper.watcher,
+                planner=keeper.planner,
+                journal=None,
+                landing=None,
+                listen=heard.append,
+                clock=lambda: 0.0,
+                pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+            )
+            for place in range(15):
+                configuring.get(place, lambda: None)()
+                block(manual_devnet, place)
+                head = await keeper.endpoints.block("latest")
+                proxy.seen.clear()
+                await engine.step(NewHead(head=head, seen_at_s=0))
+                await engine.foretell()
+                costs.append(counted(proxy.seen))
+                unknown.append(keeper.watcher.pricing.unknown(keeper.watcher.current) != ())
     print(f"requests a head: {costs}")
-    assert unknown == [True, True, False, False, True, True, False, False, False, False]
+    assert not any(isinstance(event, Degraded) for event in heard)
+    assert [event.unhealthy for event in heard if isinstance(event, Observed)] == [0] * 15
+    assert unknown[0] and unknown[7] and not unknown[6] and not unknown[10]
     assert max(cost for place, cost in enumerate(costs) if place and place not in configuring) <= MOST
     assert max(costs[place] for place in configuring) <= MOST_CONFIGURING
 
