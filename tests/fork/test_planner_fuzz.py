@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from random import Random
+from typing import TypeVar
 
 from keeper.devnet import Devnet
 from keeper.devnet.tokens import TOKENS
@@ -34,6 +35,8 @@ from tests.fork.keeper_stage import Stage, stage
 
 LIQUIDATION_CALL = "0xe413a321e8681d831f4dbccbca790d2952b56f977908e45be37335533e005286"
 MOST_OF_A_MARKET = 8
+SIMULATED_AT_ONCE = 40
+_T = TypeVar("_T")
 _VOLATILE = ("WETH", "WBTC", "wstETH")
 
 
@@ -259,6 +262,13 @@ async def simulated(
         for pair, size in tried
     ]
     queries = [simulate((SimulatedCall(desk.operator, one.to, one.data),), seen.block) for one in made]
-    answers = await run(settle(queries), Mined(hash=seen.head.hash), on.engine._world)
-    assert not any(isinstance(answer, Declined) for answer in answers)
-    return [answer[0] for answer in answers if isinstance(answer, tuple)]
+    results: list[Simulated] = []
+    for page in batched(queries, SIMULATED_AT_ONCE):
+        answers = await run(settle(page), Mined(hash=seen.head.hash), on.engine._world)
+        results += [answer[0] for answer in answers if isinstance(answer, tuple)]
+    assert len(results) == len(tried)
+    return results
+
+
+def batched(queries: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    return (queries[start : start + size] for start in range(0, len(queries), size))
