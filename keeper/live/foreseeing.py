@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +36,7 @@ from keeper.node.endpoint import Endpoint, Request
 from keeper.node.endpoints import Endpoints
 from keeper.node.event_stream import EventStream
 from keeper.node.pending_socket import PendingSocket
-from keeper.ports import Foresight, Prices
+from keeper.ports import Feed, Foresight, Prices
 from keeper.query import Answering, SimulatedCall, accounts, run
 from keeper.watcher import Watcher
 from keeper.watcher.foreseeing import concerned, fallen, moves, prices_behind
@@ -68,6 +68,8 @@ class _Kept:
     pending: _Pending
     heard_s: float
     since: int
+    answers: Mapping[Feed, int]
+    """What its feeds answered then. Where they answer something else it has landed, or was overtaken."""
 
 
 class Foreseer:
@@ -226,8 +228,14 @@ class Foreseer:
         if head is None or not self._may(one, head):
             return
         block, books = head.next_block(block_time_s=self._block_time_s), self._watcher.current
+        before: Mapping[Feed, int] = {}
         if isinstance(one, Hint):
             answers = {report.aggregator: report.answer for report in reports(one)}
+            before = self._watcher.pricing.answers(answers)
+            kept = self._kept.get(one.hash)
+            if kept is not None and kept.answers != before:
+                del self._kept[one.hash]
+                return
             prices = self._watcher.pricing.reported(books, answers, at_s=block.timestamp_s)
         else:
             asked = concerned(self._watcher.pricing, one)
@@ -254,7 +262,7 @@ class Foreseer:
         if not positions:
             self._kept.pop(one.hash, None)
             return
-        self._kept.setdefault(one.hash, _Kept(one, heard_s, head.number))
+        self._kept.setdefault(one.hash, _Kept(one, heard_s, head.number, before))
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         await self._hand_on(one, head, prices, frozenset(position for position, _ in positions))

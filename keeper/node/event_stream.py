@@ -123,8 +123,9 @@ class EventStream:
         events, second, read = Events(), 0, 0
         async for came in response.content.iter_any():
             await asyncio.sleep(0)  # what waits in the buffer is had without waiting: others must run too
-            too_long = events.unread
-            for told in events.feed(came):
+            too_long, whole = events.unread, list(events.feed(came))
+            self.unread += events.unread - too_long
+            for told in whole:
                 if (now := int(time.monotonic())) != second:
                     second, read = now, 0
                 read += 1
@@ -133,7 +134,6 @@ class EventStream:
                     self.unread += 1
                 else:
                     yield hint
-            self.unread += events.unread - too_long
         raise Unavailable(f"{self}: the stream was ended")
 
 

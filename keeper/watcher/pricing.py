@@ -168,6 +168,13 @@ class Pricing:
         answers = {feed: int(self.answer(feed) * by) for feed, by in factors.items()}
         return self._valued(origins, answers, at_s=self._head.timestamp_s)
 
+    def answers(self, aggregators: Collection[Address]) -> Mapping[Feed, int]:
+        """Return what the feeds answer now that these aggregators report to."""
+        formulas = (origin.formula for origin in self._origins.values())
+        feeds = {feed for formula in formulas if formula for feed in formula.feeds}
+        known = {feed: self._words.get(feed.call) for feed in feeds if feed.reporter in aggregators}
+        return {feed: word for feed, word in known.items() if word is not None}
+
     def reported(self, books: Iterable[AnyBook], answers: Mapping[Address, int], *, at_s: int) -> Prices:
         """Return the prices that follow in a block of time `at_s` if these aggregators were told so.
 

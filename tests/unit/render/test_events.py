@@ -90,6 +90,17 @@ LINES: list[tuple[Event, str]] = [
         "health_factor_wad 1000000000000000000 instead of 900000000000000000; read again",
     ),
     (
+        Left(
+            head=HEAD,
+            market=MARKET,
+            borrower=BORROWER,
+            health_factor_wad=96 * 10**16,
+            why=Declined(reason=Reason.DUST, detail="nothing may be closed"),
+            behind=Hash32(b"\xfd" * 32),
+        ),
+        "  declined  0x1111…1aBc at 0.9600 behind 0xfdfdfdfd…fdfd: dust: nothing may be closed",
+    ),
+    (
         STARTED,
         "  started   at block 21,000,000: 48,213 borrowers of aave-v3:0x8787…A4E2, 12 pools; "
         "sending as 0x0B0b…0B0b",

@@ -111,6 +111,14 @@ def test_reported__an_aggregator__all_that_is_made_from_its_feed_and_nothing_els
     assert told == {dollar: None}
 
 
+def test_answers__an_aggregator__what_its_feed_answers_now() -> None:
+    there = scene()
+    (feed,) = there.pricing.answers({REPORTERS[FEED]})
+    assert (feed.name, feed.reporter) == ("ETH / USD", REPORTERS[FEED])
+    assert there.pricing.answers({REPORTERS[FEED]})[feed] == ETHER
+    assert there.pricing.answers({at(0xDEAD)}) == {}
+
+
 def test_answering__an_aggregator__its_own_code_lies_beside_and_is_named() -> None:
     made = answering(b"\x60\x01", aggregator=THERE, answer=-2)
     (beside,) = made.keys() - {THERE}
