@@ -107,7 +107,7 @@ class Pair:
     @property
     def key(self) -> Key:
         """Return which pair of the position it is."""
-        return self.terms.collateral.address, self.terms.debt.address
+        return key_of(self.terms)
 
     @property
     def at_an_end(self) -> bool:
@@ -129,6 +129,11 @@ class Pair:
 def _vault_wei(size: Evaluation, options: PlannerOptions) -> int:
     """Return what of a size's profit reaches the vault, its tip paid."""
     return size.profit_wei - tip_wei(profit_wei=max(size.profit_wei, 0), options=options)
+
+
+def key_of(terms: Terms) -> Key:
+    """Return which pair of a position these terms are of."""
+    return terms.collateral.address, terms.debt.address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +177,9 @@ class Sizer:
             if diverging := _divergence(trade, self.options):
                 refused = diverging
                 continue
-            evaluation = max_profit(trade)
+            gas_wei = trade.gas * self.gas_price_wei
+            beat_wei = None if best is None else self.roughly_wei(best) + gas_wei
+            evaluation = max_profit(trade, beat_wei=beat_wei)
             if isinstance(evaluation, Declined):
                 refused = evaluation
                 continue

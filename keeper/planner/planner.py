@@ -46,7 +46,7 @@ from keeper.planner.costs import (
 from keeper.planner.curve import curve
 from keeper.planner.ladder import ladder
 from keeper.planner.options import PlannerOptions
-from keeper.planner.pairs import Key, Pair, Sizer
+from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.parallel import Depth
 from keeper.planner.sequel import Sequel
 from keeper.planner.sizing import Evaluation, evaluate, waterfall
@@ -294,12 +294,13 @@ class Planner:
         changed = busy_pools
         alone: list[Chosen] = []
         for first in proposals:
-            proposal, opportunity = first, left.opportunity(first.opportunity)
+            opportunity = left.opportunity(first.opportunity)
             if opportunity is not first.opportunity or any(
                 one.draft.pools & changed or any(map(left.lends_less, one.pairs)) for one in first.drafts
             ):
-                proposal = self._again(seen, sizer, first, opportunity, left)
-            best = self._best(seen, proposal, self._known_gas(first, proposal, gas_used))
+                best = self._best_left(seen, sizer, first, opportunity, left, gas_used)
+            else:
+                best = self._best(seen, first, gas_used)
             if isinstance(best, _Best):
                 best = _no_room(best, left, busy_pools) or best
             if isinstance(best, Declined):
@@ -312,17 +313,46 @@ class Planner:
             yield Chosen(opportunity=first.opportunity, drafted=best.drafted)
         yield from alone
 
-    def _again(
-        self, seen: Observation, sizer: Sizer, first: Proposal, opportunity: Opportunity, left: Left
-    ) -> Proposal:
-        """Return what is proposed of an opportunity on what is left, of what was simulated on all there was.
+    def _best_left(
+        self,
+        seen: Observation,
+        sizer: Sizer,
+        first: Proposal,
+        opportunity: Opportunity,
+        left: Left,
+        gas_used: Mapping[Draft, int | Declined],
+    ) -> _Best | Declined:
+        """Return the best draft of an opportunity on what is left.
 
-        Of that alone a gas is known: nothing else could be chosen.
+        Only what was simulated on all there was can be chosen: of nothing else a gas is known. What brought
+        no more then than another does now is not looked at.
         """
-        keys = {pair.key for one in first.drafts for pair in one.pairs}
-        terms = tuple(one for one in opportunity.terms if (one.collateral.address, one.debt.address) in keys)
-        in_a_row = any(len(one.pairs) > 1 for one in first.drafts)
-        return self._propose(seen, sizer, replace(opportunity, terms=terms), left, in_a_row=in_a_row)
+        brought = [
+            (one.draft.waterfall.vault_wei - self._cost_wei(seen, one.draft, gas), _keys(one.pairs))
+            for one in first.drafts
+            if isinstance(gas := gas_used.get(one.draft), int)
+        ]
+        if not brought:
+            return self._best(seen, first, gas_used)
+        best: _Best | Declined = first.why_not
+        looked_at: set[Key] = set()
+        for brought_wei, keys in sorted(brought, reverse=True):
+            if isinstance(best, _Best) and brought_wei <= best.net_wei:
+                break
+            if looked_at.issuperset(keys) and len(keys) == 1:
+                continue
+            looked_at |= set(keys)
+            again = self._propose(
+                seen,
+                sizer,
+                replace(opportunity, terms=tuple(one for one in opportunity.terms if key_of(one) in keys)),
+                left,
+                in_a_row=len(keys) > 1,
+            )
+            found = self._best(seen, again, self._known_gas(first, again, gas_used))
+            if not isinstance(best, _Best) or (isinstance(found, _Best) and found.net_wei > best.net_wei):
+                best = found
+        return best
 
     def _best(
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from keeper.domain.funding import Offer
 from keeper.domain.position import Opportunity
 from keeper.planner.contention import Left
-from keeper.planner.pairs import Key, Pair, Sizer
+from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.sizing import value_wei
 
 _LIQUIDATION_GAS = 350_000
@@ -76,7 +76,7 @@ class Sequel:
                 (
                     pair
                     for terms in opportunity.terms
-                    if (terms.collateral.address, terms.debt.address) in worth
+                    if key_of(terms) in worth
                     and isinstance(pair := self.sizer.consider(terms, left.pools, self.offers), Pair)
                 ),
                 key=lambda pair: self._roughly_wei([pair]),

@@ -41,6 +41,8 @@ _FIRST_STEP_BITS = 4
 """A climb begins with a sixteenth of the size."""
 _CUT_OFF_BITS = 6
 """Close to a size is a sixty-fourth of the side."""
+_NEXT_BITS = 30
+"""Just below a size is a billionth less."""
 _NOTHING_BITS = 20
 """A millionth is next to nothing."""
 _CLEARLY_BITS = 10
@@ -48,22 +50,26 @@ _CLEARLY_BITS = 10
 _LOWEST_WEI = -(1 << 256)
 """Less than any profit: what can't be carried out."""
 _ROUNDING_RAW = 8
-"""How far rounding may move a seizure off its line: a protocol rounds some three times on the way."""
+"""How far rounding may move a seizure off its line, in units of the coarser token: a protocol rounds some
+three times on the way."""
 
 
 def _profit_wei(size: Evaluation) -> int:
     return size.profit_wei
 
 
-def max_profit(trade: Trade) -> Evaluation | Declined:
-    """Return the most profitable size, be it at a loss; Declined where no size can be carried out."""
+def max_profit(trade: Trade, *, beat_wei: int | None = None) -> Evaluation | Declined:
+    """Return the most profitable size, be it at a loss; Declined where no size can be carried out.
+
+    What can't bring more than `beat_wei` need not be the most profitable to the wei.
+    """
     bests: list[Evaluation | Declined] = []
     turned: Evaluation | None = None
     """The size from which on profit falls, once it is found."""
     for interval in trade.terms.feasible:
         if turned is not None and not _pays_more(trade, interval.least_raw, turned):
             continue
-        found = _best_within(trade, interval)
+        found = _best_within(trade, interval, beat_wei=_LOWEST_WEI if beat_wei is None else beat_wei)
         bests.append(found)
         if isinstance(found, Evaluation) and _ends_clearly_after(interval, found.repay_raw):
             turned = found
@@ -146,7 +152,7 @@ def _too_little(best: Evaluation, missing_wei: int) -> Declined:
 # --- the most profitable of one interval --------------------------------------------------------------------
 
 
-def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
+def _best_within(trade: Trade, interval: Interval, *, beat_wei: int) -> Evaluation | Declined:
     """Return the most profitable size of an interval; Declined where none of it can be carried out."""
     least_raw, most_raw = interval.least_raw, interval.most_raw
     if not trade.borrows_collateral:
@@ -160,7 +166,7 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
 
     def bends_at(raw: int, settlement: Settlement) -> bool:
         on_line_raw = seized.first + (raw - least_raw) * seized.rise // span
-        return abs(settlement.seized_raw - on_line_raw) > _ROUNDING_RAW
+        return abs(settlement.seized_raw - on_line_raw) > _ROUNDING_RAW * max(seized.rise // span, 1)
 
     if seized.rise <= 0 or owed.rise <= 0:
         return _searched(trade, least_raw, most_raw)
@@ -174,7 +180,7 @@ def _best_within(trade: Trade, interval: Interval) -> Evaluation | Declined:
     if isinstance(best, Declined):
         return _last_before(trade, least_raw, guess_raw)
     if _meet_again(trade, shared) or (trade.borrows_collateral and best.flash_fee_raw):
-        return _climbed(trade, best, least_raw, most_raw)
+        return _climbed(trade, best, least_raw, most_raw, beat_wei=beat_wei)
     between, settlement = best.repay_raw, best.settlement
     if between in (least_raw, most_raw):  # both are on the line, whatever is between them
         between = least_raw + span // 2
@@ -285,7 +291,7 @@ def _last_before(trade: Trade, least_raw: int, beyond_raw: int) -> Evaluation | 
     return low
 
 
-def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int) -> Evaluation:
+def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int, *, beat_wei: int) -> Evaluation:
     """Return the best size near `start`, which was found as if the two sales did not meet.
 
     Three sizes are moved uphill by ever longer steps until the middle one is the best of them; then they are
@@ -300,8 +306,11 @@ def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int) -> 
         seen[raw] = size
         return size.profit_wei
 
-    step = max(start.repay_raw >> _FIRST_STEP_BITS, 1)
+    rounding_wei = _coarsest_unit_wei(trade)
     middle = start.repay_raw
+    if middle == most_raw and _rises_up_to(most_raw, least_raw, height, rounding_wei=rounding_wei):
+        return start
+    step = max(middle >> _FIRST_STEP_BITS, 1)
     low, high = max(middle - step, least_raw), min(middle + step, most_raw)
     while height(low) > height(middle) and low > least_raw:
         step *= 2
@@ -309,20 +318,42 @@ def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int) -> 
     while height(high) > height(middle) and high < most_raw:
         step *= 2
         low, middle, high = middle, high, min(high + step, most_raw)
-    _draw_together(low, middle, high, height, rounding_wei=_coarsest_unit_wei(trade))
+    _draw_together(low, middle, high, height, rounding_wei=rounding_wei, beat_wei=beat_wei)
     return max(seen.values(), key=lambda one: (one.profit_wei, -one.repay_raw))
 
 
+def _rises_up_to(most_raw: int, least_raw: int, height: Callable[[int], int], *, rounding_wei: int) -> bool:
+    """Return whether no size is above the largest one by more than rounding.
+
+    What is concave stays under the line through two sizes just below it.
+    """
+    near = max(most_raw >> _NEXT_BITS, 1)
+    if most_raw - 2 * near < least_raw:
+        return False
+    lower, upper, end = (height(raw) for raw in (most_raw - 2 * near, most_raw - near, most_raw))
+    return upper <= end and 2 * upper - lower <= end + rounding_wei
+
+
 def _draw_together(
-    low: int, middle: int, high: int, height: Callable[[int], int], *, rounding_wei: int
+    low: int,
+    middle: int,
+    high: int,
+    height: Callable[[int], int],
+    *,
+    rounding_wei: int,
+    beat_wei: int,
 ) -> None:
     """Ask for heights between three sizes until none can be above what was seen by more than rounding.
+
+    Nor do they go on where none can be above `beat_wei`.
 
     The top of the parabola through the three takes the place of one; where two such steps have not halved the
     whole, as at a kink between two ranges of a pool, the middle of the longer side does.
     """
     before = earlier = 2 * (high - low)
-    while (width := high - low) > 2 and _may_rise_wei(low, middle, high, height) > rounding_wei:
+    while (width := high - low) > 2 and _may_rise_wei(low, middle, high, height) > max(
+        rounding_wei, beat_wei - height(middle)
+    ):
         if 2 * width > earlier:
             tried = (middle + high) // 2 if high - middle > middle - low else (low + middle) // 2
         else:
