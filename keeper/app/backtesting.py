@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from keeper import __version__
@@ -14,6 +15,7 @@ from keeper.app.build import furnish, reach
 from keeper.backtest import past
 from keeper.backtest.archive import Archive
 from keeper.backtest.calibration import Calibration, calibration
+from keeper.backtest.forking import Forking
 from keeper.backtest.inclusion import Model
 from keeper.backtest.journal import LinesJournal
 from keeper.backtest.landing import PastLanding
@@ -33,10 +35,13 @@ from keeper.config import Settings
 from keeper.domain.errors import ConfigError
 from keeper.domain.events import Event, Listener
 from keeper.domain.head import Head
-from keeper.domain.state import Mined
+from keeper.domain.state import Mined, StateRef
 from keeper.engine import Engine, Pace
+from keeper.live.world import LiveWorld
+from keeper.node.endpoint import Endpoint
+from keeper.node.endpoints import Endpoints
 from keeper.ports import World
-from keeper.query import accounts, run
+from keeper.query import Answer, Simulate, accounts, run
 from keeper.store.journal import SqliteJournal
 
 _TIMEOUT_S = 60.0
@@ -84,7 +89,8 @@ async def source(
         url = next(one.url for one in settings.rpc_urls if not one.is_socket)
         chain_id = reached.chain.chain_id
         archive = await stack.enter_async_context(Archive(reached.endpoints, url=url, chain_id=chain_id))
-        ahead = ReadAhead(reached.world)
+        simulated = partial(on_fork, archive, chain_id)
+        ahead = ReadAhead(Forking(reached.world, on_fork=simulated, lacking=archive.lacks_simulations))
         stack.push_async_callback(ahead.close)
         if record is None:
             yield Source(
@@ -109,6 +115,19 @@ async def source(
             heard=lambda head: recorder.head(head, seen_at_s=head.timestamp_s),
             listen=recorder,
         )
+
+
+async def on_fork(
+    archive: Archive, chain_id: int, asks: Sequence[Simulate], at: StateRef
+) -> tuple[Answer, ...]:
+    """Return what becomes of each simulation, all in one block, on a private fork of its parent."""
+    (parent,) = {ask.block.number - 1 for ask in asks}
+    fork = Endpoint(await archive.put_upon(parent), timeout_s=_TIMEOUT_S)
+    endpoints = Endpoints([fork], chain_id=chain_id)
+    try:
+        return await LiveWorld(endpoints).answer(asks, at)
+    finally:
+        await endpoints.close()
 
 
 async def backtest(

@@ -34,6 +34,7 @@ from keeper.node.anvil import Anvil
 from keeper.node.blocking_rpc import BlockingRpc, RpcError
 from keeper.node.endpoint import Reply, Request
 from keeper.node.endpoints import Endpoints
+from keeper.node.spellings import is_unknown_method
 from keeper.query import Log
 
 _ANVIL = ("--order", "fifo", "--auto-impersonate", "--disable-block-gas-limit")
@@ -83,6 +84,23 @@ class Archive:
                 return past.encode(await self._read_by(Hash32(at), calls))
             case past.Execute():
                 return past.encode(await self._execute(question))
+
+    # --- what the endpoint may not offer ------------------------------------------------------------------
+
+    async def lacks_simulations(self) -> bool:
+        """Return whether the endpoint does not know `eth_simulateV1`. Raises Unavailable."""
+        nothing: dict[str, Any] = {"blockStateCalls": [{"calls": []}]}
+        (reply,) = await self._endpoints.ask(Request("eth_simulateV1", (nothing, "latest")))
+        return isinstance(reply, RpcError) and is_unknown_method(reply)
+
+    async def put_upon(self, number: int) -> Secret:
+        """Put the private Anvil upon a block, and return its URL. Raises Unavailable where it can't be."""
+        try:
+            await asyncio.to_thread(self._forked, number)
+        except (RpcError, OSError, ValueError) as error:
+            raise Unavailable(f"block {number} can't be forked: {error}") from None
+        assert self._anvil is not None
+        return Secret(self._anvil.url)
 
     # --- what the endpoint knows ----------------------------------------------------------------------------
 

@@ -29,6 +29,11 @@ _RATE_LIMIT = re.compile(
 _BATCH_REFUSED = re.compile(
     r"batch.*(limit|large|long|size|many|exceed|not (supported|allowed))|(too|many).*batch", re.IGNORECASE
 )
+_UNKNOWN_METHOD = re.compile(
+    r"method .*(not (found|supported|available|allowed|exist)|does not exist|unavailable)"
+    r"|(unknown|unsupported|unrecognized) method|not implemented",
+    re.IGNORECASE,
+)
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
@@ -48,6 +53,11 @@ def revert_data(error: RpcError) -> bytes | None:
 def is_unknown_state(error: RpcError) -> bool:
     """Return whether the node does not have the block asked about, or no longer its state."""
     return _UNKNOWN_STATE.search(error.message) is not None
+
+
+def is_unknown_method(error: RpcError) -> bool:
+    """Return whether the endpoint does not offer what it was asked to do, whatever it is asked about."""
+    return error.code == -32601 or _UNKNOWN_METHOD.search(error.message) is not None
 
 
 def is_rate_limit(error: RpcError) -> bool:

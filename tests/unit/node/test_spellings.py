@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from keeper.node.blocking_rpc import RpcError
-from keeper.node.spellings import is_batch_refused, is_rate_limit, is_unknown_state, revert_data
+from keeper.node.spellings import (
+    is_batch_refused,
+    is_rate_limit,
+    is_unknown_method,
+    is_unknown_state,
+    revert_data,
+)
 
 
 def refused(message: str, *, code: int = -32000, data: object = None) -> RpcError:
@@ -104,3 +110,22 @@ def test_is_rate_limit__range_of_logs__not(message: str) -> None:
 )
 def test_is_batch_refused__its_spellings__recognised(message: str) -> None:
     assert is_batch_refused(refused(message))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the method eth_simulateV1 does not exist/is not available",
+        "Method not found",
+        "Unsupported method: eth_simulateV1. See available methods",
+        "rpc method is not supported",
+        "Method 'eth_simulateV1' not implemented",
+    ],
+)
+def test_is_unknown_method__its_spellings__recognised(message: str) -> None:
+    assert is_unknown_method(refused(message))
+
+
+@pytest.mark.parametrize("message", ["header not found", "execution reverted", "block gas limit exceeded"])
+def test_is_unknown_method__something_else__not(message: str) -> None:
+    assert not is_unknown_method(refused(message))
