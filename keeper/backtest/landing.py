@@ -1,9 +1,15 @@
-"""Landing in the past: a plan goes into the block it would have reached; the EVM says what came of it."""
+"""Landing in the past: a plan goes into the block it would have reached; the EVM says what came of it.
+
+What is in flight, written down and concluded the daemon's own submitter says. Two things are otherwise than
+live: each transaction has a nonce to itself, so none is replaced by another or waits for one; and what a
+block did is final at that block.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from eth_utils.crypto import keccak
 
@@ -20,10 +26,21 @@ from keeper.domain.head import Head
 from keeper.domain.pending import Leading
 from keeper.domain.plan import Plan
 from keeper.domain.position import PositionId
-from keeper.domain.submission import Expired, Included, Outcome, Reverted, SignedTransaction, Submission
+from keeper.domain.submission import (
+    Accepted,
+    Outcome,
+    Refusal,
+    Refused,
+    SignedTransaction,
+    Submission,
+)
 from keeper.ports import Journal
 from keeper.query import Log, SimulatedCall
+from keeper.submitter import machine
 from keeper.submitter.earnings import earnings_wei
+from keeper.submitter.submitter import Now, Submitter
+
+_NEVER_STUCK = 2**63
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,6 +103,8 @@ class PastLanding:
         self._executor = executor
         self._preamble = tuple((call.sender, call.to, call.data) for call in preamble)
         self._executed = interface(contracts.executor().abi).event("Executed")
+        self._submitter = Submitter(patience_blocks=_NEVER_STUCK)
+        self._now = Now(head_number=0, timestamp_s=0, chain_nonce=0)
         self._waiting: list[Flight] = []
         self._landed: list[Flight] = []
         self.flights: list[Flight] = []
@@ -95,9 +114,8 @@ class PastLanding:
 
     def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
         """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
-        return {
-            (one.plan.draft.market, one.plan.draft.borrower): one.plan.draft.pools for one in self._waiting
-        }
+        flying = self._submitter.in_flight(self._now)
+        return {(one.market, one.borrower): one.pools for one in flying}
 
     def takes(self, behind: Leading) -> bool:
         """Return that nothing is: what was pending in the past is not known."""
@@ -107,7 +125,7 @@ class PastLanding:
         """Journal the intent and put the plan on its way, for as long as the model's latency says."""
         if behind is not None:
             raise Invariant("nothing is sent behind what is not known")
-        draft, nonce = plan.draft, len(self.flights)
+        draft, nonce = plan.draft, self._submitter.take(len(self.flights)).nonce
         hash_ = Hash32(keccak(draft.transaction.data + head.hash + nonce.to_bytes(8, "big")))
         submission = Submission(
             market=draft.market,
@@ -122,26 +140,73 @@ class PastLanding:
             predicted_profit_wei=plan.waterfall.net_wei,
             fees=plan.fees,
         )
-        self._journal.intended(submission)
         latency_s = self._model.drawn_s(head.hash, draft.borrower)
         flight = Flight(plan=plan, submission=submission, head=head, sent_at_s=head.timestamp_s + latency_s)
-        self._waiting.append(flight)
-        self.flights.append(flight)
+        self._obey(flight, self._submitter.sign(submission))
         return submission
 
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return what has come to its outcome by `head`, journalled."""
-        concluded = []
-        for flight in self._landed:
-            assert flight.outcome is not None
-            self._journal.concluded(flight.submission, flight.outcome)
-            concluded.append(Concluded(submission=flight.submission, outcome=flight.outcome))
-        self._landed = []
-        return tuple(concluded)
+        self._now = Now(head_number=head.number, timestamp_s=head.timestamp_s, chain_nonce=0)
+        landed, self._landed = self._landed, []
+        for flight in landed:
+            self._tell(flight, self._became(flight, head))
+        for flight in self._waiting:
+            self._tell(flight, _looked(flight, head, receipt=None))
+        return tuple(
+            Concluded(submission=flight.submission, outcome=flight.outcome)
+            for flight in landed
+            if flight.outcome is not None
+        )
 
     async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
         """Return nothing: what did not land is over, and holds no nonce."""
         return ()
+
+    # --- what the submitter commands ------------------------------------------------------------------------
+
+    def _tell(self, flight: Flight, event: machine.Event) -> None:
+        self._obey(flight, self._submitter.tell(flight.submission, event))
+
+    def _obey(self, flight: Flight, commands: Sequence[machine.Command]) -> None:
+        for command in commands:
+            match command:
+                case machine.JournalIntent(submission=submission):
+                    self._journal.intended(submission)
+                    self._tell(flight, machine.IntentWritten())
+                case machine.Send():
+                    self._waiting.append(flight)
+                    self.flights.append(flight)
+                    self._tell(flight, Accepted())
+                case machine.JournalOutcome(submission=submission, outcome=outcome):
+                    flight.outcome = outcome
+                    self._journal.concluded(submission, outcome)
+                    self._tell(flight, machine.OutcomeWritten())
+                case _:
+                    assert_never(command)
+
+    def _became(self, flight: Flight, head: Head) -> machine.Event:
+        """Return what the submitter hears at `head` of a transaction whose block has passed."""
+        ran, block = flight.ran, flight.block
+        if ran is None or block is None:
+            return Refused(kind=Refusal.UNREACHABLE, detail=flight.untold)
+        if not ran.succeeded and not self._model.reverts_land:
+            return Refused(kind=Refusal.INVALID, detail="it would have reverted, and the channel drops that")
+        vault_profit_wei, tip_wei = (
+            earnings_wei(ran.logs, executor=self._executor, executed=self._executed)
+            if ran.succeeded
+            else (0, 0)
+        )
+        receipt = machine.Receipt(
+            block_number=block.number,
+            block_hash=block.hash,
+            succeeded=ran.succeeded,
+            gas_used=ran.gas_used,
+            effective_gas_price_wei=ran.gas_price_wei,
+            vault_profit_wei=vault_profit_wei,
+            tip_wei=tip_wei,
+        )
+        return _looked(flight, head, receipt=receipt)
 
     # --- a block passes -------------------------------------------------------------------------------------
 
@@ -179,7 +244,6 @@ class PastLanding:
         executed = await past.execute(self._past, question)
         for flight, ran in zip(ordered, executed.ran, strict=True):
             flight.ran, flight.differed = ran, executed.differed
-            flight.outcome = self._outcome(flight, ran, head)
             if ran.succeeded:
                 self._carried.carry(ran.written)
         self._landed += ordered
@@ -189,7 +253,6 @@ class PastLanding:
         """Give up what is due in this block: what becomes of it is not told."""
         for flight in self.due(head):
             flight.block, flight.untold = head, why
-            flight.outcome = Expired(head_number=head.number, why=why)
             self._waiting.remove(flight)
             self._landed.append(flight)
 
@@ -242,27 +305,16 @@ class PastLanding:
             tip_wei=where.tip_wei,
         )
 
-    def _outcome(self, flight: Flight, ran: Ran, head: Head) -> Outcome:
-        if ran.succeeded:
-            vault_profit_wei, tip_wei = earnings_wei(
-                ran.logs, executor=self._executor, executed=self._executed
-            )
-            return Included(
-                block_number=head.number,
-                block_hash=head.hash,
-                gas_used=ran.gas_used,
-                effective_gas_price_wei=ran.gas_price_wei,
-                vault_profit_wei=vault_profit_wei,
-                tip_wei=tip_wei,
-            )
-        if not self._model.reverts_land:
-            return Expired(head_number=head.number, why="it would have reverted, and the channel drops that")
-        return Reverted(
-            block_number=head.number,
-            block_hash=head.hash,
-            gas_used=ran.gas_used,
-            effective_gas_price_wei=ran.gas_price_wei,
-        )
+
+def _looked(flight: Flight, head: Head, *, receipt: machine.Receipt | None) -> machine.Looked:
+    return machine.Looked(
+        head_number=head.number,
+        head_timestamp_s=head.timestamp_s,
+        chain_nonce=flight.submission.nonce + (receipt is not None),
+        receipt=receipt,
+        known=True,
+        confirmations=0,  # nothing that is long mined is taken back
+    )
 
 
 def _counts_on(behind: Flight, before: Flight) -> bool:
