@@ -171,6 +171,7 @@ def heat(
     columns: Sequence[str],
     values: Sequence[Sequence[float | None]],
     *,
+    title: str,
     chosen: tuple[int, int] | None,
 ) -> str:
     """Return a table of shades: the deeper, the more; the chosen cell has a frame."""
@@ -181,7 +182,8 @@ def heat(
         told = "".join(_cell(value, low, high, chosen == (y, x)) for x, value in enumerate(row))
         cells.append(f"<tr><th>{escape(rows[y])}</th>{told}</tr>")
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    return f'<table class="heat"><tr><th></th>{head}</tr>{"".join(cells)}</table>'
+    caption = f"<caption>{escape(title)}</caption>"
+    return f'<table class="heat">{caption}<tr><th></th>{head}</tr>{"".join(cells)}</table>'
 
 
 def empty(why: str) -> str:
@@ -205,7 +207,7 @@ def _cell(value: float | None, low: float, high: float, chosen: bool) -> str:
         return '<td class="gone">–</td>'
     share = (value - low) / (high - low) if high > low else 1.0
     style = f"background:color-mix(in srgb, var(--accent) {8 + 72 * share:.0f}%, transparent)"
-    return f'<td class="{"chosen" if chosen else ""}" style="{style}">{value:.4g}</td>'
+    return f'<td class="{"chosen" if chosen else ""}" style="{style}">{value:,.3f}</td>'
 
 
 def _dot(frame: _Frame, one: Mark, radius: float) -> str:

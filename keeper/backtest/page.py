@@ -64,7 +64,7 @@ def page(
                 "Profit over time",
                 "Cumulative net profit in ether: each liquidation won, after gas and after outbidding its "
                 "winner; each failure's gas. What only the keeper would have done is not in it.",
-                _profit(ledger, score),
+                _profit(score, model),
             ),
             _card(
                 "What another latency would have won",
@@ -135,8 +135,7 @@ def _html(title: str, body: str) -> str:
 
 
 def _hero(figures: Summary, ledger: Ledger) -> str:
-    hours = (ledger.last.timestamp_s - ledger.first.timestamp_s) / 3600
-    span = f"{hours / 24:.1f} days" if hours > 48 else f"{hours:.1f} hours"
+    span = _span(ledger.last.timestamp_s - ledger.first.timestamp_s)
     tiles = (
         (f"{figures.won_share:.0%}", f"won of {figures.chain_liquidations} liquidations on chain"),
         (_ether(figures.realised_profit_wei), "realised after gas, before bids"),
@@ -151,6 +150,13 @@ def _hero(figures: Summary, ledger: Ledger) -> str:
         f'<div class="tiles">{cells}</div>'
         "</header>"
     )
+
+
+def _span(seconds: int) -> str:
+    for unit, of_s in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= 2 * of_s:
+            return f"{seconds / of_s:.1f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def _range(figures: Summary) -> str:
@@ -192,9 +198,9 @@ def _classes(figures: Summary, score: Score) -> str:
 # --- charts -------------------------------------------------------------------------------------------------
 
 
-def _profit(ledger: Ledger, score: Score) -> str:
+def _profit(score: Score, model: Model) -> str:
     total, points = 0, []
-    for one in earned(ledger, score):
+    for one in earned(score, model):
         total += one.wei
         colour = "hot" if one.wei < 0 else "good" if one.kind == Class.CAUGHT.value else "accent"
         title = f"block {one.block_number}: {one.kind.replace('_', ' ')}, {_ether(one.wei)}"

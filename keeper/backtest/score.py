@@ -13,6 +13,7 @@ from keeper.backtest.ledger import Ending, Ledger
 from keeper.backtest.observed import Observed
 from keeper.backtest.past import Mined
 from keeper.domain.declined import Reason
+from keeper.domain.fixed_point import BPS
 from keeper.domain.submission import Included, Reverted
 
 _UNTOLD = Mined(hash=b"", sender=bytes(20), tip_wei=0, gas_used=0, succeeded=True)
@@ -196,19 +197,32 @@ def _headline(
         if one.kind not in WON or flight is None or flight.submission.hash in counted:
             continue
         counted.add(flight.submission.hash)
-        assert flight.ran is not None
-        least_wei = flight.plan.fees.max_priority_fee_per_gas_wei
-        needed_wei = flight.ran.gas_used * max(one.winner.tip_wei + 1 - least_wei, 0)
-        most_wei = max(flight.plan.waterfall.net_wei, 0) * model.bid_bps // 10_000
+        most_wei = _most_wei(flight, model)
         earned_wei = flight.realised_wei
         high_wei += earned_wei - flight.bid_wei
-        central_wei += earned_wei - (needed_wei if needed_wei <= most_wei else most_wei)
+        central_wei += earned_wei - outbidding_wei(one, model)
         if model.in_time(
             sent_at_s=flight.head.timestamp_s + unlucky_s,
             block_at_s=ledger.times_s[one.observed.block_number],
         ):
             low_wei += earned_wei - most_wei
     return Headline(low_wei=low_wei, central_wei=central_wei, high_wei=high_wei)
+
+
+def outbidding_wei(one: Verdict, model: Model) -> int:
+    """Return what outbidding the winner costs the keeper's transaction, above its planned fee.
+
+    That is one wei a unit of gas more than the winner really offered, and never more than may be bid.
+    """
+    flight = one.flight
+    assert flight is not None and flight.ran is not None
+    least_wei = flight.plan.fees.max_priority_fee_per_gas_wei
+    needed_wei = flight.ran.gas_used * max(one.winner.tip_wei + 1 - least_wei, 0)
+    return min(needed_wei, _most_wei(flight, model))
+
+
+def _most_wei(flight: Flight, model: Model) -> int:
+    return max(flight.plan.waterfall.net_wei, 0) * model.bid_bps // BPS
 
 
 def _once(flights: Iterable[Flight | None]) -> tuple[Flight, ...]:

@@ -68,10 +68,12 @@ code{white-space:nowrap;font:12.5px ui-monospace,SFMono-Regular,Menlo,monospace}
 dl{display:grid;grid-template-columns:140px 1fr;gap:8px 18px;margin:0;font-size:14px}
 dt{color:var(--soft)}
 dd{margin:0}
+.heats{display:flex;flex-wrap:wrap;gap:28px 20px}
 .heat{width:auto;font-size:14px}
-.heat th{border:0;padding:8px 14px;white-space:nowrap}
+.heat caption{text-align:left;color:var(--soft);padding-bottom:6px}
+.heat th{border:0;padding:8px;white-space:nowrap}
 .heat td{border:3px solid var(--card);padding:13px 18px;text-align:center;border-radius:8px;min-width:92px}
-.heat .chosen{outline:2px solid var(--ink);outline-offset:-3px}
+.heat .chosen{box-shadow:inset 0 0 0 2px var(--ink)}
 .heat .gone{color:var(--dim)}
 @media(max-width:620px){main{padding:32px 16px}h1{font-size:42px}.pair{grid-template-columns:1fr}
 section{padding:20px 18px;overflow-x:auto}.row{grid-template-columns:1fr 34px}.row div{display:none}}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.backtest.inclusion import Model
 from keeper.backtest.landing import Flight
 from keeper.backtest.ledger import Ledger
-from keeper.backtest.score import WON, Class, Headline, Score, Verdict
+from keeper.backtest.score import WON, Class, Headline, Score, Verdict, outbidding_wei
+from keeper.domain.fixed_point import BPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,25 +137,29 @@ class Earned:
     """What one transaction changed, at its block."""
 
     block_number: int
-    timestamp_s: int
     wei: int
-    """After gas and bid; less than nothing where it failed."""
+    """After gas, and after outbidding the winner; less than nothing where it failed."""
     kind: str
 
 
-def earned(ledger: Ledger, score: Score) -> Iterator[Earned]:
-    """Yield what was won and what was lost to gas, in the chain's order. What was extra is not in it."""
-    kinds = {
-        one.flight.submission.hash: one.kind.value for one in score.verdicts if one.flight and one.kind in WON
-    }
-    for flight in sorted((*score.won, *score.failed), key=lambda one: one.block.number if one.block else 0):
-        if flight.block is not None:
-            yield Earned(
-                block_number=flight.block.number,
-                timestamp_s=flight.block.timestamp_s,
-                wei=flight.realised_wei - flight.bid_wei,
-                kind=kinds.get(flight.submission.hash, "failed"),
-            )
+def earned(score: Score, model: Model) -> tuple[Earned, ...]:
+    """Return what was won and what was lost to gas, in the chain's order: together the central headline.
+
+    What was extra is not in it.
+    """
+    by_hash: dict[bytes, Earned] = {}
+    for one in score.verdicts:
+        flight = one.flight
+        if one.kind in WON and flight is not None and flight.submission.hash not in by_hash:
+            wei = flight.realised_wei - outbidding_wei(one, model)
+            by_hash[flight.submission.hash] = _earned(flight, wei, one.kind.value)
+    failed = (_earned(flight, flight.realised_wei, "failed") for flight in score.failed)
+    return tuple(sorted((*by_hash.values(), *failed), key=lambda one: one.block_number))
+
+
+def _earned(flight: Flight, wei: int, kind: str) -> Earned:
+    assert flight.block is not None
+    return Earned(block_number=flight.block.number, wei=wei, kind=kind)
 
 
 # --- misses -------------------------------------------------------------------------------------------------
@@ -173,11 +178,22 @@ def missed_wei(one: Verdict) -> int:
 
 def advice(one: Verdict) -> str:
     """Return what would have changed a class, in words for whoever runs the keeper."""
+    if one.kind is Class.OUTBID and one.flight is not None:
+        return _outbidding(one, one.flight)
     advised: Mapping[Class, str] = {
         Class.LATE: "be faster: the latency is what lost it",
-        Class.OUTBID: "bid a larger share of the profit",
         Class.DECLINED: "look at the setting behind the reason",
         Class.NOT_SEEN: "be in the trigger's own block: behind the oracle's transaction",
         Class.UNKNOWN: "nothing that the chain tells",
     }
     return advised.get(one.kind, "")
+
+
+def _outbidding(one: Verdict, flight: Flight) -> str:
+    """Return what share of the predicted profit the winner's offer would have come to."""
+    above_wei = one.winner.tip_wei + 1 - flight.plan.fees.max_priority_fee_per_gas_wei
+    profit_wei = flight.plan.waterfall.net_wei
+    needed_bps = -(-above_wei * flight.plan.gas_used * BPS // profit_wei) if profit_wei > 0 else BPS + 1
+    if needed_bps > BPS:
+        return "nothing: the winner offered more than there was to earn"
+    return f"a bid of {needed_bps / 100:.1f} % of the profit"

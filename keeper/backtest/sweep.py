@@ -6,7 +6,7 @@ it was chosen by tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import TypeAlias
 
@@ -144,9 +144,11 @@ def section(told: Report) -> str:
     )
     return (
         "<section><h2>Sweep</h2>"
-        f'<p class="about">Central net profit in ether, on the blocks that the choice was made on ({on}). '
-        f"Chosen: <b>{named(told.chosen.combination)}</b>. On the blocks that it was not made on ({off}) "
-        f"that earned <b>{told.chosen.reported_wei / 1e18:,.4f} ETH</b>.</p>{_heat(told)}{missing}</section>"
+        f'<p class="about">Central net profit in ether. The choice was made on blocks {on}. '
+        f"Chosen: <b>{named(told.chosen.combination)}</b>. On blocks that it was not made on ({off}) "
+        f"that earned <b>{told.chosen.reported_wei / 1e18:,.4f} ETH</b>.</p>"
+        f'<div class="heats">{_heat(told, "chosen on", lambda row: row.chosen_on_wei)}'
+        f"{_heat(told, 'reported on', lambda row: row.reported_wei)}</div>{missing}</section>"
     )
 
 
@@ -167,23 +169,23 @@ def _row(combination: Combination, its: Sequence[Job], outcomes: Mapping[Job, Ou
     )
 
 
-def _heat(told: Report) -> str:
-    """Return the first variable down, the second across; of further ones the best counts."""
+def _heat(told: Report, title: str, wei: Callable[[Row], int]) -> str:
+    """Return the first variable down, the second across; of further ones the best choice counts."""
     axes = [list(dict.fromkeys(texts)) for texts in zip(*(_texts(row) for row in told.rows), strict=True)]
     names = [name for name, _ in told.rows[0].combination]
     down, across = axes[0], axes[1] if len(axes) > 1 else [""]
-    best: dict[tuple[str, str], float] = {}
-    for row in told.rows:
+    best: dict[tuple[str, str], Row] = {}
+    for row in sorted(told.rows, key=lambda row: row.chosen_on_wei):
         if row.whole:
-            cell = _cell(row)
-            best[cell] = max(best.get(cell, float("-inf")), row.chosen_on_wei / 1e18)
-    values = [[best.get((y, x)) for x in across] for y in down]
+            best[_cell(row)] = row
+    values = [[wei(best[y, x]) / 1e18 if (y, x) in best else None for x in across] for y in down]
     assert told.chosen is not None
     chosen = _cell(told.chosen)
     return charts.heat(
         [f"{names[0].removeprefix('KEEPER_')} {text}" for text in down],
         [f"{names[1].removeprefix('KEEPER_')} {text}" for text in across] if len(axes) > 1 else ["ether"],
         values,
+        title=title,
         chosen=(down.index(chosen[0]), across.index(chosen[1])),
     )
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,17 +20,26 @@ import pytest
 import pytest_socket
 
 from keeper.app import backtesting
+from keeper.backtest import past
+from keeper.backtest.archive import Archive
 from keeper.backtest.files import files
 from keeper.backtest.inclusion import Model
 from keeper.backtest.landing import Flight
+from keeper.backtest.past import Own
 from keeper.backtest.result import Backtest
 from keeper.backtest.score import WON, Class
-from keeper.backtest.summary import summary
+from keeper.backtest.summary import earned, summary
 from keeper.backtest.tape_world import Tape
 from keeper.config import Settings, load
+from keeper.config.endpoint import EndpointSetting
+from keeper.devnet.faults import Say
 from keeper.devnet.history import History, Plan, make
 from keeper.devnet.history.prices import from_seed
+from keeper.devnet.proxy_thread import ProxyThread
+from keeper.domain.secret import Secret
+from keeper.domain.state import Mined as MinedAt
 from keeper.domain.submission import Included, Reverted
+from keeper.query import Simulate, Simulated, SimulatedCall
 
 BLOCKS, BORROWERS, SEED = 80, 48, 1
 FAST, SLOW = Model(latency_s=0.5), Model(latency_s=30.0, latency_spread=0.2)
@@ -149,6 +159,49 @@ def _ran_before(one: Flight, flight: Flight) -> bool:
     return ran and (one.block.number, one.place.index) <= (flight.block.number, flight.place.index)  # type: ignore[union-attr]
 
 
+def test_simulate__at_the_old_block_and_on_a_fork_of_it__says_the_same_to_the_byte(looked: Looked) -> None:
+    """And so does the transaction itself, mined on that fork where it was simulated to be."""
+    tried, ended = looked.done.score.won[::5], Counter[bool]()
+
+    async def ask() -> None:
+        async with backtesting.source(looked.settings, tape=None, record=None, last=None) as given:
+            archive = given.past
+            assert isinstance(archive, Archive)
+            for flight in tried:
+                transaction, at = flight.plan.draft.transaction, MinedAt(hash=flight.head.hash)
+                sender, block = flight.submission.operator, flight.head.next_block(block_time_s=12)
+                asked = Simulate((SimulatedCall(sender, transaction.to, transaction.data),), block)
+                (quick,) = await given.world.answer((asked,), at)
+                (forked,) = await backtesting.on_fork(archive, given.chain.chain_id, (asked,), at)
+                assert quick == forked
+                said = quick[0] if isinstance(quick, tuple) else None
+                assert isinstance(said, Simulated)
+                own = Own(0, sender, transaction.to, transaction.data, flight.plan.fees.gas_limit, 0)
+                executed = await past.execute(
+                    given.past,
+                    past.Execute(block.number, flight.head.hash, laid=(), preamble=(), own=(own,)),
+                )
+                (ran,) = executed.ran
+                assert (ran.succeeded, ran.gas_used) == (not said.reverted, said.gas_used)
+                assert ran.succeeded or ran.returned == said.returned
+                ended[said.reverted] += 1
+
+    asyncio.run(ask())
+    assert ended[False] >= 3, ended  # some counted on what the keeper had done before them
+
+
+def test_backtest__the_endpoint_does_not_simulate__is_the_same_by_forks(looked: Looked) -> None:
+    """As far as the first plan: a fork at each decision takes its time."""
+    last = looked.done.score.won[0].head.number + 1
+    lacks = b'{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"the method does not exist"}}'
+    with ProxyThread(looked.history.devnet.anvil.url) as proxy:
+        proxy.add("eth_simulateV1", Say(200, lacks))
+        elsewhere = replace(looked.settings, rpc_urls=(EndpointSetting(url=Secret(proxy.url)),))
+        by_forks = over(replace(looked, settings=elsewhere), FAST, last=last)
+    assert files(by_forks) == files(over(looked, FAST, last=last))
+    assert by_forks.ledger.flights and not by_forks.ledger.unread
+
+
 def test_backtest__what_was_caught__stays_closed(looked: Looked) -> None:
     """No position is earned twice, unless it was below health 1 again after the first time."""
     by_position: dict[object, list[int]] = {}
@@ -170,6 +223,7 @@ def test_backtest__headline__is_ordered_and_leaves_out_what_was_extra(looked: Lo
         one.realised_wei for one in score.failed
     )
     assert headline.central_wei <= paid <= headline.high_wei
+    assert sum(one.wei for one in earned(score, FAST)) == headline.central_wei
     assert not {one.submission.hash for one in score.extra} & {one.submission.hash for one in score.won}
     assert all(one.flight in score.won for one in score.verdicts if one.kind in WON)
 
