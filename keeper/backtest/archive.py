@@ -218,11 +218,15 @@ class _Fork:
             self._send(sender, to, data, gas_limit=_PREAMBLE_GAS, tip_wei=0)
         theirs: list[tuple[str | None, str]] = []
         ours: list[str] = []
+        senders = {wire.hex_data(own.sender) for own in question.own}
         at = 0
         for own in sorted(question.own, key=lambda one: one.index):
-            while at < min(own.index, len(receipts)):
-                theirs.append((self._replay(self._block["transactions"][at]), receipts[at]["status"]))
-                at += 1
+            for there, receipt in zip(
+                self._block["transactions"][at : own.index], receipts[at:], strict=False
+            ):
+                if there["from"].lower() not in senders:  # what the keeper itself sent then, these stand for
+                    theirs.append((self._replay(there), receipt["status"]))
+            at = max(at, own.index)
             ours.append(
                 self._send(own.sender, own.to, own.data, gas_limit=own.gas_limit, tip_wei=own.tip_wei)
             )

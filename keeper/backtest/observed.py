@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from keeper.abi import Event, load
+from keeper.abi import load
 from keeper.domain.address import Address, Hash32
 from keeper.domain.position import PositionId
 from keeper.ports import AnyProtocol
@@ -27,63 +27,25 @@ class Observed:
     collateral: Address | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    event: Event
-    borrower: str
-    repaid: str
-    seized: str
-    debt: str | None = None
-    collateral: str | None = None
-
-
-_KINDS: Mapping[Hash32, _Kind] = {
-    kind.event.topic: kind
-    for kind in (
-        _Kind(
-            load("aave_v3_pool").event("LiquidationCall"),
-            borrower="user",
-            repaid="debtToCover",
-            seized="liquidatedCollateralAmount",
-            debt="debtAsset",
-            collateral="collateralAsset",
-        ),
-        _Kind(
-            load("morpho_blue").event("Liquidate"),
-            borrower="borrower",
-            repaid="repaidAssets",
-            seized="seizedAssets",
-        ),
-    )
-}
-
-TOPICS = tuple(_KINDS)
+TOPICS = (load("aave_v3_pool").event("LiquidationCall").topic, load("morpho_blue").event("Liquidate").topic)
 """The first topics of the events that tell of a liquidation."""
 
 
-def is_liquidation(log: Log) -> bool:
-    """Return whether a log tells of a liquidation."""
-    return bool(log.topics) and log.topics[0] in _KINDS
+def observed(logs: Iterable[Log], watched: Sequence[tuple[AnyProtocol, object]]) -> Iterator[Observed]:
+    """Yield the liquidations among these logs, each once: of the protocols given, with their markets.
 
-
-def observed(logs: Iterable[Log], protocols: Sequence[tuple[AnyProtocol, object]]) -> Iterator[Observed]:
-    """Yield the liquidations among these logs: of the markets given, each with what is known of it."""
+    Whose an event is its protocol says: another one may only be concerned by it.
+    """
     for log in logs:
-        kind = _KINDS.get(log.topics[0]) if log.topics else None
-        if kind is None:
-            continue
-        told = kind.event.decode(log.topics, log.data)
-        for protocol, market in protocols:
-            for position in sorted(protocol.touched(market, [log]).positions):
-                if position.borrower != told[kind.borrower]:
-                    continue
+        for protocol, market in watched:
+            for one in protocol.liquidations(market, (log,)):
                 yield Observed(
-                    position=position,
-                    block_number=log.block_number,
-                    transaction=log.transaction,
+                    position=one.position,
+                    block_number=one.block_number,
+                    transaction=one.transaction,
                     log_index=log.log_index,
-                    repaid_raw=told[kind.repaid],
-                    seized_raw=told[kind.seized],
-                    debt=told[kind.debt] if kind.debt else None,
-                    collateral=told[kind.collateral] if kind.collateral else None,
+                    repaid_raw=one.repaid_raw,
+                    seized_raw=one.seized_raw,
+                    debt=one.debt,
+                    collateral=one.collateral,
                 )
