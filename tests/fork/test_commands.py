@@ -22,6 +22,7 @@ from keeper.devnet import Devnet
 from keeper.devnet.faults import Replace
 from keeper.devnet.keeper_contracts import deploy
 from keeper.devnet.proxy import Proxy
+from keeper.devnet.proxy_thread import ProxyThread
 from keeper.devnet.relay import Relay
 from keeper.devnet.variables import variables
 from keeper.domain.address import checksum
@@ -461,6 +462,31 @@ def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
     assert started["dry_run"]
     assert "planned" in {event["event"] for event in events}
     assert "sent" not in {event["event"] for event in events}
+
+
+def test_run__stopped_while_it_reads_the_markets__ends_cleanly_and_the_next_start_goes_on(user: User) -> None:
+    with ProxyThread(user.devnet.anvil.url) as proxy:
+        traps = [proxy.trap("eth_getLogs") for _ in range(3)]
+        through = {"KEEPER_RPC_URLS": proxy.url}
+        process = user.start("run", **EVERY_EVENT, **through)
+        for trap in traps[:2]:
+            assert trap.wait(within_s=TIMEOUT_S)
+            trap.release()
+        assert traps[2].wait(within_s=TIMEOUT_S)  # the first market is read, the second one not
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0, err
+        assert "while it read the markets" in json.loads(out.splitlines()[-1])["why"]
+        proxy.behave()
+        again = user.start("run", **EVERY_EVENT, **through)
+        events = _until(again, "started")
+        again.send_signal(signal.SIGTERM)
+        again.communicate(timeout=TIMEOUT_S)
+    taken_up = {event["source"]: event["positions"] for event in events if event["event"] == "resumed"}
+    (aave,) = (source for source in taken_up if source.startswith("aave-v3"))
+    assert taken_up[aave] >= 40
+    assert aave not in {event["source"] for event in events if event["event"] == "loading"}
+    assert events[-1]["borrowers"] > taken_up[aave]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
