@@ -241,7 +241,8 @@ class Foreseer:
             asked = concerned(self._watcher.pricing, one)
             simulated = await run(prices_behind(one, asked, block), Mined(hash=head.hash), self._world)
             if simulated is None:
-                self._reverted.add(one.sender)
+                if self._kept.pop(one.hash, None) is None:  # else it did not before: it is mined by now
+                    self._reverted.add(one.sender)
                 return
             prices = simulated
         if self._watcher.head != head:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from keeper.devnet import Devnet
+from keeper.devnet.drill.stage import daemon_stage
+from keeper.devnet.scenario import crash as crash_path
 from keeper.domain.brake import Brake, Tripped
+from keeper.domain.submission import Reverted
 from keeper.store import SqliteJournal
 from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, _until, crash, transactions
 
@@ -100,3 +103,34 @@ def test_check__little_gas__said_and_no_reason_not_to_run(user: User) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0
+
+
+def test_run__reverted_while_it_was_down__counted_at_the_next_start(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    rpc, high = manual_devnet.anvil.rpc, manual_devnet.prices_base()
+    with daemon_stage(manual_devnet, tmp_path) as stage:
+        stage.environment |= {"KEEPER_MAX_REVERTS_IN_ROW": "1", "KEEPER_CONFIRMATIONS": "0"}
+        stage.start()
+        stage.await_decision()
+        for step in crash_path(2, steps=8):
+            manual_devnet.market_block(step.prices_base, base_fee_wei=step.base_fee_wei)
+            stage.await_decision()
+            if stage.open_intents():
+                break
+        left_open = stage.open_intents()
+        stage.kill()
+        for one in left_open:
+            rpc("anvil_dropTransaction", "0x" + one.hash.hex())
+        manual_devnet.market_block(high)  # all are healthy again: what was sent can only revert
+        for one in left_open:
+            rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+        manual_devnet.keeper_block()
+        stage.start()
+        heard = stage.living.until(lambda line: line["event"] == "decided")
+        stage.stop()
+        outcomes = dict(stage.journal())
+    assert left_open and all(isinstance(outcomes[one], Reverted) for one in left_open)
+    told = [line["event"] for line in heard]
+    assert told.count("recovered") == len(left_open)
+    assert told.index("braked") < told.index("started") and "sent" not in told

@@ -16,6 +16,15 @@ from keeper.domain.submission import Expired, Included, Superseded
 from keeper.store import SqliteJournal
 
 
+def bundling(stage: DaemonStage, builder: str) -> dict[str, str]:
+    """Return the settings with which a keeper sends bundles alone, to this builder."""
+    return {
+        "KEEPER_RPC_URLS": stage.environment["KEEPER_RPC_URLS"] + "#trusted",
+        "KEEPER_CHANNELS": "bundle",
+        "KEEPER_BUILDERS": builder,
+    }
+
+
 async def decided(stage: DaemonStage) -> None:
     await asyncio.to_thread(stage.await_decision)
 
@@ -42,11 +51,7 @@ async def test_run__bundles__missed_offered_anew_and_landed_and_no_outcome_lost_
     path = iter(crash(2, steps=20))
     async with Relay(manual_devnet.anvil.rpc) as relay:
         with daemon_stage(manual_devnet, tmp_path) as stage:
-            stage.environment |= {
-                "KEEPER_RPC_URLS": stage.environment["KEEPER_RPC_URLS"] + "#trusted",
-                "KEEPER_CHANNELS": "bundle",
-                "KEEPER_BUILDERS": relay.url + "#cancels",
-            }
+            stage.environment |= bundling(stage, relay.url + "#cancels")
             stage.start()
             await decided(stage)
             await market(stage, path, 8)
@@ -92,12 +97,7 @@ async def test_run__bids_learned__the_least_share_of_the_measured_profit_reaches
     path = iter(crash(2, steps=20))
     async with Relay(manual_devnet.anvil.rpc) as relay:
         with daemon_stage(manual_devnet, tmp_path) as stage:
-            stage.environment |= {
-                "KEEPER_RPC_URLS": stage.environment["KEEPER_RPC_URLS"] + "#trusted",
-                "KEEPER_CHANNELS": "bundle",
-                "KEEPER_BUILDERS": relay.url,
-                "KEEPER_BID_BPS": "bundle:500-9000",
-            }
+            stage.environment |= bundling(stage, relay.url) | {"KEEPER_BID_BPS": "bundle:500-9000"}
             stage.start()
             await decided(stage)
             await market(stage, path, 8)
