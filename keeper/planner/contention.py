@@ -162,8 +162,10 @@ def order(
     contenders: Sequence[Contender], start: Left, net: Net, *, most_exact: int = MOST_EXACT
 ) -> tuple[int, ...]:
     """Return the order of all contenders that brings most in total, by their places."""
-    contest = _Contest(contenders, net)
     places = range(len(contenders))
+    if len(places) < 2:
+        return tuple(places)
+    contest = _Contest(contenders, net)
     alone_wei = [step.worth_wei if (step := contest.play(at, start)) else 0 for at in places]
     crowded = sum(one.gas for one in contenders) > start.gas
     best = [

@@ -290,7 +290,7 @@ class Planner:
         busy_pools: frozenset[Address],
     ) -> Iterator[Chosen]:
         """Yield an order's drafts: each on what those before it leave, through the routes best then."""
-        sizer = self._sizer(seen)
+        sizer: Sizer | None = None
         changed = busy_pools
         alone: list[Chosen] = []
         for first in proposals:
@@ -298,6 +298,7 @@ class Planner:
             if opportunity is not first.opportunity or any(
                 one.draft.pools & changed or any(map(left.lends_less, one.pairs)) for one in first.drafts
             ):
+                sizer = sizer or self._sizer(seen)
                 best = self._best_left(seen, sizer, first, opportunity, left, gas_used)
             else:
                 best = self._best(seen, first, gas_used)
