@@ -1,11 +1,11 @@
 """Calls at one state: packed into as few ``eth_call`` requests as they fit in, and never mistaken.
 
 A packed call has only the gas that those before it left. One that burns all it is given (an ``INVALID``, an
-endless loop) therefore looks the same as its innocent neighbours: failed, and silent. So the last call of a
-pack is a probe that costs more than a million gas. Where it is answered, every call before it had as much,
-and none burnt what a node gives to a pack: who failed without a word would have failed alone. Where it is
-not, the first that did and all after it are asked again, each alone; and those that are silent even then are
-asked alone from the start the next time.
+endless loop) therefore looks the same as its innocent neighbours: failed, and silent. So where a call of a
+pack fails without a word, it and all after it are asked again, with a probe behind them that costs a million
+gas or so. Where it is answered, every call before it had as much, and none burnt what a node gives to a pack:
+who failed without a word would have failed alone. Packs with such functions in them have a probe from then
+on. Where it is not answered, each is asked alone; and those that are silent even then are so the next time.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ _FEWEST_CALLS = 16
 _MOST_BYTES = 100_000
 _MOST_REMEMBERED = 10_000
 
-_PROBED = bytes(1_024)
+_SILENT = Reverted(b"")
+_PROBED = bytes(768)
 _PROBE = Call(
     Address((5).to_bytes(20)),
     b"".join(len(part).to_bytes(32) for part in (_PROBED, bytes(32), _PROBED)) + _PROBED + b"\xff" * 32,
 )
-"""A power of 0 modulo 0, of numbers so long that the contract charges 1.4 million gas for it by EIP-2565, 8.4
+"""A power of 0 modulo 0, of numbers so long that the contract charges 0.8 million gas for it by EIP-2565, 4.7
 by EIP-7883. It takes no time to compute, and gives as many zeros as the modulus is long.
 """
 
@@ -52,7 +53,9 @@ class Packing:
     available: bool = True
     """There is a Multicall3 on this chain."""
     silent: set[Call] = field(default_factory=set)
-    """Calls that fail without a word."""
+    """Calls that fail without a word, also alone."""
+    reticent: set[bytes] = field(default_factory=set)
+    """Selectors of functions that some contract was asked for and did not have."""
 
     def parts(self, calls: Sequence[Call], at: StateRef) -> list[Part]:
         """Return the parts that ask these calls."""
@@ -62,7 +65,11 @@ class Packing:
         packed = [call for call in calls if call not in self.silent] if alone else calls
         parts: list[Part] = [OneCall(call, at, self) for call in alone]
         for pack in self._packs(packed):
-            parts.append(Pack(pack, at, self) if len(pack) > 1 else OneCall(pack[0], at, self))
+            if len(pack) == 1:
+                parts.append(OneCall(pack[0], at, self))
+                continue
+            doubtful = bool(self.reticent) and not self.reticent.isdisjoint([call.data[:4] for call in pack])
+            parts.append(Pack(pack, at, self, probed=doubtful))
         return parts
 
     def _packs(self, calls: Sequence[Call]) -> Iterator[tuple[Call, ...]]:
@@ -95,15 +102,18 @@ class Packing:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Several calls in one request, through Multicall3, and the probe behind them."""
+    """Several calls in one request, through Multicall3."""
 
     calls: tuple[Call, ...]
     at: StateRef
     packing: Packing
+    probed: bool = False
+    """Whether the probe comes behind them."""
 
     def requests(self) -> Sequence[Request]:
         """Return the one request."""
-        return [_eth_call(MULTICALL3, _packed((*self.calls, _PROBE)), self.at)]
+        calls = (*self.calls, _PROBE) if self.probed else self.calls
+        return [_eth_call(MULTICALL3, _packed(calls), self.at)]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
         """Return the calls' answers, and those calls again that this pack can't speak for."""
@@ -118,24 +128,31 @@ class Pack:
             self.packing.available = False
             return Absorbed({}, self._alone(self.calls))
         try:
-            *results, probed = decode(answer, len(self.calls) + 1)
+            results = decode(answer, len(self.calls) + self.probed)
         except ValueError as error:
             raise Unavailable(f"an answer that is not Multicall3's: {error}") from None
-        if probed == _PROBED or Reverted(b"") not in results:
+        gas_was_left = self.probed and results.pop() == _PROBED
+        silent = [place for place, one in enumerate(results) if one == _SILENT] if _SILENT in results else []
+        if gas_was_left:
+            self.packing.reticent.update(self.calls[place].data[:4] for place in silent)
+        if gas_was_left or not silent:
             self.packing.taken()
             return Absorbed(dict(zip(self.calls, results, strict=True)))
-        if results[-1] == Reverted(b""):  # perhaps the gas came to its end
+        if silent[-1] == len(results) - 1:  # perhaps the gas came to its end
             self.packing.too_many(len(self.calls))
         first = next(place for place, one in enumerate(results) if isinstance(one, Reverted))
         sure = dict[Ask, Answer](zip(self.calls[:first], results[:first], strict=True))
-        return Absorbed(sure, self._alone(self.calls[first:]))
+        doubted = self.calls[first:]
+        if self.probed or len(doubted) == 1:
+            return Absorbed(sure, self._alone(doubted))
+        return Absorbed(sure, [Pack(doubted, self.at, self.packing, probed=True)])
 
     def _smaller(self) -> list[Part]:
         size = max(1, len(self.calls) // 8)
         packs = [self.calls[at : at + size] for at in range(0, len(self.calls), size)]
         if size == 1:
             return self._alone(self.calls)
-        return [Pack(pack, self.at, self.packing) for pack in packs]
+        return [Pack(pack, self.at, self.packing, probed=self.probed) for pack in packs]
 
     def _alone(self, calls: Sequence[Call]) -> list[Part]:
         return [OneCall(call, self.at, self.packing) for call in calls]

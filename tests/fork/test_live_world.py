@@ -228,7 +228,7 @@ async def test_answer__one_call_burns_all_gas__the_others_are_answered(anvil: An
     calls = [Call(ECHO, bytes([n])) for n in range(60)]
     calls[5:5] = [Call(BURNS, b""), Call(SILENT, b""), Call(REVERTS, b"")]
     async with Proxy(anvil.url) as proxy, world_of(proxy.url) as world:
-        for rounds in (3, 1):  # in one pack, in small ones, alone; the second time it is known
+        for rounds in (4, 1):  # in one pack, with a probe, in small ones, alone; then it is known
             proxy.seen.clear()
             found = await world.answer(calls, at(anvil))
             assert found[5:8] == (Reverted(b""), Reverted(b""), Reverted(b"\xde\xad\xbe\xef"))

@@ -47,6 +47,7 @@ class Node:
         self.most_in_pack = most_in_pack
         self.multicall = multicall
         self.modexp = modexp
+        self.probes = 0
         self.rounds: list[list[int]] = []
         """For each round, how many calls each request held."""
 
@@ -56,8 +57,11 @@ class Node:
         if to != MULTICALL3:
             return self._alone(Call(Address(to), data)), 1
         (entries,) = abi_decode(["(address,bool,bytes)[]"], data[4:])
-        *of, probe = [Call(Address(bytes.fromhex(to[2:])), data) for to, _, data in entries]
-        assert probe == _PROBE
+        of = [Call(Address(bytes.fromhex(to[2:])), data) for to, _, data in entries]
+        probed = of[-1] == _PROBE
+        if probed:
+            self.probes += 1
+            of.pop()
         if not self.multicall:
             return raw(b""), len(of)
         if len(of) > self.most_in_pack:
@@ -69,8 +73,9 @@ class Node:
             answer = Reverted(b"") if burnt else self.answers[one]
             reverted = isinstance(answer, Reverted)
             results.append((not reverted, answer.data if isinstance(answer, Reverted) else answer))
-        probed = self.modexp and not burnt
-        results.append((probed or not self.modexp, _PROBED if probed else b""))
+        if probed:
+            left = self.modexp and not burnt
+            results.append((left or not self.modexp, _PROBED if left else b""))
         return raw(abi_encode(["(bool,bytes)[]"], [results])), len(of)
 
     def _alone(self, one: Call) -> Reply:
@@ -126,19 +131,22 @@ def test_absorb__reverted_with_a_reason__is_believed() -> None:
     assert node.rounds == [[10]]
 
 
-def test_absorb__silent_and_gas_was_left__is_believed() -> None:
-    table = {**TABLE, CALLS[3]: Reverted(b""), CALLS[9]: Reverted(b"")}
+def test_absorb__silent_and_gas_was_left__is_believed_and_probed_from_the_start_the_next_time() -> None:
+    table = {**TABLE, CALLS[3]: Reverted(b""), CALLS[8]: Reverted(b"")}
     node, packing = Node(table), Packing()
     for _ in range(2):
         assert node.ask(packing, CALLS[:10]) == {one: table[one] for one in CALLS[:10]}
-    assert node.rounds == [[10], [10]]
+    assert node.rounds == [[10], [7], [10]]
+    assert node.probes == 2
+    node.ask(packing, CALLS[20:30])
+    assert node.probes == 2, "what never failed so is not probed"
 
 
 def test_absorb__silent_and_nothing_to_probe_with__is_asked_alone() -> None:
     table = {**TABLE, CALLS[3]: Reverted(b"")}
     node = Node(table, modexp=False)
     assert node.ask(Packing(), CALLS[:10]) == {one: table[one] for one in CALLS[:10]}
-    assert node.rounds == [[10], [1] * 7]
+    assert node.rounds == [[10], [7], [1] * 7]
 
 
 def test_absorb__one_burns_the_gas__its_neighbours_are_not_mistaken_for_reverted() -> None:
@@ -146,16 +154,16 @@ def test_absorb__one_burns_the_gas__its_neighbours_are_not_mistaken_for_reverted
     node = Node(TABLE, burns=[CALLS[3]])
     expected = {**{one: TABLE[one] for one in CALLS[:10]}, CALLS[3]: Reverted(b"")}
     assert node.ask(packing, CALLS[:10]) == expected
-    assert node.rounds == [[10], [1] * 7]
+    assert node.rounds == [[10], [7], [1] * 7]
     assert node.ask(packing, CALLS[:10]) == expected
-    assert node.rounds[2:] == [[1, 9]], "what keeps silent is asked alone from the start"
+    assert node.rounds[3:] == [[1, 9]], "what keeps silent is asked alone from the start"
 
 
 def test_absorb__reason_before_the_silence__is_asked_again_too() -> None:
     table = {**TABLE, CALLS[1]: Reverted(b"\x01\x02\x03\x04")}
     node = Node(table, burns=[CALLS[2]])
     node.ask(Packing(), CALLS[:4])
-    assert node.rounds == [[4], [1] * 3]
+    assert node.rounds == [[4], [3], [1] * 3]
 
 
 def test_absorb__gas_runs_out__packs_shrink_then_grow_again() -> None:
