@@ -68,6 +68,8 @@ class Winner:
 
     None where no endpoint traces transactions.
     """
+    gas_used: int = 0
+    """0 where an earlier version wrote it down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +109,18 @@ class Race:
             return f"declined: {sighting.why}"
         if sighting.deed is Deed.PLANNED:
             return "planned, not sent"
-        if self.winner.priority_fee_wei > sighting.priority_fee_wei:
-            return "outbid"
-        return "too slow"
+        return "outbid" if self.outbid_by_wei else "too slow"
 
     @property
     def outbid_by_wei(self) -> int:
-        """Return how much more the winner offered for each unit of gas; 0 where nothing was sent."""
-        if self.sighting is None or self.sighting.deed is not Deed.SENT:
+        """Return how much more the winner offered for each unit of its gas; 0 where nothing was sent.
+
+        What either paid to the coinbase within the transaction counts, where it is known of the winner.
+        """
+        winner, seen = self.winner, self.sighting
+        if seen is None or seen.deed is not Deed.SENT:
             return 0
-        return max(0, self.winner.priority_fee_wei - self.sighting.priority_fee_wei)
+        if winner.bid_wei is None or not winner.gas_used:
+            return max(0, winner.priority_fee_wei - seen.priority_fee_wei)
+        offered_wei = seen.priority_fee_wei * winner.gas_used + seen.tip_wei
+        return max(0, winner.bid_wei - offered_wei) // winner.gas_used

@@ -192,6 +192,7 @@ class Recorder:
                 gas_wei=sent.gas_used * sent.effective_gas_price_wei + sent.l1_fee_wei,
                 priority_fee_wei=priority_fee_wei,
                 bid_wei=None if paid_wei is None else paid_wei + priority_fee_wei * sent.gas_used,
+                gas_used=sent.gas_used,
             )
 
         return await self._endpoints.read(job)

@@ -14,7 +14,7 @@ RACE_COLUMNS = (
     "at_s, market, borrower, liquidator, debt, repaid_raw, collateral, seized_raw, block_number, hash, "
     "sender, place, gas_wei, priority_fee_wei, deed, "
     "first_head, first_seen_at_s, last_head, why, net_wei, our_tip_wei, our_priority_fee_wei, "
-    "winner_bid_wei"
+    "winner_bid_wei, winner_gas_used"
 )
 
 
@@ -50,6 +50,7 @@ def of_race(race: Race) -> tuple[object, ...]:
         race.deed.value,
         *ours,
         None if winner.bid_wei is None else str(winner.bid_wei),
+        winner.gas_used,
     )
 
 
@@ -75,6 +76,7 @@ def race(row: Sequence[Any]) -> Race:
             gas_wei=int(gas),
             priority_fee_wei=int(priority_fee),
             bid_wei=None if row[22] is None else int(row[22]),
+            gas_used=row[23],
         ),
         sighting=None if row[15] is None else _sighting(deed, row[15:22]),
     )

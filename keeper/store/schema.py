@@ -165,4 +165,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE plans ADD COLUMN bid_of_wei TEXT;
     ALTER TABLE races ADD COLUMN winner_bid_wei TEXT;
     """,
+    """
+    ALTER TABLE races ADD COLUMN winner_gas_used INTEGER NOT NULL DEFAULT 0;
+    """,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,16 @@ def race(**seen: Any) -> Race:
 )
 def test_verdict__what_was_done__why_it_was_lost(one: Race, verdict: str, outbid_by_wei: int) -> None:
     assert (one.verdict, one.outbid_by_wei) == (verdict, outbid_by_wei)
+
+
+def test_verdict__the_winner_paid_the_coinbase__outbid_by_that_too() -> None:
+    sent = race(deed=Deed.SENT, priority_fee_wei=60, tip_wei=300)
+    traced = replace(sent.winner, bid_wei=1_200, gas_used=10)
+    assert (sent.verdict, sent.outbid_by_wei) == ("too slow", 0), "by its fee alone"
+    assert replace(sent, winner=traced).outbid_by_wei == (1_200 - 60 * 10 - 300) // 10
+    assert replace(sent, winner=traced).verdict == "outbid"
+    assert replace(sent, winner=replace(traced, bid_wei=900)).verdict == "too slow", "as much was offered"
+    assert replace(sent, winner=replace(traced, gas_used=0)).verdict == "too slow"
 
 
 def test_ahead__seen_or_not__blocks_and_milliseconds() -> None:

@@ -179,6 +179,7 @@ def test_races__kept__as_they_were(path: Path) -> None:
         race(),
         race(deed=Deed.DECLINED, why="dust"),
         race(deed=Deed.SENT, net_wei=-(2**90), tip_wei=2**70, priority_fee_wei=7),
+        replace(race(), winner=replace(race().winner, bid_wei=2**70, gas_used=500_000)),
     )
     with SqliteJournal.open(path, chain_id=1) as journal:
         for one in races:
@@ -362,15 +363,16 @@ def test_open__damaged__says_so(path: Path) -> None:
 
 
 def test_open__of_a_newer_keeper__says_so_and_leaves_it_alone(path: Path) -> None:
+    newer = len(MIGRATIONS) + 1
     SqliteJournal.open(path, chain_id=1).close()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 7")
+    connection.execute(f"PRAGMA user_version = {newer}")
     connection.close()
     with pytest.raises(
-        ConfigError, match=rf"KEEPER_STATE_DIR: .*newer keeper .*version 7.*knows {len(MIGRATIONS)}"
+        ConfigError, match=rf"KEEPER_STATE_DIR: .*newer keeper .*version {newer}.*knows {len(MIGRATIONS)}"
     ):
         SqliteJournal.open(path, chain_id=1)
-    assert column(path, "PRAGMA user_version") == [7]
+    assert column(path, "PRAGMA user_version") == [newer]
 
 
 def test_open__of_another_program__says_so(path: Path) -> None:
