@@ -132,6 +132,8 @@ class Relay:
             while not self._let_go.is_set():
                 with suppress(TimeoutError):
                     await response.write(await asyncio.wait_for(telling.get(), _LOOK_EVERY_S))
+        except ConnectionResetError:  # whoever listened is gone
+            pass
         finally:
             self._listeners.remove(telling)
         return response

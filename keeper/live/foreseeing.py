@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -115,10 +115,11 @@ class Foreseer:
         """Listen until cancelled."""
         async with asyncio.TaskGroup() as group:
             if self._socket is not None:
-                group.create_task(self._hear(self._socket))
+                told = self._socket.transactions
+                group.create_task(self._hear("pending transactions", self._socket, told))
                 group.create_task(self._ask())
             if self._stream is not None:
-                group.create_task(self._follow(self._stream))
+                group.create_task(self._hear("hints", self._stream, self._stream.hints))
             for _ in range(_WORKERS):
                 group.create_task(self._foresee_each())
 
@@ -144,28 +145,21 @@ class Foreseer:
 
     # --- hearing --------------------------------------------------------------------------------------------
 
-    async def _hear(self, socket: PendingSocket) -> None:
+    async def _hear(
+        self,
+        what: str,
+        source: PendingSocket | EventStream,
+        told: Callable[[], AsyncGenerator[_Pending | Hash32, None]],
+    ) -> None:
         while True:
             try:
-                async with aclosing(socket.transactions()) as told:
-                    async for one in told:
+                async with aclosing(told()) as heard:
+                    async for one in heard:
                         self._take(one)
-                        if socket.unread:
-                            self._complain("pending transactions", "more come in a second than are read")
+                        if source.unread:
+                            self._complain(what, "more come in a second than are read, or some can't be")
             except Unavailable as error:
-                self._complain("pending transactions", str(error))
-            await asyncio.sleep(_REST_S)
-
-    async def _follow(self, stream: EventStream) -> None:
-        while True:
-            try:
-                async with aclosing(stream.hints()) as told:
-                    async for one in told:
-                        self._take(one)
-                        if stream.unread:
-                            self._complain("hints", "some can't be read, or more come in a second than are")
-            except Unavailable as error:
-                self._complain("hints", str(error))
+                self._complain(what, str(error))
             await asyncio.sleep(_REST_S)
 
     def _complain(self, what: str, why: str) -> None:
