@@ -16,10 +16,10 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 MOST_EXACT = 6
 """Of so many that share something the best order is found for certain."""
-_STEPS_SHARED = 432
-"""Of more, so many steps by the number of items are taken to exchange them,"""
-_LEAST_STEPS = 16
-"""and so many at least: a step is a sizing, and the head does not wait."""
+_STEPS_EACH = 2
+"""Of more, how many steps are looked at for each to exchange them,"""
+_MOST_STEPS = 16
+"""and in all: a step is a sizing, and the head does not wait."""
 
 State = TypeVar("State")
 
@@ -69,7 +69,7 @@ def best_order(
         return greedy.order
     if len(items) <= most_exact:
         return _Search(play, greedy, only_falls=only_falls).best(start)
-    return _exchanged(greedy, play, steps=max(_STEPS_SHARED // len(items), _LEAST_STEPS)).order
+    return _exchanged(greedy, play, steps=min(_STEPS_EACH * len(items), _MOST_STEPS)).order
 
 
 class _Run(NamedTuple, Generic[State]):

@@ -41,8 +41,6 @@ _FIRST_STEP_BITS = 4
 """A climb begins with a sixteenth of the size."""
 _CUT_OFF_BITS = 6
 """Close to a size is a sixty-fourth of the side."""
-_NEXT_BITS = 30
-"""Just below a size is a billionth less."""
 _NOTHING_BITS = 20
 """A millionth is next to nothing."""
 _CLEARLY_BITS = 10
@@ -306,11 +304,8 @@ def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int, *, 
         seen[raw] = size
         return size.profit_wei
 
-    rounding_wei = _coarsest_unit_wei(trade)
+    step = max(start.repay_raw >> _FIRST_STEP_BITS, 1)
     middle = start.repay_raw
-    if middle == most_raw and _rises_up_to(most_raw, least_raw, height, rounding_wei=rounding_wei):
-        return start
-    step = max(middle >> _FIRST_STEP_BITS, 1)
     low, high = max(middle - step, least_raw), min(middle + step, most_raw)
     while height(low) > height(middle) and low > least_raw:
         step *= 2
@@ -318,20 +313,9 @@ def _climbed(trade: Trade, start: Evaluation, least_raw: int, most_raw: int, *, 
     while height(high) > height(middle) and high < most_raw:
         step *= 2
         low, middle, high = middle, high, min(high + step, most_raw)
+    rounding_wei = _coarsest_unit_wei(trade)
     _draw_together(low, middle, high, height, rounding_wei=rounding_wei, beat_wei=beat_wei)
     return max(seen.values(), key=lambda one: (one.profit_wei, -one.repay_raw))
-
-
-def _rises_up_to(most_raw: int, least_raw: int, height: Callable[[int], int], *, rounding_wei: int) -> bool:
-    """Return whether no size is above the largest one by more than rounding.
-
-    What is concave stays under the line through two sizes just below it.
-    """
-    near = max(most_raw >> _NEXT_BITS, 1)
-    if most_raw - 2 * near < least_raw:
-        return False
-    lower, upper, end = (height(raw) for raw in (most_raw - 2 * near, most_raw - near, most_raw))
-    return upper <= end and 2 * upper - lower <= end + rounding_wei
 
 
 def _draw_together(
