@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keeper.app.build import furnish
+from keeper.app.channels import unknown_odds
 from keeper.backtest.journal import LinesJournal
 from keeper.backtest.remembered import WhatWasKept, unpacked
 from keeper.backtest.replay import Decided, Replay, Then, decided, then
@@ -67,7 +68,8 @@ async def replay(settings: Settings, tape: Tape, *, first: int | None, last: int
                 "configured then?"
             ) from None
     journal, ears = LinesJournal(), _Ears({}, [])
-    engine = rooms.engine(settings, chain, world, listen=ears, journal=journal)
+    odds = unknown_odds(settings)
+    engine = rooms.engine(settings, chain, world, listen=ears, journal=journal, odds=odds)
     await engine.observe(opened.head)
     heads: dict[int, tuple[Mapping[PositionId, Decided], Mapping[PositionId, Then]]] = {}
     unread: dict[int, str] = {}

@@ -150,8 +150,10 @@ def verdict(one: Observed, ledger: Ledger) -> Verdict:
                 return said(Class.UNKNOWN, "its bid is not on chain", flight=flight)
             if flight.place.outbid:
                 return said(Class.OUTBID, f"it offered {winner.tip_wei / 1e9:.2f} gwei a gas", flight=flight)
-        if block == number:
-            return said(Class.LATE, "behind it in the same block", flight=flight)
+        if block == number:  # it was there in time, and the block had moved the prices that it counted on
+            return said(
+                Class.LATE, "reverted in the same block: it was made for prices before", flight=flight
+            )
     if sighting is not None and sighting.declined is not None:
         why = sighting.declined
         return said(Class.DECLINED, str(why), reason=why.reason)

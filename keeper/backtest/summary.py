@@ -181,7 +181,11 @@ def advice(one: Verdict) -> str:
     if one.kind is Class.OUTBID and one.flight is not None:
         return _outbidding(one, one.flight)
     advised: Mapping[Class, str] = {
-        Class.LATE: "be faster: the latency is what lost it",
+        Class.LATE: (
+            "be faster: the latency is what lost it"
+            if one.late_by
+            else "a larger KEEPER_FLOOR_TOLERANCE_BPS, or to be behind the oracle's transaction"
+        ),
         Class.DECLINED: "look at the setting behind the reason",
         Class.NOT_SEEN: "be in the trigger's own block: behind the oracle's transaction",
         Class.UNKNOWN: "nothing that the chain tells",
