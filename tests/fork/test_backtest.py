@@ -41,7 +41,10 @@ from keeper.domain.state import Mined as MinedAt
 from keeper.domain.submission import Included, Reverted
 from keeper.query import Simulate, Simulated, SimulatedCall
 
-BLOCKS, BORROWERS, SEED = 80, 48, 1
+BLOCKS, BORROWERS, SEED = 100, 48, 1
+"""In fewer blocks a crash's steps are steeper: plans made before one revert at their floors behind it."""
+SLOT_GAS = 17_100
+"""Between writing a slot that held nothing and one that another had written to just before."""
 FAST, SLOW = Model(latency_s=0.5), Model(latency_s=30.0, latency_spread=0.2)
 
 
@@ -135,12 +138,16 @@ def test_backtest__what_was_won_as_planned__brings_what_was_predicted_within_a_b
     whole = [
         one for one in won if all(isinstance(other.outcome, Included) for other in _counted_on(one, flights))
     ]
-    assert as_planned == whole, "where all that a plan counts on landed, it came behind it"
+    hurried = [one for one in whole if one not in as_planned]
+    for one in hurried:  # behind all that it counts on, it would have come behind its rival
+        behind = max(other.place.index for other in _counted_on(one, flights) if other.place)
+        assert _rival_index(looked.done, one) < behind
     for flight in as_planned:
         assert isinstance(flight.outcome, Included)
         predicted_wei = flight.plan.waterfall.vault_wei
         assert abs(flight.outcome.vault_profit_wei - predicted_wei) * 10_000 <= predicted_wei
-        assert abs(flight.outcome.gas_used - flight.plan.gas_used) <= flight.plan.gas_used // 50
+        most = max(flight.plan.gas_used // 50, SLOT_GAS)
+        assert abs(flight.outcome.gas_used - flight.plan.gas_used) <= most
     predicted_wei = sum(one.plan.waterfall.net_wei for one in as_planned)
     assert abs(sum(one.realised_wei for one in as_planned) - predicted_wei) * 10_000 <= predicted_wei
 
@@ -151,6 +158,17 @@ def _counted_on(flight: Flight, flights: Sequence[Flight]) -> list[Flight]:
     return [
         one for one in before if one.head == flight.head and one.plan.draft.pools & flight.plan.draft.pools
     ]
+
+
+def _rival_index(done: Backtest, flight: Flight) -> int:
+    """Return where in the block of a transaction its rival for the same position stands."""
+    assert flight.block
+    hashes = [mined.hash for mined in done.ledger.mined[flight.block.number]]
+    return min(
+        hashes.index(one.transaction)
+        for one in done.ledger.observed
+        if one.position == flight.position and one.block_number == flight.block.number
+    )
 
 
 def _ran_before(one: Flight, flight: Flight) -> bool:
