@@ -56,7 +56,7 @@ def test_kinds__every_one__in_a_group() -> None:
 
 @pytest.mark.timeout(14_400)
 def test_drill__one_fault_in_two_blocks__the_ledger_equals_the_chain_to_the_wei(full: bool) -> None:
-    blocks = 1_000 if full else 20
+    blocks = 1_000 if full else 100
     said: list[str] = []
     assert run(["--seed", "1", "--blocks", str(blocks), "--json"], say=said.append) == 0
     numbers = json.loads(said[-1])

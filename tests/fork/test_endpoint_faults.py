@@ -128,12 +128,12 @@ async def test_only_endpoint__too_much_asked__left_alone_for_as_long_as_it_wants
         async with Proxy(anvil.url) as proxy:
             endpoints = Endpoints([Endpoint(Secret(proxy.url))], patience_s=0.3)
             await endpoints.chain_id()
-            proxy.add(None, Say(429, headers={"Retry-After": "1"}), times=1)
+            proxy.add(None, Say(429, headers={"Retry-After": "2"}), times=1)
             seen, began_s = len(proxy.seen), time.monotonic()
             with pytest.raises(Unavailable, match="left alone"):
                 await endpoints.block("latest")
             assert len(proxy.seen) == seen + 1
-            await asyncio.sleep(1.05 - (time.monotonic() - began_s))
+            await asyncio.sleep(2.05 - (time.monotonic() - began_s))
             assert (await endpoints.block("latest")).number == 0
             await endpoints.close()
 

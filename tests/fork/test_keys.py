@@ -185,7 +185,7 @@ def test_sweep__the_vault_holds_something__the_owner_signs_it_elsewhere(user: Us
     transaction = json.loads(told.stdout)
     assert transaction["from"] == checksum(devnet.owner.address)
     devnet.anvil.rpc("anvil_impersonateAccount", transaction["from"])
-    devnet.anvil.rpc("eth_sendTransaction", transaction)
+    devnet.chain.receipt(devnet.anvil.rpc("eth_sendTransaction", transaction))
     assert balance_raw(devnet, weth, vault) == 0
     assert balance_raw(devnet, weth, devnet.owner.address) == 7 * 10**18
 

@@ -74,7 +74,9 @@ def running(user: User, command: str, **variables: str) -> Iterator[subprocess.P
 
 
 def test_shadow__a_rival_liquidates__scored_as_it_happens_and_reported(user: User) -> None:
-    give_means(user.devnet, user.devnet.rival, spenders=(user.devnet.addresses.pool,))
+    means = give_means(user.devnet, user.devnet.rival, spenders=(user.devnet.addresses.pool,))
+    for sent in means:
+        user.devnet.chain.receipt(sent)
     crash(user.devnet)
     with running(user, "shadow") as process:
         events = _until(process, "decided")

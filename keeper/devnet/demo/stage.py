@@ -106,14 +106,19 @@ def set_up(seed: int) -> Iterator[Stage]:
         )
 
 
-def give_means(devnet: Devnet, who: Account, *, spenders: tuple[Address, ...]) -> None:
-    """Give somebody plenty of every token, and let these spenders take it: from the next block on."""
+def give_means(devnet: Devnet, who: Account, *, spenders: tuple[Address, ...]) -> tuple[str, ...]:
+    """Give somebody plenty of every token, and let these spenders take it: from the next block on.
+
+    Returns the hashes of the transactions that do.
+    """
     transfer, approve = map(load("erc20").function, ("transfer", "approve"))
+    sent: list[str] = []
     for symbol, token in devnet.addresses.tokens.items():
         amount_raw = TOKENS[symbol].raw(_MEANS_USD)
-        devnet.chain.post(devnet.market.address, token, transfer.encode(who.address, amount_raw))
-        for spender in spenders:
-            devnet.chain.post(who.address, token, approve.encode(spender, _MOST))
+        given = transfer.encode(who.address, amount_raw)
+        sent.append(devnet.chain.post(devnet.market.address, token, given))
+        sent += (devnet.chain.post(who.address, token, approve.encode(one, _MOST)) for one in spenders)
+    return tuple(sent)
 
 
 def _environment(devnet: Devnet, proxy: ProxyThread, folder: Path) -> dict[str, str]:
