@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from keeper.devnet.build import SEED
 from keeper.devnet.compile import CompileError
 from keeper.devnet.drill.faults import KINDS
-from keeper.devnet.drill.play import DrillReport, Fell, drill
+from keeper.devnet.drill.play import DrillReport, Fell, Over, Told, drill
 from keeper.domain.errors import ConfigError, Unavailable
 from keeper.node.anvil import AnvilError
 
@@ -50,7 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(fell: Fell) -> None:
+def _tell(told: Told) -> None:
+    match told:
+        case Fell():
+            _tell_fell(told)
+        case Over(act=act, audit=found):
+            sound = "nothing went wrong" if found.is_sound else f"{found}"
+            sys.stderr.write(f"act {act + 1} ended: {sound}\n")
+
+
+def _tell_fell(fell: Fell) -> None:
     after = {0: "in spite of it", 1: "with the next block", 2: "with the second block"}
     went_on = after.get(fell.went_on_after, "not within two blocks")
     sys.stderr.write(f"act {fell.act + 1}, block {fell.block}: {fell.kind}; the keeper went on {went_on}\n")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from keeper.devnet.drill.audit import Audit, audit
 from keeper.devnet.drill.faults import KINDS
@@ -34,6 +35,17 @@ class Fell:
     kind: str
     went_on_after: int
     """0: it had decided in spite of it. More than 2: it had not gone on by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """An act that is over, and what its audit found."""
+
+    act: int
+    audit: Audit
+
+
+Told: TypeAlias = Fell | Over
 
 
 @dataclass(slots=True)
@@ -62,7 +74,7 @@ class DrillReport:
 
 
 def drill(
-    *, seed: int, blocks: int, tell: Callable[[Fell], None] = lambda fell: None, act_blocks: int = ACT_BLOCKS
+    *, seed: int, blocks: int, tell: Callable[[Told], None] = lambda told: None, act_blocks: int = ACT_BLOCKS
 ) -> DrillReport:
     """Return what came of so many blocks with half as many faults. Raises Ended where the keeper ends."""
     began_s = time.monotonic()
@@ -87,9 +99,9 @@ class Act:
         *,
         report: DrillReport,
         number: int = 0,
-        tell: Callable[[Fell], None] = lambda fell: None,
+        tell: Callable[[Told], None] = lambda told: None,
     ) -> None:
-        """`report` is added to, `tell` hears of each fault once the keeper has got over it."""
+        """`report` is added to, `tell` hears of each fault once it was got over, and of the end."""
         self._on = on
         self._report = report
         self._number = number
@@ -134,7 +146,9 @@ class Act:
             self.goes_on()
         left_in_pool = len(on.pending())
         on.stage.stop()
-        self._report.audit += audit(on.stage, left_in_pool=left_in_pool) + Audit(stuck=self._late)
+        found = audit(on.stage, left_in_pool=left_in_pool) + Audit(stuck=self._late)
+        self._report.audit += found
+        self._tell(Over(act=self._number, audit=found))
         self._report.blocks += on.blocks
 
     def _choose(self) -> str:
