@@ -92,26 +92,24 @@ async def source(
         simulated = partial(on_fork, archive, chain_id)
         ahead = ReadAhead(Forking(reached.world, on_fork=simulated, lacking=archive.lacks_simulations))
         stack.push_async_callback(ahead.close)
+        endpoints = Source(
+            chain=reached.chain,
+            world=ahead,
+            past=archive,
+            unanswered=dict,
+            failed=lambda: ahead.failed,
+            expect=ahead.expect,
+        )
         if record is None:
-            yield Source(
-                chain=reached.chain,
-                world=ahead,
-                past=archive,
-                unanswered=dict,
-                failed=lambda: ahead.failed,
-                expect=ahead.expect,
-            )
+            yield endpoints
             return
         writer = TapeWriter(record, chain_id=chain_id, written_by=f"keeper {__version__}")
         recorder = Recorder(ahead, writer, past=archive)
         stack.callback(recorder.close)
-        yield Source(
-            chain=reached.chain,
+        yield replace(
+            endpoints,
             world=recorder,
             past=recorder,
-            unanswered=dict,
-            failed=lambda: ahead.failed,
-            expect=ahead.expect,
             heard=lambda head: recorder.head(head, seen_at_s=head.timestamp_s),
             listen=recorder,
         )

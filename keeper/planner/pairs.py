@@ -220,18 +220,18 @@ class Sizer:
                 available_raw=0,
                 slippage_bps=self.options.max_slippage_bps,
             )
-            # of the debt token and of the collateral: the most that is borrowed, and 10**18 raw units' worth
-            lent = {
-                False: (most.repaid_limit_raw, value_wei(trade, debt_raw=WAD)),
-                True: (most.seized_raw, value_wei(trade, collateral_raw=WAD)),
-            }
-            for of_collateral, (most_raw, unit_wei) in lent.items():
-                free = [
-                    one for one in fundings if one.of_collateral is of_collateral and one.locks not in used
-                ]
+            free = [one for one in fundings if one.locks not in used]
+            gas = sum(map(self.desk.gas, routes))
+            # loans of the debt token and of the collateral are in units of their own: apart, and seldom both
+            for of_collateral in sorted({one.of_collateral for one in free}):
+                alike = [one for one in free if one.of_collateral is of_collateral]
+                if of_collateral:
+                    most_raw, unit_wei = most.seized_raw, value_wei(trade, collateral_raw=WAD)
+                else:
+                    most_raw, unit_wei = most.repaid_limit_raw, value_wei(trade, debt_raw=WAD)
                 gas_raw = Fraction(self.gas_price_wei * WAD, max(unit_wei, 1))
-                for funding in worth_trying(free, most_raw=most_raw, gas_raw=gas_raw):
-                    yield funding, funded(trade, funding, gas=sum(map(self.desk.gas, routes)))
+                for funding in worth_trying(alike, most_raw=most_raw, gas_raw=gas_raw):
+                    yield funding, funded(trade, funding, gas=gas)
 
 
 def funded(trade: Trade, funding: Funding, *, gas: int = 0) -> Trade:

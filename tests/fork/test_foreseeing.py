@@ -18,13 +18,13 @@ from keeper.domain.events import Degraded, Event, Foreseen
 from keeper.domain.head import Head
 from keeper.domain.secret import Secret
 from keeper.domain.state import Mined
-from keeper.live.foreseeing import Foreseer
 from keeper.live.world import LiveWorld
 from keeper.node.head_socket import HeadSocket
 from keeper.node.pending_socket import PendingSocket
 from keeper.query import run
+from tests.fork.foreseer_stage import foreseer
 from tests.fork.keeper_stage import Stage, aave_book, morpho_book, stage
-from tests.fork.sockets import socket_at
+from tests.fork.sockets import answering
 from tests.fork.test_watcher_branches import options_for
 
 
@@ -41,23 +41,10 @@ async def on(manual_devnet: Devnet) -> AsyncIterator[Stage]:
 @asynccontextmanager
 async def foreseeing(on: Stage, url: str, *, most_a_second: int = 2_000) -> AsyncIterator[list[Event]]:
     """Yield what is heard of a socket's pending transactions."""
-    heard: list[Event] = []
-    foreseer = Foreseer(
-        socket=PendingSocket(Secret(url), most_a_second=most_a_second),
-        endpoints=on.endpoints,
-        world=LiveWorld(on.endpoints),
-        watcher=on.watcher,
-        block_time_s=12,
-        listen=heard.append,
-        clock=time.monotonic,
-    )
-    working = asyncio.create_task(foreseer.work())
-    await asyncio.sleep(0.2)  # until it listens
-    try:
+    socket = PendingSocket(Secret(url), most_a_second=most_a_second)
+    async with foreseer(on, socket=socket) as (_, heard):
+        await asyncio.sleep(0.2)  # until it listens
         yield heard
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
 
 
 async def until(heard: list[Event], kind: type[Event], *, within_s: float = 5.0) -> Event:
@@ -133,7 +120,7 @@ async def saying(message: Callable[[int], str]) -> AsyncIterator[str]:
             await asyncio.sleep(0)
         return socket
 
-    async with socket_at(handle) as url:
+    async with answering(handle) as url:
         yield url
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -24,26 +24,14 @@ from keeper.live.foreseeing import Foreseer
 from keeper.live.world import LiveWorld
 from keeper.node.event_stream import EventStream
 from keeper.query import run
+from tests.fork.foreseer_stage import foreseer
 from tests.fork.keeper_stage import Stage, aave_book, stage
 from tests.fork.oracle_stage import Oracle, oracle
+from tests.fork.sockets import answering
 from tests.fork.test_foreseeing import until
 from tests.fork.test_watcher_branches import options_for
 
 LOWER = 2_600 * 10**8
-
-
-@asynccontextmanager
-async def serving(handle: Callable[[web.Request], object]) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_get("/", handle)  # type: ignore[arg-type]
-    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}/"
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -59,7 +47,7 @@ async def telling(*pieces: bytes, for_ever: bool = True) -> AsyncIterator[str]:
             await asyncio.sleep(0.05)
         return response
 
-    async with serving(handle) as url:
+    async with answering(handle, scheme="http") as url:
         yield url
 
 
@@ -97,24 +85,8 @@ async def looked(on: Stage) -> None:
     )
 
 
-@asynccontextmanager
-async def listening(on: Stage, url: str) -> AsyncIterator[tuple[Foreseer, list[Event]]]:
-    heard: list[Event] = []
-    foreseer = Foreseer(
-        stream=EventStream(Secret(url)),
-        endpoints=on.endpoints,
-        world=LiveWorld(on.endpoints),
-        watcher=on.watcher,
-        block_time_s=12,
-        listen=heard.append,
-        clock=time.monotonic,
-    )
-    working = asyncio.create_task(foreseer.work())
-    try:
-        yield foreseer, heard
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+def listening(on: Stage, url: str) -> AbstractAsyncContextManager[tuple[Foreseer, list[Event]]]:
+    return foreseer(on, stream=EventStream(Secret(url)))
 
 
 def hinted(there: Oracle, answer: int, number: int = 1) -> bytes:
@@ -152,7 +124,7 @@ async def test_hints__no_stream_or_a_silent_one__unavailable_and_why() -> None:
         return web.Response(status=500)
 
     for handle, why in ((page, "is no event stream"), (broken, "answered 500")):
-        async with serving(handle) as url:
+        async with answering(handle, scheme="http") as url:
             with pytest.raises(Unavailable, match=why):
                 await EventStream(Secret(url)).connect()
     async with telling() as url:
@@ -166,9 +138,9 @@ async def test_foreseer__a_hint__whom_it_lets_fall_is_as_the_chain_has_it_once_i
     there = oracle(on.devnet)
     await looked(on)
     standing = {one.position for one in (await on.engine.observe(await on.head())).opportunities}
-    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (foreseer, heard):
+    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, heard):
         told = await until(heard, Foreseen)
-        foresight = await asyncio.wait_for(foreseer.foreseen(), 5.0)
+        foresight = await asyncio.wait_for(working.foreseen(), 5.0)
     assert isinstance(told, Foreseen) and foresight.behind.raw is None
     on.devnet.anvil.rpc("eth_sendRawTransaction", "0x" + there.signed(LOWER).hex())
     on.devnet.mine()
@@ -180,20 +152,20 @@ async def test_foreseer__a_hint__whom_it_lets_fall_is_as_the_chain_has_it_once_i
 async def test_foreseer__a_hint_that_is_mined__not_looked_at_again(on: Stage) -> None:
     there = oracle(on.devnet)
     await looked(on)
-    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (foreseer, heard):
-        first = await asyncio.wait_for(foreseer.foreseen(), 5.0)
+    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, heard):
+        first = await asyncio.wait_for(working.foreseen(), 5.0)
         on.devnet.mine()
         await looked(on)
-        foreseer.upon(await on.head())
-        again = await asyncio.wait_for(foreseer.foreseen(), 5.0)
+        working.upon(await on.head())
+        again = await asyncio.wait_for(working.foreseen(), 5.0)
         assert again.head.number == first.head.number + 1 and again.positions == first.positions
         for answer in (LOWER, LOWER * 2):  # it lands, and another one after it
             on.devnet.anvil.rpc("eth_sendRawTransaction", "0x" + there.signed(answer).hex())
             on.devnet.mine()
         await looked(on)
-        foreseer.upon(await on.head())
+        working.upon(await on.head())
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(foreseer.foreseen(), 0.5)
+            await asyncio.wait_for(working.foreseen(), 0.5)
     assert sum(isinstance(one, Foreseen) for one in heard) == 1, "told once"
 
 
@@ -201,13 +173,13 @@ async def test_foreseer__made_up_without_end__only_so_many_are_handed_on_upon_on
     there = oracle(on.devnet)
     await looked(on)
     flood = [hinted(there, LOWER - number, number) for number in range(1, 200)]
-    async with telling(*flood) as url, listening(on, url) as (foreseer, heard):
+    async with telling(*flood) as url, listening(on, url) as (working, heard):
         await until(heard, Foreseen)
         await asyncio.sleep(0.5)
         handed_on = 0
         with suppress(TimeoutError):
             while True:
-                await asyncio.wait_for(foreseer.foreseen(), 0.3)
+                await asyncio.wait_for(working.foreseen(), 0.3)
                 handed_on += 1
     assert 0 < handed_on <= 8
     assert not any(isinstance(one, Degraded) for one in heard)
@@ -218,8 +190,8 @@ async def test_decide__behind_a_hash__one_plan_for_all_and_the_best_alone_where_
 ) -> None:
     there = oracle(on.devnet)
     await looked(on)
-    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (foreseer, _):
-        foresight = await asyncio.wait_for(foreseer.foreseen(), 5.0)
+    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, _):
+        foresight = await asyncio.wait_for(working.foreseen(), 5.0)
     block = foresight.head.next_block(block_time_s=12)
     seen = on.watcher.observe(block=block, deadline_s=block.timestamp_s + 24, prices=foresight.prices)
     seen = replace(

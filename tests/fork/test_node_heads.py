@@ -22,7 +22,7 @@ from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.node.head_socket import HeadSocket
 from keeper.node.heads import Heads
-from tests.fork.sockets import socket_at
+from tests.fork.sockets import answering
 from tests.rpc_server import each, error, result, serving
 
 
@@ -236,7 +236,7 @@ async def socket_server(anvil: Anvil, *, mode: str) -> AsyncIterator[str]:
                 )
         return socket
 
-    async with socket_at(handle) as url:
+    async with answering(handle) as url:
         yield url
 
 
