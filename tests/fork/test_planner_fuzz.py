@@ -109,7 +109,7 @@ async def test_decide__random_markets_and_pools__every_plan_earns_to_the_wei_wha
             # the next market is decided upon with another objective
             objective = draw.choice(objectives)
             on.planner = replace(on.planner, options=replace(on.planner.options, objective=objective))
-            on.engine._planner = on.planner
+            on.engine._decider.planner = on.planner
             if counts["executed"] >= cases:
                 break
     print(dict(counts))
