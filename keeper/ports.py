@@ -703,8 +703,8 @@ class Bidder(Protocol):
 class Landing(Protocol):
     """The submitter, as the engine drives it: from a plan to its one outcome."""
 
-    def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
-        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
+    def in_flight(self) -> Mapping[PositionId, frozenset[Address]]:
+        """Return each position with a transaction on its way, and the pools that it counts on."""
         ...
 
     def takes(self, behind: Leading) -> bool:

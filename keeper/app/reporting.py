@@ -158,7 +158,7 @@ def _csv_row(entry: Entry, parts: Sequence[str]) -> list[object]:
     return [
         datetime.fromtimestamp(entry.at_s, UTC).isoformat(),
         entry.market,
-        f"0x{entry.borrower.hex()}",
+        " ".join(f"0x{one.borrower.hex()}" for one in entry.positions),
         f"0x{entry.transaction.hex()}",
         "open" if outcome is None else type(outcome).__name__.lower(),
         outcome.block_number if isinstance(outcome, Included | Reverted) else "",

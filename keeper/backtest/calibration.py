@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from keeper.backtest.landing import Flight
 from keeper.backtest.score import Score
 from keeper.domain.ledger import Watched
-from keeper.domain.position import PositionId
 from keeper.domain.submission import Included, Outcome, Submission
 
 
@@ -62,7 +61,7 @@ def calibration(
         for submission, outcome in journal
         if isinstance(outcome, Included) and counts(outcome.block_number)
     ]
-    really = {PositionId(submission.market, submission.borrower) for submission, _ in landed}
+    really = {position for submission, _ in landed for position in submission.positions}
     return Calibration(
         first=min(span.start for span in spans),
         last=max(span.stop for span in spans) - 1,

@@ -112,10 +112,9 @@ class PastLanding:
 
     # --- the port -------------------------------------------------------------------------------------------
 
-    def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
-        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on."""
-        flying = self._submitter.in_flight(self._now)
-        return {(one.market, one.borrower): one.pools for one in flying}
+    def in_flight(self) -> Mapping[PositionId, frozenset[Address]]:
+        """Return each position with a transaction on its way, and the pools that it counts on."""
+        return self._submitter.positions_in_flight(self._now)
 
     def takes(self, behind: Leading) -> bool:
         """Return that nothing is: what was pending in the past is not known."""
@@ -139,6 +138,7 @@ class PastLanding:
             deadline_s=draft.deadline_s,
             predicted_profit_wei=plan.waterfall.net_wei,
             fees=plan.fees,
+            others=draft.others,
         )
         latency_s = self._model.drawn_s(head.hash, draft.borrower)
         flight = Flight(plan=plan, submission=submission, head=head, sent_at_s=head.timestamp_s + latency_s)

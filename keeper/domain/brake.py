@@ -21,7 +21,8 @@ class Landed:
     """What one transaction did on the chain, and when that was written down."""
 
     at_s: int
-    position: PositionId
+    positions: tuple[PositionId, ...]
+    """Whom it was to close."""
     reverted: bool
     gas_wei: int
     profit_wei: int

@@ -8,6 +8,7 @@ from typing import Self
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.plan import Waterfall
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Included, Outcome, Reverted
 
 
@@ -87,6 +88,13 @@ class Entry:
     plan: Waterfall | None
     """None where the keeper ended before it was written down."""
     outcome: Outcome | None
+    others: tuple[PositionId, ...] = ()
+    """Whom else it was to close."""
+
+    @property
+    def positions(self) -> tuple[PositionId, ...]:
+        """Return every position that it was to close."""
+        return (PositionId(self.market, self.borrower), *self.others)
 
     @property
     def protocol(self) -> str:

@@ -30,12 +30,16 @@ class Odds:
         return Fraction(sum(self.won) + _BELIEVED_WON, len(self.won) + _BELIEVED_RUN)
 
     def after(self, submission: Submission, outcome: Outcome | None) -> Odds:
-        """Return the odds after one more. What went another way, or was replaced, tells nothing."""
+        """Return the odds after one more. What went another way, or was replaced, tells nothing.
+
+        Nor does a smaller size that did not land: it lost the plan's own race once more.
+        """
         if (
             outcome is None
             or isinstance(outcome, Superseded)
             or submission.purpose is not Purpose.LIQUIDATION
             or submission.channels != self.channels
+            or (submission.rung and not isinstance(outcome, Included))
         ):
             return self
         return replace(self, won=(*self.won, isinstance(outcome, Included))[-_REMEMBERED:])

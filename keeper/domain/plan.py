@@ -112,7 +112,7 @@ class Draft:
     caveat: str = ""
     """What it rests on that was never verified, where the operator allows that; else empty."""
     others: tuple[PositionId, ...] = ()
-    """Whom else its one transaction closes, in their order, where no more than one may be sent."""
+    """Whom else its one transaction closes, in their order."""
 
     @property
     def close(self) -> Close:
@@ -123,6 +123,11 @@ class Draft:
     def position(self) -> PositionId:
         """Return which position it closes."""
         return PositionId(self.market, self.borrower)
+
+    @property
+    def positions(self) -> tuple[PositionId, ...]:
+        """Return every position that it closes."""
+        return (self.position, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.plan import Fees
+from keeper.domain.position import PositionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,15 @@ class Submission:
     """It, and whatever shares its nonce, is shown to nobody before it is in a block."""
     target_block: int | None = None
     """The only block that it was offered for; None where it may be in any until its deadline."""
+    others: tuple[PositionId, ...] = ()
+    """Whom else it closes."""
+    rung: int = 0
+    """How many larger sizes of the same plan were offered with its nonce: 0 where it is the plan itself."""
+
+    @property
+    def positions(self) -> tuple[PositionId, ...]:
+        """Return every position that it closes."""
+        return (PositionId(self.market, self.borrower), *self.others)
 
     @property
     def hash(self) -> Hash32:

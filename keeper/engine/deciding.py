@@ -13,7 +13,6 @@ from functools import partial
 from itertools import accumulate
 from typing import TypeVar
 
-from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import Concluded
 from keeper.domain.observation import Observation
@@ -161,7 +160,7 @@ class Decider:
         return self.planner if self.bidder is None else self.planner.bidding(self.bidder.share_bps())
 
     def _free(
-        self, opportunities: Iterable[Opportunity], flying: Collection[tuple[str, Address]]
+        self, opportunities: Iterable[Opportunity], flying: Collection[PositionId]
     ) -> tuple[list[Opportunity], list[Considered]]:
         """Return what there is to plan for, and what waits.
 
@@ -177,7 +176,7 @@ class Decider:
                 waiting.append(Considered(opportunity=one, proposal=None, gas_used={}, decision=why))
         return free, waiting
 
-    def _waits(self, position: PositionId, flying: Collection[tuple[str, Address]]) -> Declined | None:
+    def _waits(self, position: PositionId, flying: Collection[PositionId]) -> Declined | None:
         """Return why nothing is planned for a position at this head, or None."""
         if position in flying:
             return Declined(reason=Reason.IN_FLIGHT, detail="a transaction is on its way")

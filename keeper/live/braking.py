@@ -76,7 +76,7 @@ class Braking:
         tripped = self._brakes.land(
             Landed(
                 at_s=self._now_s(),
-                position=PositionId(submission.market, submission.borrower),
+                positions=submission.positions,
                 reverted=isinstance(outcome, Reverted),
                 gas_wei=outcome.gas_wei + outcome.l1_fee_wei,
                 profit_wei=outcome.realised_profit_wei,

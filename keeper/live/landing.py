@@ -23,6 +23,7 @@ from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
 from keeper.domain.pending import Leading
 from keeper.domain.plan import Fees, Plan, Transaction
+from keeper.domain.position import PositionId
 from keeper.domain.submission import (
     Acceptance,
     Purpose,
@@ -133,14 +134,14 @@ class Lander:
         self._settled_at = head.hash
         return concluded
 
-    def in_flight(self) -> Mapping[tuple[str, Address], frozenset[Address]]:
-        """Return each (market, borrower) with a transaction on its way, and the pools that it counts on.
+    def in_flight(self) -> Mapping[PositionId, frozenset[Address]]:
+        """Return each position with a transaction on its way, and the pools that it counts on.
 
         Those whose nonce yields are not among them: what is planned anew takes their place.
         """
         if self._now is None:
             return {}
-        return {(one.market, one.borrower): one.pools for one in self._submitter.in_flight(self._now)}
+        return self._submitter.positions_in_flight(self._now)
 
     async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
         """Send a cancellation for each nonce that only a useless transaction holds; return what was sent.
@@ -245,7 +246,7 @@ class Lander:
 
     def _signed(self, plan: Plan, head: Head, behind: Leading | None) -> Submission:
         draft = plan.draft
-        place = self._submitter.plan(self._known_now(), market=draft.market, borrower=draft.borrower)
+        place = self._submitter.plan(self._known_now(), positions=draft.positions)
         if isinstance(place, Held):
             raise Rejected(str(place))
         fees = outbidding(plan.fees, place.over)
@@ -280,6 +281,7 @@ class Lander:
             channels=tuple(channel.name for channel in self._ways(behind)),
             is_private=self._is_private,
             target_block=self._target_block(head, behind),
+            others=draft.others,
         )
 
     def _sign(self, nonce: int, call: Transaction, fees: Fees) -> SignedTransaction:

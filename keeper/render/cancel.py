@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from keeper.domain.submission import Purpose, Submission
-from keeper.render.figures import gwei, short, short_hash
+from keeper.render.figures import borrowers, gwei, short_hash
 
 
 def cancel_view(
@@ -23,7 +23,9 @@ def cancel_view(
 
 def _holder(one: Submission) -> str:
     what = (
-        "a cancellation" if one.purpose is Purpose.CANCELLATION else f"a liquidation of {short(one.borrower)}"
+        "a cancellation"
+        if one.purpose is Purpose.CANCELLATION
+        else f"a liquidation of {borrowers(one.positions)}"
     )
     return (
         f"{short_hash(one.hash)}, {what}, sent by {' and '.join(one.channels)} upon block "

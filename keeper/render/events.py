@@ -50,6 +50,7 @@ from keeper.domain.submission import (
 from keeper.render.as_json import as_json
 from keeper.render.figures import (
     amount,
+    borrowers,
     gwei,
     health,
     native,
@@ -303,15 +304,9 @@ def _plan(plan: Plan) -> str:
         for close in plan.draft.closes
     )
     return (
-        f"{short(plan.draft.borrower)}{_others(plan)} at {health(plan.draft.health_factor_wad)}: "
-        f"{closes}; "
+        f"{borrowers(plan.draft.positions)} at {health(plan.draft.health_factor_wad)}: {closes}; "
         f"{waterfall(plan.waterfall)}{_unverified(plan.draft.caveat)}"
     )
-
-
-def _others(plan: Plan) -> str:
-    """Return whom else the same transaction closes."""
-    return "".join(f" and {short(one.borrower)}" for one in plan.draft.others)
 
 
 def _unverified(caveat: str) -> str:
@@ -321,7 +316,7 @@ def _unverified(caveat: str) -> str:
 def _submission(submission: Submission) -> str:
     if submission.purpose is Purpose.CANCELLATION:
         return f"{short_hash(submission.hash)}, a cancellation of nonce {submission.nonce},"
-    return f"{short_hash(submission.hash)} for {short(submission.borrower)}"
+    return f"{short_hash(submission.hash)} for {borrowers(submission.positions)}"
 
 
 def _race(race: Race) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from keeper.domain.address import Address, Hash32, checksum
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Waterfall
-from keeper.domain.position import DOLLARS, Currency
+from keeper.domain.position import DOLLARS, Currency, PositionId
 from keeper.domain.token import TokenAmount
 
 _SIGNIFICANT = 6
@@ -89,6 +90,11 @@ def short(address: Address) -> str:
     """Return an address for a table: ``0x8787…A4E2``."""
     text = checksum(address)
     return f"{text[:6]}…{text[-4:]}"
+
+
+def borrowers(positions: Sequence[PositionId]) -> str:
+    """Return whose positions they are: ``0x8787…A4E2 and 0x1234…5678``."""
+    return " and ".join(short(one.borrower) for one in positions)
 
 
 def short_hash(value: Hash32) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from keeper.domain.brake import Tripped
 from keeper.domain.report import IdleReport, LedgerReport, LedgerRow, LostReport
 from keeper.domain.submission import Included, Reverted
-from keeper.render.figures import gwei, native, short, short_hash
+from keeper.render.figures import borrowers, gwei, native, short, short_hash
 
 _SHOWN = 20
 
@@ -27,7 +27,7 @@ def ledger_view(report: LedgerReport) -> RenderableType:
         landed = isinstance(outcome, Included | Reverted)
         each.add_row(
             _time(entry.at_s),
-            short(entry.borrower),
+            borrowers(entry.positions),
             short_hash(entry.transaction),
             Text(name, "green" if name == "included" else "yellow"),
             native(entry.predicted.net_wei),

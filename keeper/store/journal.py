@@ -44,7 +44,7 @@ _ADDRESS_BYTES = 20
 _INTENT = (
     "operator, nonce, hash, raw, market, borrower, pools, head_number, head_hash, deadline_s, "
     "predicted_profit_wei, purpose, channels, is_private, target_block, "
-    "gas_limit, max_fee_per_gas_wei, max_priority_fee_per_gas_wei"
+    "gas_limit, max_fee_per_gas_wei, max_priority_fee_per_gas_wei, others, rung"
 )
 _MOST_AUCTIONS = 400
 """What is older weighs nothing any more."""
@@ -166,6 +166,8 @@ class SqliteJournal:
                     submission.fees.gas_limit,
                     str(submission.fees.max_fee_per_gas_wei),
                     str(submission.fees.max_priority_fee_per_gas_wei),
+                    rows.of_positions(submission.others),
+                    submission.rung,
                 ),
             )
 
@@ -270,20 +272,20 @@ class SqliteJournal:
     def _landed(self) -> list[Landed]:
         found = self._read(
             "SELECT CAST(strftime('%s', outcomes.written_at) AS INTEGER), market, borrower, kind, gas_used, "
-            "effective_gas_price_wei, l1_fee_wei, realised_profit_wei, purpose "
+            "effective_gas_price_wei, l1_fee_wei, realised_profit_wei, purpose, others "
             "FROM outcomes JOIN intents ON intent = intents.id "
             "WHERE kind IN ('included', 'reverted') ORDER BY outcomes.written_at, intent"
         )
         return [
             Landed(
                 at_s=at_s,
-                position=PositionId(market, Address(borrower)),
+                positions=(PositionId(market, Address(borrower)), *rows.positions(others)),
                 reverted=kind == "reverted",
                 gas_wei=gas_used * int(price) + int(l1_fee),
                 profit_wei=int(profit),
                 is_liquidation=purpose == Purpose.LIQUIDATION,
             )
-            for at_s, market, borrower, kind, gas_used, price, l1_fee, profit, purpose in found
+            for at_s, market, borrower, kind, gas_used, price, l1_fee, profit, purpose, others in found
         ]
 
     def _read(self, query: str, *values: object) -> list[Any]:
@@ -295,7 +297,7 @@ class SqliteJournal:
     def entries(self, *, since_s: int) -> tuple[Entry, ...]:
         """Return everything that was intended since then, oldest first, with its plan and its outcome."""
         found = self._read(
-            "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, hash, "
+            "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, others, hash, "
             "predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, gas_wei, "
             "kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
             "outcomes.tip_wei, why, l1_fee_wei FROM intents LEFT JOIN plans ON plans.intent = intents.id "
@@ -308,12 +310,13 @@ class SqliteJournal:
                 at_s=at_s,
                 market=market,
                 borrower=Address(borrower),
+                others=rows.positions(others),
                 transaction=Hash32(hash_),
                 predicted_wei=int(predicted),
                 plan=None if rest[0] is None else rows.waterfall(rest[:5]),
                 outcome=None if rest[5] is None else _outcome(rest[5:]),
             )
-            for at_s, market, borrower, hash_, predicted, *rest in found
+            for at_s, market, borrower, others, hash_, predicted, *rest in found
         )
 
     def spans(self, *, since_s: int) -> tuple[Watched, ...]:
@@ -335,11 +338,14 @@ class SqliteJournal:
         found = self._read(
             "SELECT bid_bps, bid_of_wei, kind, max(races.id), winner_bid_wei FROM outcomes "
             "JOIN intents ON intents.id = outcomes.intent JOIN plans ON plans.intent = intents.id "
-            "LEFT JOIN races ON kind <> 'included' AND races.market = intents.market "
-            "AND races.borrower = intents.borrower AND races.block_number > intents.head_number "
+            "LEFT JOIN races ON kind <> 'included' AND (races.market = intents.market "
+            "AND races.borrower = intents.borrower OR others <> '[]' AND EXISTS (SELECT 1 FROM "
+            "json_each(others) WHERE json_extract(value, '$[0]') = races.market "
+            "AND json_extract(value, '$[1]') = hex(races.borrower))) "
+            "AND races.block_number > intents.head_number "
             "AND races.block_number <= coalesce(target_block, outcomes.block_number) "
             "WHERE bid_bps IS NOT NULL AND (kind = 'included' OR races.id IS NOT NULL) "
-            "AND (channels = 'backrun') = ? "
+            "AND (rung = 0 OR kind = 'included') AND (channels = 'backrun') = ? "
             "GROUP BY outcomes.intent ORDER BY outcomes.written_at DESC, outcomes.intent DESC LIMIT ?",
             backruns,
             _MOST_AUCTIONS,
@@ -490,7 +496,7 @@ def _submission(row: Sequence[Any]) -> Submission:
     operator, nonce, hash_, raw, market, borrower, pools, head_number, head_hash, deadline_s, profit = row[
         :11
     ]
-    purpose, channels, is_private, target_block, gas_limit, max_fee, priority_fee = row[11:]
+    purpose, channels, is_private, target_block, gas_limit, max_fee, priority_fee, others, rung = row[11:]
     return Submission(
         operator=Address(operator),
         nonce=nonce,
@@ -515,4 +521,6 @@ def _submission(row: Sequence[Any]) -> Submission:
         channels=tuple(channels.split(",")),
         is_private=bool(is_private),
         target_block=target_block,
+        others=rows.positions(others),
+        rung=rung,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,6 +80,18 @@ def race(row: Sequence[Any]) -> Race:
             gas_used=row[23],
         ),
         sighting=None if row[15] is None else _sighting(deed, row[15:22]),
+    )
+
+
+def of_positions(positions: Sequence[PositionId]) -> str:
+    """Return positions as one column."""
+    return json.dumps([[one.market, one.borrower.hex().upper()] for one in positions])
+
+
+def positions(column: str) -> tuple[PositionId, ...]:
+    """Return the positions in this column."""
+    return tuple(
+        PositionId(market, Address(bytes.fromhex(borrower))) for market, borrower in json.loads(column)
     )
 
 

@@ -168,4 +168,9 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE races ADD COLUMN winner_gas_used INTEGER NOT NULL DEFAULT 0;
     """,
+    # Whom an intent closes beside its borrower, as JSON: [[market, borrower], ...], the latter in hex.
+    """
+    ALTER TABLE intents ADD COLUMN others TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE intents ADD COLUMN rung INTEGER NOT NULL DEFAULT 0;
+    """,
 )

@@ -109,11 +109,13 @@ class Brakes:
             return
         if landed.reverted:
             self._reverts_in_row += 1
-            times, _ = self._failures.get(landed.position, (0, 0))
-            self._failures[landed.position] = (min(times + 1, 20), landed.at_s)
+            for position in landed.positions:
+                times, _ = self._failures.get(position, (0, 0))
+                self._failures[position] = (min(times + 1, 20), landed.at_s)
         else:
             self._reverts_in_row = 0
-            self._failures.pop(landed.position, None)
+            for position in landed.positions:
+                self._failures.pop(position, None)
 
     def _too_much(self, now_s: int) -> Tripped | None:
         limits = self._limits

@@ -19,12 +19,13 @@ closed twice by mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant
 from keeper.domain.plan import Fees
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Purpose, Refusal, Refused, Submission
 from keeper.submitter.machine import (
     Command,
@@ -103,10 +104,13 @@ class Submitter:
 
     # --- giving nonces --------------------------------------------------------------------------------------
 
-    def plan(self, now: Now, *, market: str = "", borrower: Address | None = None) -> Place | Held:
+    def plan(self, now: Now, *, positions: Collection[PositionId] = ()) -> Place | Held:
         """Return the nonce now set aside for a new submission, or what holds the one that it would need."""
         self._forget_used(now.chain_nonce)
-        own = next((one for one in self._live(now) if (one.market, one.borrower) == (market, borrower)), None)
+        closing = [one for one in self._live(now) if not set(positions).isdisjoint(one.positions)]
+        own = closing[0] if closing else None
+        if own is not None and any(one.nonce != own.nonce for one in closing):
+            return Held(by=closing[-1], why=f"it may still close one of these, and nonce {own.nonce} another")
         nonce = now.chain_nonce if own is None else own.nonce
         while (slot := self._slots.get(nonce)) is not None and (holder := self._holder(slot, now)):
             if own is not None:
@@ -221,6 +225,14 @@ class Submitter:
             if (isinstance(state, Signed) or (isinstance(state, Sent) and not self._yields(state, now)))
             and state.submission.purpose is Purpose.LIQUIDATION
         )
+
+    def positions_in_flight(self, now: Now) -> dict[PositionId, frozenset[Address]]:
+        """Return every position that one of those in flight closes, and the pools that it counts on."""
+        found: dict[PositionId, frozenset[Address]] = {}
+        for one in self.in_flight(now):
+            for position in one.positions:
+                found[position] = found.get(position, frozenset()) | one.pools
+        return found
 
     def to_cancel(self, now: Now) -> tuple[Submission, ...]:
         """Return, of each nonce that nothing useful can come of any more, what holds it.

@@ -35,20 +35,20 @@ class Sightings:
                     seen = replace(seen, deed=Deed.DECLINED, why=why.reason.value)
                 self._seen[position] = seen
             case Planned(head=head, plan=plan):
-                position = PositionId(plan.draft.market, plan.draft.borrower)
-                seen = self._sighting(position, head.number, now_s)
-                self._seen[position] = replace(
-                    seen,
-                    deed=seen.deed if seen.deed is Deed.SENT else Deed.PLANNED,
-                    why="",
-                    net_wei=plan.waterfall.net_wei,
-                    tip_wei=plan.waterfall.tip_wei,
-                    priority_fee_wei=plan.fees.max_priority_fee_per_gas_wei,
-                )
+                for position in plan.draft.positions:
+                    seen = self._sighting(position, head.number, now_s)
+                    self._seen[position] = replace(
+                        seen,
+                        deed=seen.deed if seen.deed is Deed.SENT else Deed.PLANNED,
+                        why="",
+                        net_wei=plan.waterfall.net_wei,
+                        tip_wei=plan.waterfall.tip_wei,
+                        priority_fee_wei=plan.fees.max_priority_fee_per_gas_wei,
+                    )
             case Sent(submission=submission) if submission.purpose is Purpose.LIQUIDATION:
-                position = PositionId(submission.market, submission.borrower)
-                seen = self._sighting(position, submission.head_number, now_s)
-                self._seen[position] = replace(seen, deed=Deed.SENT)
+                for position in submission.positions:
+                    seen = self._sighting(position, submission.head_number, now_s)
+                    self._seen[position] = replace(seen, deed=Deed.SENT)
             case Overtaken(head=head):
                 self._overtaken = head.number
             case Decided(head=head) if head.number != self._overtaken:

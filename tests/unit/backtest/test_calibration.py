@@ -31,7 +31,7 @@ def flight(borrower: Address, number: int, wei: int) -> Any:
 
 
 def submitted(borrower: Address, outcome: Outcome) -> Any:
-    return SimpleNamespace(market="m", borrower=borrower), outcome
+    return SimpleNamespace(positions=(PositionId("m", borrower),)), outcome
 
 
 def test_calibration__of_blocks_that_were_watched_in_part__counts_those_alone() -> None:

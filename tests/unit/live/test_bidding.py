@@ -12,7 +12,6 @@ import pytest
 from keeper.domain.address import Hash32
 from keeper.domain.events import Concluded, Degraded, Event, Raced
 from keeper.domain.plan import Bid, Fees, Plan, Waterfall
-from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Included, Outcome, Submission
 from keeper.live.bidding import LearnedBids
 from keeper.store import SqliteJournal
@@ -52,12 +51,23 @@ class Market:
         outcome: Outcome,
         *,
         rival_wei: int | None = None,
+        taken: int = 0,
+        rung: int = 0,
         channel: str = "bundle",
     ) -> Submission:
-        """Have a bid come out so; a rival that was seen to win paid so much, or an unknown sum if below 0."""
+        """Have a bid come out so; a rival that was seen to win paid so much, or an unknown sum if below 0.
+
+        The rival took the position at place `taken` of those that were to be closed.
+        """
         self._serial += 1
         head = submission().head_number + self._serial
-        one = replace(submission(self._serial), head_number=head, target_block=head + 1, channels=(channel,))
+        one = replace(
+            submission(self._serial),
+            head_number=head,
+            target_block=head + 1,
+            channels=(channel,),
+            rung=rung,
+        )
         self.journal.intended(one)
         bid = None if share_bps is None else Bid(share_bps=share_bps, of_wei=PROFIT_WEI)
         fees = Fees(gas_limit=1, max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1)
@@ -67,7 +77,7 @@ class Market:
         self.bids(Concluded(submission=one, outcome=outcome))
         if rival_wei is not None:
             lost = race()
-            position = PositionId(one.market, one.borrower)
+            position = one.positions[taken]
             told = replace(
                 lost,
                 liquidation=replace(lost.liquidation, position=position, block_number=one.head_number + 1),
@@ -97,6 +107,18 @@ def test_auctions__won_beaten_and_nobodys__only_those_that_tell(tmp_path: Path) 
     one.journal.close()
     assert found[0] == Auction(bid_bps=1_000, won=True)
     assert found[-1] == Auction(bid_bps=1_500, won=False, winner_bps=2_501)
+
+
+def test_auctions__of_several_positions_the_second_was_taken__lost_as_well(market: Market) -> None:
+    market.auction(1_500, LOST, rival_wei=PROFIT_WEI // 4, taken=1)
+    assert market.journal.auctions() == (Auction(bid_bps=1_500, won=False, winner_bps=2_500),)
+
+
+def test_auctions__smaller_sizes_beside_a_plan__tell_only_where_they_won(market: Market) -> None:
+    market.auction(1_500, LOST, rival_wei=PROFIT_WEI // 4, rung=1)
+    assert market.journal.auctions() == ()
+    market.auction(1_500, won(1_500), rung=1)
+    assert market.journal.auctions() == (Auction(bid_bps=1_500, won=True),)
 
 
 def test_auctions__behind_a_hash__told_apart_from_all_others(market: Market) -> None:

@@ -19,6 +19,7 @@ from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.ledger import Watched
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
+from keeper.domain.position import PositionId
 from keeper.domain.race import Deed
 from keeper.domain.submission import (
     Expired,
@@ -94,6 +95,8 @@ def submission(serial: int = 0, *, operator: Address = OPERATOR) -> Submission:
         deadline_s=1_700_000_036,
         predicted_profit_wei=-(2**80),
         fees=FEES,
+        others=(PositionId("morpho-blue:test", Address(b"\x0b" * 20)),),
+        rung=serial % 2,
     )
 
 
@@ -171,7 +174,7 @@ def test_braking__what_landed_and_what_came_on__as_it_happened(path: Path) -> No
         assert tuple(rest) == journal.turns() == turns
     assert isinstance(landed, Landed)
     assert (landed.reverted, landed.gas_wei, landed.profit_wei) == (True, 3 * 2**70, -3 * 2**70)
-    assert landed.position == (one.market, one.borrower)
+    assert landed.positions == one.positions and len(one.positions) == 2
 
 
 def test_races__kept__as_they_were(path: Path) -> None:
@@ -477,7 +480,7 @@ def test_open__journal_of_version_1__its_lines_are_public_liquidations_with_the_
     )
     connection.commit()
     connection.close()
-    was = replace(submission(7), transaction=signed)
+    was = replace(submission(7), transaction=signed, others=(), rung=0)
     with SqliteJournal.open(path, chain_id=1) as journal:
         assert journal.submissions() == ((was, Superseded(head_number=9)),)
         journal.intended(replace(was, nonce=8, transaction=submission(8).transaction))

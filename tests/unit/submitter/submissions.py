@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.plan import Fees
+from keeper.domain.position import PositionId
 from keeper.domain.submission import Purpose, SignedTransaction, Submission
 from keeper.submitter.machine import Looked, Receipt
 
@@ -22,6 +23,8 @@ def submission(
     is_private: bool = False,
     purpose: Purpose = Purpose.LIQUIDATION,
     fee_wei: int = 10**9,
+    others: tuple[PositionId, ...] = (),
+    rung: int = 0,
 ) -> Submission:
     """Return a submission whose hash says its nonce and serial number, and whose fees are all `fee_wei`."""
     hash_ = Hash32(nonce.to_bytes(16, "big") + serial.to_bytes(16, "big"))
@@ -40,6 +43,8 @@ def submission(
         purpose=purpose,
         is_private=is_private,
         target_block=target_block,
+        others=others,
+        rung=rung,
     )
 
 

@@ -22,12 +22,12 @@ ALICE, BOB = (PositionId("market", Address(bytes([n]) * 20)) for n in (1, 2))
 
 def landed(at_s: int = NOW_S, **fields: Any) -> Landed:
     return Landed(
-        **{"at_s": at_s, "position": ALICE, "reverted": False, "gas_wei": 0, "profit_wei": 0} | fields
+        **{"at_s": at_s, "positions": (ALICE,), "reverted": False, "gas_wei": 0, "profit_wei": 0} | fields
     )
 
 
 def reverted(at_s: int = NOW_S, position: PositionId = ALICE) -> Landed:
-    return landed(at_s, position=position, reverted=True, gas_wei=5, profit_wei=-5)
+    return landed(at_s, positions=(position,), reverted=True, gas_wei=5, profit_wei=-5)
 
 
 def tripped_by(limits: Limits, *happened: Landed) -> list[Brake | None]:

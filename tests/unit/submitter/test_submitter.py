@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from keeper.domain.address import Address
 from keeper.domain.errors import Invariant
 from keeper.domain.plan import Fees
+from keeper.domain.position import PositionId
 from keeper.domain.submission import (
     Accepted,
     Expired,
@@ -276,7 +277,7 @@ class World(RuleBasedStateMachine):
         address = Address(borrower.to_bytes(20, "big"))
         if any(one.borrower == address for one in self.submitter.in_flight(self.now)):
             return  # the engine does not plan for them
-        place = self.submitter.plan(self.now, market=MARKET, borrower=address)
+        place = self.submitter.plan(self.now, positions=[PositionId(MARKET, address)])
         if isinstance(place, Held):
             World.seen_classes["held"] += 1
             return
@@ -455,7 +456,7 @@ def later(*, blocks: int = 0, seconds: int = 0, nonce: int = 7) -> Now:
 
 def sent(submitter: Submitter, one: Submission, *, answer: Event | None = None) -> Submission:
     """Set a nonce aside, sign with it and send: the channel takes it, unless it answers otherwise."""
-    place = submitter.plan(NOW, market=one.market, borrower=one.borrower)
+    place = submitter.plan(NOW, positions=one.positions)
     assert isinstance(place, Place)
     assert place.nonce == one.nonce
     submitter.sign(one)
@@ -465,7 +466,7 @@ def sent(submitter: Submitter, one: Submission, *, answer: Event | None = None) 
 
 
 def planned(submitter: Submitter, now: Now, borrower: Address = OTHER) -> Place:
-    place = submitter.plan(now, market=MARKET, borrower=borrower)
+    place = submitter.plan(now, positions=[PositionId(MARKET, borrower)])
     assert isinstance(place, Place), str(place)
     return place
 
@@ -488,7 +489,7 @@ def test_plan__while_one_is_in_doubt__held_until_it_is_looked_for() -> None:
     submitter = Submitter()
     doubtful = submission(borrower=1)
     submitter.recover([doubtful])
-    held = submitter.plan(NOW, market=MARKET, borrower=OTHER)
+    held = submitter.plan(NOW, positions=[PositionId(MARKET, OTHER)])
     assert isinstance(held, Held)
     assert "nonce 7 is held" in str(held) and "in doubt until the chain tells" in str(held)
     submitter.tell(doubtful, looked(known=True))
@@ -546,10 +547,28 @@ def test_plan__borrower_whose_transaction_may_still_run__that_nonce_or_none() ->
     submitter.sign(other)
     submitter.tell(other, IntentWritten())
     submitter.tell(other, Accepted())
-    held = submitter.plan(NOW, market=MARKET, borrower=BORROWER)
+    held = submitter.plan(NOW, positions=[PositionId(MARKET, BORROWER)])
     assert isinstance(held, Held)
     assert held.by == lost
     assert planned(submitter, later(nonce=8), BORROWER).nonce == 8, "what had its nonce is in the chain"
+
+
+def test_plan__one_of_several_positions_in_flight__its_nonce_or_none() -> None:
+    submitter = Submitter(patience_blocks=1)
+    several = submission(others=(PositionId(MARKET, BORROWER),), borrower=5)
+    alone = submission(nonce=8, borrower=6)
+    submitter.recover([several, alone])
+    for one in (several, alone):
+        submitter.tell(one, looked(known=True))
+    assert set(submitter.positions_in_flight(NOW)) == {*several.positions, *alone.positions}
+    held = submitter.plan(NOW, positions=[PositionId(MARKET, BORROWER)])
+    assert isinstance(held, Held) and held.by == several, "the second of whom it closes"
+
+    stuck = later(blocks=1)
+    both = submitter.plan(stuck, positions=[PositionId(MARKET, BORROWER), *alone.positions])
+    assert isinstance(both, Held) and "nonce 7 another" in str(both), "either may land, and close one again"
+    place = submitter.plan(stuck, positions=[PositionId(MARKET, BORROWER)])
+    assert isinstance(place, Place) and place.nonce == 7
 
 
 def test_plan__refused_as_too_low_to_replace__pays_more_than_that_the_next_time() -> None:
