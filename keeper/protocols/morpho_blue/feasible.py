@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from keeper.domain.position import Interval
 from keeper.protocols.morpho_blue.arithmetic import (
     Refused,
     assets_up,
@@ -38,6 +39,15 @@ class Feasible:
     """0 where no part can be closed."""
     whole_raw: int
     whole: Whole
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """Return all that may be repaid: any part, and what takes all of one side."""
+        if self.part_most_raw == self.whole_raw - 1:
+            return (Interval(least_raw=1, most_raw=self.whole_raw),)
+        whole = Interval(least_raw=self.whole_raw, most_raw=self.whole_raw)
+        part = Interval(least_raw=1, most_raw=self.part_most_raw)
+        return (part, whole) if self.part_most_raw else (whole,)
 
 
 def feasible(now: Standing, late: Standing) -> Feasible | None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
-from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.position import Terms
 from keeper.protocols.morpho_blue.accrual import accrue
 from keeper.protocols.morpho_blue.arithmetic import Refused
 from keeper.protocols.morpho_blue.liquidation import (
-    Close,
     collateral_value_raw,
     health_factor_wad,
     incentive_wad,
@@ -49,53 +45,12 @@ def standing(market: IsolatedMarket, position: Position, *, at_s: int) -> Standi
         return Declined(reason=Reason.INACTIVE, detail="the rate model reverts")
     try:
         totals = accrue(market.totals, rate_wad=market.rate_wad, at_s=at_s)
-        return _valued(listing, totals, position, price)
+        return valued(listing, totals, position, price)
     except Refused as refused:
         return Declined(reason=Reason.INACTIVE, detail=f"any call reverts with {refused}")
 
 
-@runtime_checkable
-class InMarket(Protocol):
-    """Terms of a position in one of Morpho's markets, by whichever contract it is closed."""
-
-    @property
-    def morpho(self) -> Address: ...
-
-    @property
-    def borrower(self) -> Address: ...
-
-    @property
-    def now(self) -> Standing: ...
-
-    @property
-    def late(self) -> Standing: ...
-
-    def left(self, repay_raw: int) -> tuple[Close, Close | None]:
-        """Return what repaying `repay_raw` leaves now, and at the deadline; None where it reverts then."""
-        ...
-
-
-def behind(ours: InMarket, earlier: Terms, repay_raw: int) -> tuple[Standing, Standing] | None:
-    """Return how a position stands, now and at the deadline, behind a close earlier in the same block.
-
-    None where that one is elsewhere. Morpho rounds what is repaid up to a whole unit, to the gain of the rest
-    of the market: the same shares are then worth a unit less, and seize less.
-    """
-    if not isinstance(earlier, InMarket):
-        return None
-    if (ours.morpho, ours.now.listing.id) != (earlier.morpho, earlier.now.listing.id):
-        return None
-    own = ours.borrower == earlier.borrower
-
-    def after(standing: Standing, close: Close) -> Standing:
-        position = close.position if own else standing.position
-        return _valued(standing.listing, close.totals, position, standing.price)
-
-    now, late = earlier.left(repay_raw)
-    return after(ours.now, now), ours.late if late is None else after(ours.late, late)
-
-
-def _valued(listing: Listing, totals: Totals, position: Position, price: int) -> Standing:
+def valued(listing: Listing, totals: Totals, position: Position, price: int) -> Standing:
     """Return the position under accrued totals. Raises Refused where the arithmetic overflows."""
     return Standing(
         listing=listing,

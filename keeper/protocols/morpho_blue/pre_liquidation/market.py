@@ -403,6 +403,7 @@ class MorphoPreLiquidation:
                 borrower=position.borrower,
                 parameters=contract.parameters,
                 price=price,
+                limit_wad=contract.parameters.pre_lltv_wad,
                 now=now,
                 late=late,
                 feasible=(),

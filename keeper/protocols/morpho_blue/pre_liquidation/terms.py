@@ -4,201 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from keeper.abi import load
 from keeper.domain.address import Address
-from keeper.domain.calls import Callback, ContractCall, Guard, Spend
+from keeper.domain.calls import ContractCall
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.errors import Invariant
 from keeper.domain.fixed_point import WAD
-from keeper.domain.position import Interval, Settlement, Terms
-from keeper.domain.token import Token, TokenAmount
-from keeper.protocols.morpho_blue.arithmetic import (
-    MAX_UINT,
-    Refusal,
-    Refused,
-    each_unit_has_shares,
-    shares_down,
-)
-from keeper.protocols.morpho_blue.liquidation import PRICE_SCALE, Close, health_factor_wad, owed_raw
+from keeper.domain.position import Interval, Terms
+from keeper.protocols.morpho_blue.arithmetic import Refusal, Refused, each_unit_has_shares, shares_down
+from keeper.protocols.morpho_blue.liquidation import Close
+from keeper.protocols.morpho_blue.position_terms import PositionTerms
 from keeper.protocols.morpho_blue.pre_liquidation.arithmetic import Parameters, PreRefusal, offer, pre_close
-from keeper.protocols.morpho_blue.standing import Standing, behind
+from keeper.protocols.morpho_blue.standing import Standing
 
 _PRE_LIQUIDATE = load("morpho_pre_liquidation").function("preLiquidate")
-_POSITION = load("morpho_blue").function("position")
 _CALLBACK = load("morpho_callbacks").function("onPreLiquidate")
-_PROGRAM_ARGUMENT = 1
-_SHARES_WORD, _COLLATERAL_WORD = 1, 2
-_GUARD_SLACK = 1_000
-"""A guard lets a thousandth be gone: repaying one unit must not stop us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreTerms:
-    """The terms of one position: a :class:`keeper.domain.position.Terms`."""
+class PreTerms(PositionTerms):
+    """The terms of one position, closed by a contract that its borrower authorised."""
 
     contract: Address
-    morpho: Address
-    borrower: Address
     parameters: Parameters
-    price: int
-    """Of the contract's own oracle."""
-    now: Standing
-    """By the market's oracle, at the time of the block that the close is meant for."""
-    late: Standing
-    """At the deadline."""
-    feasible: tuple[Interval, ...]
-    oracle_unchanged_s: int | None = None
-
-    # --- what is exchanged
-
-    @property
-    def collateral(self) -> Token:
-        return self.now.listing.collateral
-
-    @property
-    def debt(self) -> Token:
-        return self.now.listing.loan
-
-    @property
-    def oracle_price(self) -> Fraction:
-        return Fraction(self.price, PRICE_SCALE)
-
-    @property
-    def funds_itself(self) -> bool:
-        """Return True: the collateral arrives, the callback runs, then the debt is pulled."""
-        return True
-
-    def value_base(self, amount: TokenAmount) -> int:
-        """Return an amount's worth in loan token, floored."""
-        return amount.raw if amount.token == self.debt else amount.raw * self.price // PRICE_SCALE
-
-    # --- how much
-
-    @property
-    def owed_raw(self) -> int:
-        return self.now.owed_raw
-
-    def settle(self, repay_raw: int) -> Settlement:
-        """Return what repaying `repay_raw` moves. Raises ValueError outside the feasible set."""
-        now, late = self._close(repay_raw), self._closed_at(self.late, repay_raw)
-        closes = (now, late) if isinstance(late, Close) else (now,)
-        return Settlement(
-            repaid_raw=now.repaid_raw,
-            seized_raw=now.seized_raw,
-            protocol_fee_raw=0,
-            repaid_limit_raw=max(one.repaid_raw for one in closes),
-            seized_least_raw=min(one.seized_raw for one in closes),
-            clears_debt=now.position.borrow_shares == 0,
-            bad_debt_base=0,
-        )
-
-    def health_after_wad(self, repay_raw: int) -> int:
-        """Return the health after repaying `repay_raw`: how far it is from being pre-liquidated again."""
-        after = self._close(repay_raw)
-        return health_factor_wad(
-            after.totals, after.position, price=self.price, lltv_wad=self.parameters.pre_lltv_wad
-        )
-
-    def repay_for_health(self, target_wad: int) -> int | None:
-        """Return the smallest feasible repay that leaves at least `target_wad` of health, or None.
-
-        What is left of collateral and of debt can only fall as more is repaid. So between two amounts health
-        is nowhere better than with the collateral of the first and the debt of the second.
-        """
-
-        def may_reach(least: int, most: int) -> bool:
-            held, owed = self._close(least), self._close(most)
-            may_owe = held.position.collateral * self.price * self.parameters.pre_lltv_wad
-            return may_owe >= target_wad * owed_raw(owed.totals, owed.position) * PRICE_SCALE
-
-        for interval in self.feasible:
-            ranges = [(interval.least_raw, interval.most_raw)]
-            while ranges:
-                low, high = ranges.pop()
-                if self.health_after_wad(low) >= target_wad:
-                    return low
-                if low < high and may_reach(low, high):
-                    middle = (low + high) // 2
-                    ranges.append((middle + 1, high))
-                    if low < middle:
-                        ranges.append((low + 1, middle))
-        return None
-
-    # --- how it is done
 
     def call(self, repay_raw: int) -> ContractCall:
         """Return the call; its callback lets as much be pulled as is owed if it runs at the deadline."""
-        repaid = Spend(token=self.debt.address, amount_raw=self.settle(repay_raw).repaid_limit_raw)
-        return ContractCall(
-            target=self.contract,
-            data=_PRE_LIQUIDATE.encode(self.borrower, 0, self._shares(repay_raw), b""),
-            callback=Callback(
-                caller=self.contract,
-                selector=_CALLBACK.selector,
-                program_argument=_PROGRAM_ARGUMENT,
-                initiator_argument=None,
-                answer=b"",
-                repay=repaid,
-            ),
-        )
-
-    def guards(self, repay_raw: int) -> tuple[Guard, ...]:
-        """Return two reads: the borrower still owes, and still has, what the terms were computed from."""
-        has = self.now.position
-        data = _POSITION.encode(self.now.listing.id, self.borrower)
-        words = (
-            (_SHARES_WORD, has.borrow_shares - has.borrow_shares // _GUARD_SLACK),
-            (_COLLATERAL_WORD, has.collateral - has.collateral // _GUARD_SLACK),
-        )
-        return tuple(
-            Guard(target=self.morpho, data=data, word_index=word, least=least, most=MAX_UINT)
-            for word, least in words
-        )
-
-    def left(self, repay_raw: int) -> tuple[Close, Close | None]:
-        late = self._closed_at(self.late, repay_raw)
-        return self._close(repay_raw), late if isinstance(late, Close) else None
-
-    @property
-    def cash(self) -> None:
-        """Return None: Morpho keeps each borrower's collateral."""
-        return None
-
-    @property
-    def shared_book(self) -> bytes:
-        """Return the market: what is repaid rounds up to the gain of all that borrowed there."""
-        return self.morpho + self.now.listing.id
-
-    def reopened(self) -> None:
-        """Return None: one call may close all that two may."""
-        return
+        data = _PRE_LIQUIDATE.encode(self.borrower, 0, self._shares(repay_raw), b"")
+        return self.paid_back(self.contract, data, callback=_CALLBACK, repay_raw=repay_raw)
 
     def behind(self, earlier: Terms, repay_raw: int) -> PreTerms | Declined:
         """Return the terms after an earlier close; others where that is in the same market."""
-        stands = behind(self, earlier, repay_raw)
+        stands = self.stands_behind(earlier, repay_raw)
         if stands is None:
             return self
         now, late = stands
         return terms_of(replace(self, now=now, late=late, feasible=()))
 
-    # --- inside
+    def closed_at(self, standing: Standing, repay_raw: int) -> Close | Refusal | PreRefusal:
+        return closing(standing, self.parameters, price=self.price, shares=self._shares(repay_raw))
 
     def _shares(self, repay_raw: int) -> int:
         """Return the shares to repay. Raises ValueError outside the feasible set."""
         if not any(one.least_raw <= repay_raw <= one.most_raw for one in self.feasible):
             raise ValueError(f"{repay_raw} of {self.debt.symbol} is not among the amounts that may be repaid")
         return _shares(self.now, repay_raw)
-
-    def _close(self, repay_raw: int) -> Close:
-        closed = self._closed_at(self.now, repay_raw)
-        if not isinstance(closed, Close) or closed.repaid_raw != repay_raw:
-            raise Invariant(f"repaying {repay_raw} was feasible, and came out as {closed}")
-        return closed
-
-    def _closed_at(self, standing: Standing, repay_raw: int) -> Close | Refusal | PreRefusal:
-        return closing(standing, self.parameters, price=self.price, shares=self._shares(repay_raw))
 
 
 def closing(
