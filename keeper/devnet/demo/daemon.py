@@ -34,11 +34,12 @@ class Daemon:
     def __init__(
         self, environment: Mapping[str, str], folder: Path, *, module: Sequence[str] = ("keeper",)
     ) -> None:
-        """Start it, with this environment and no other; `folder` takes what it says of errors.
+        """Start it, with this environment and no other; `folder` takes what it says: `log` and `stderr`.
 
         `module` is what Python runs, with its first arguments.
         """
         self._errors = folder / "stderr"
+        self._log = folder / "log"
         with open(self._errors, "ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *module, "run", "--env-file", _nothing(folder)],
@@ -127,9 +128,11 @@ class Daemon:
         self._process.stdout.close()
 
     def _read(self, stream: IO[bytes]) -> None:
-        for text in stream:
-            if text.endswith(b"\n"):  # the last line may have been cut by a kill
-                self._lines.put(json.loads(text))
+        with open(self._log, "ab") as log:
+            for text in stream:
+                log.write(text)
+                if text.endswith(b"\n"):  # the last line may have been cut by a kill
+                    self._lines.put(json.loads(text))
         self._lines.put(None)
 
     def _said(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from keeper.devnet.demo.receipts import Receipt
@@ -29,6 +29,10 @@ class Landed:
             and outcome.gas_used == self.receipt.gas_used
         )
 
+    def __str__(self) -> str:
+        did = "succeeded" if self.receipt.succeeded else "reverted"
+        return f"{did} in block {self.receipt.block_number} with {self.receipt.gas_used} gas"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
@@ -46,6 +50,8 @@ class Audit:
     """Transactions on the chain of which the journal says nothing, or something else."""
     ledger_difference_wei: int = 0
     """Of the vault's balance, and of what the operator paid for gas."""
+    findings: tuple[str, ...] = ()
+    """Each thing that went wrong, told to a person."""
 
     def __add__(self, other: Audit) -> Audit:
         """Return both together."""
@@ -56,6 +62,7 @@ class Audit:
             stuck=self.stuck + other.stuck,
             lost=self.lost + other.lost,
             ledger_difference_wei=self.ledger_difference_wei + other.ledger_difference_wei,
+            findings=self.findings + other.findings,
         )
 
     @property
@@ -64,17 +71,20 @@ class Audit:
         return not (self.double or self.stuck or self.lost or self.ledger_difference_wei)
 
 
-def audit(stage: DaemonStage, *, left_in_pool: int) -> Audit:
-    """Hold the journal to the chain, with the keeper at rest."""
+def audit(stage: DaemonStage, *, left_in_pool: Iterable[str]) -> Audit:
+    """Hold the journal to the chain, with the keeper at rest; it left these transactions in the pool."""
     journal, chain = stage.journal(), landed(stage)
     told = [outcome for _, outcome in journal]
+    twice, gone = double(journal, chain), lost(journal, chain)
+    waiting = (*stuck(journal), *(f"{one} is left in the pool" for one in left_in_pool))
     return Audit(
         sent=len(journal),
         included=sum(isinstance(one, Included) for one in told),
-        double=double(journal, chain),
-        stuck=told.count(None) + left_in_pool,
-        lost=lost(journal, chain),
+        double=len(twice),
+        stuck=len(waiting),
+        lost=len(gone),
         ledger_difference_wei=_difference_wei(stage, told),
+        findings=(*twice, *waiting, *gone),
     )
 
 
@@ -95,28 +105,45 @@ def landed(stage: DaemonStage) -> dict[Hash32, Landed]:
     }
 
 
-def double(journal: Lines, chain: Mapping[Hash32, Landed]) -> int:
-    """Return how often something was done twice."""
+def double(journal: Lines, chain: Mapping[Hash32, Landed]) -> tuple[str, ...]:
+    """Return what was done twice."""
     nonces = Counter(one.nonce for one, told in journal if isinstance(told, Included | Reverted))
+    twice = [f"nonce {nonce}: {times} outcomes in blocks" for nonce, times in nonces.items() if times > 1]
     intended: Mapping[Hash32, Submission] = {one.hash: one for one, _ in journal}
-    twice = sum(times - 1 for times in nonces.values())
     closed_in: dict[PositionId, int] = {}
     for hash_, one in sorted(chain.items(), key=lambda entry: entry[1].nonce):
         for position in one.closed:
-            if hash_ in intended and intended[hash_].head_number < closed_in.get(position, 0):
-                twice += 1
+            before = closed_in.get(position, 0)
+            if hash_ in intended and intended[hash_].head_number < before:
+                twice.append(f"nonce {one.nonce}: closed {position} again, unaware of block {before}")
             closed_in[position] = one.receipt.block_number
-    return twice
+    return tuple(twice)
 
 
-def lost(journal: Lines, chain: Mapping[Hash32, Landed]) -> int:
-    """Return of how many transactions the journal does not tell what the chain does."""
-    told = {one.hash: outcome for one, outcome in journal}
-    unknown = sum(not one.is_told_by(told.get(hash_)) for hash_, one in chain.items())
-    imagined = sum(
-        isinstance(outcome, Included | Reverted) and hash_ not in chain for hash_, outcome in told.items()
+def stuck(journal: Lines) -> tuple[str, ...]:
+    """Return the intents that came to no outcome."""
+    return tuple(
+        f"nonce {one.nonce}: 0x{one.hash.hex()}, decided upon block {one.head_number}, has no outcome"
+        for one, told in journal
+        if told is None
     )
-    return unknown + imagined
+
+
+def lost(journal: Lines, chain: Mapping[Hash32, Landed]) -> tuple[str, ...]:
+    """Return the transactions of which the journal does not tell what the chain does."""
+    told = {one.hash: outcome for one, outcome in journal}
+    nonces = {one.hash: one.nonce for one, _ in journal}
+    unknown = [
+        f"nonce {one.nonce}: 0x{hash_.hex()} {one}, and the journal says {told.get(hash_, 'nothing of it')}"
+        for hash_, one in chain.items()
+        if not one.is_told_by(told.get(hash_))
+    ]
+    imagined = [
+        f"nonce {nonces[hash_]}: 0x{hash_.hex()} is nowhere on the chain, and the journal says {outcome}"
+        for hash_, outcome in told.items()
+        if isinstance(outcome, Included | Reverted) and hash_ not in chain
+    ]
+    return (*unknown, *imagined)
 
 
 def _difference_wei(stage: DaemonStage, told: list[Outcome | None]) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,8 @@ class Fell:
 
     act: int
     block: int
+    head: int
+    """The number of the chain's newest block when it began."""
     kind: str
     went_on_after: int
     """0: it had decided in spite of it. More than 2: it had not gone on by then."""
@@ -74,20 +77,44 @@ class DrillReport:
 
 
 def drill(
-    *, seed: int, blocks: int, tell: Callable[[Told], None] = lambda told: None, act_blocks: int = ACT_BLOCKS
+    *,
+    seed: int,
+    blocks: int,
+    tell: Callable[[Told], None] = lambda told: None,
+    act_blocks: int = ACT_BLOCKS,
+    only: int | None = None,
+    keep: Path | None = None,
 ) -> DrillReport:
-    """Return what came of so many blocks with half as many faults. Raises Ended where the keeper ends."""
+    """Return what came of so many blocks with half as many faults. Raises Ended where the keeper ends.
+
+    Each act is drawn from its own number: `only` plays that one alone, as it is among the others. What an act
+    leaves behind, the keeper's journal and its log, is left in a folder of `keep`, or nowhere.
+    """
     began_s = time.monotonic()
     report = DrillReport(seed=seed)
     for act, begin in enumerate(range(0, blocks, act_blocks)):
+        if only not in (None, act):
+            continue
         length = min(act_blocks, blocks - begin)
-        with TemporaryDirectory(prefix="keeper-drill-") as folder:
+        with _folder(keep, act) as folder:
             bundles = bool(act % 2)
-            with scene(Path(folder), seed=seed * 1_000 + act, blocks=length, bundles=bundles) as on:
+            with scene(folder, seed=seed * 1_000 + act, blocks=length, bundles=bundles) as on:
                 faults = (begin + length) // 2 - begin // 2
                 Act(on, number=act, report=report, tell=tell).run(blocks=length, faults=faults)
     report.seconds = time.monotonic() - began_s
     return report
+
+
+@contextmanager
+def _folder(keep: Path | None, act: int) -> Iterator[Path]:
+    """Yield a folder for an act, that stays where it is to be kept."""
+    if keep is None:
+        with TemporaryDirectory(prefix="keeper-drill-") as folder:
+            yield Path(folder)
+    else:
+        kept = keep / f"act-{act + 1}"
+        kept.mkdir(parents=True)
+        yield kept
 
 
 class Act:
@@ -106,7 +133,8 @@ class Act:
         self._report = report
         self._number = number
         self._tell = tell
-        self._late = 0
+        self._struck: Counter[str] = Counter()
+        self._late: list[str] = []
 
     def run(self, *, blocks: int, faults: int) -> None:
         """Play so many blocks and faults: as many more blocks as these take."""
@@ -121,11 +149,12 @@ class Act:
 
     def strike(self, kind: str) -> None:
         """Let something go wrong, and see how the keeper gets over it."""
-        on, block = self._on, self._on.blocks
+        on, block, head = self._on, self._on.blocks, self._on.head
         KINDS[kind].strike(on)
+        self._struck[kind] += 1
         self._report.faults[kind] += 1
         after = 0 if on.decided(within_s=0) else self.goes_on()
-        self._tell(Fell(act=self._number, block=block, kind=kind, went_on_after=after))
+        self._tell(Fell(act=self._number, block=block, head=head, kind=kind, went_on_after=after))
 
     def goes_on(self) -> int:
         """Mine until the keeper has decided upon the head, and return how many blocks that took."""
@@ -133,7 +162,7 @@ class Act:
             self._on.block()
             if self._on.decided(within_s=_PATIENCE_S):
                 return blocks
-        self._late += 1
+        self._late.append(f"block {self._on.head}: two blocks on, the keeper had not gone on")
         self._on.decided(within_s=_PATIENCE_S)
         return 3
 
@@ -144,16 +173,17 @@ class Act:
             if not on.stage.open_intents() and not on.pending():
                 break
             self.goes_on()
-        left_in_pool = len(on.pending())
+        left_in_pool = on.pending()
         on.stage.stop()
-        found = audit(on.stage, left_in_pool=left_in_pool) + Audit(stuck=self._late)
+        found = audit(on.stage, left_in_pool=left_in_pool)
+        found += Audit(stuck=len(self._late), findings=tuple(self._late))
         self._report.audit += found
         self._tell(Over(act=self._number, audit=found))
         self._report.blocks += on.blocks
 
     def _choose(self) -> str:
-        """Return one of the kinds that struck least so far, of those that can strike now."""
-        struck = self._report.faults
+        """Return one of the kinds that struck least in this act, of those that can strike now."""
+        struck = self._struck
         possible = [kind for kind, one in KINDS.items() if one.possible(self._on)]
         least = min(struck[kind] for kind in possible)
         return self._on.random.choice([kind for kind in possible if struck[kind] == least])

@@ -141,6 +141,8 @@ def scene(folder: Path, *, seed: int, blocks: int, bundles: bool) -> Iterator[Sc
         devnet = stack.enter_context(Devnet.start(automine=False))
         background = stack.enter_context(Background())
         stage = stack.enter_context(daemon_stage(devnet, folder, protocols=_PROTOCOLS, endpoints=2))
+        for _ in range(CONFIRMATIONS):  # no reorg takes the keeper's own contracts
+            devnet.mine()
         clock = folder / "clock"
         clock.write_text("0")
         stage.module = ("keeper.devnet.drill.clock", str(clock))

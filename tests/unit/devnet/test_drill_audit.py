@@ -55,35 +55,35 @@ CHAIN = {FIRST.hash: landed(0, 10), SECOND.hash: landed(1, 11)}
 
 def test_double_and_lost__each_seen_by_the_next__nothing_found() -> None:
     journal = ((FIRST, included(10)), (SECOND, included(11)))
-    assert double(journal, CHAIN) == lost(journal, CHAIN) == 0
+    assert double(journal, CHAIN) == lost(journal, CHAIN) == ()
 
 
 def test_double__closed_again_by_who_had_not_seen_it__found() -> None:
     journal = ((FIRST, included(10)), (replace(SECOND, head_number=9), included(11)))
-    assert double(journal, CHAIN) == 1
+    assert len(double(journal, CHAIN)) == 1
 
 
 def test_double__two_outcomes_of_a_nonce__found() -> None:
     again = replace(SECOND, nonce=0)
     journal = ((FIRST, included(10)), (again, included(11)))
-    assert double(journal, {}) == 1
+    assert len(double(journal, {})) == 1
 
 
 @pytest.mark.parametrize("told", [None, Expired(head_number=12, why=""), included(12)])
 def test_lost__the_journal_says_something_else__found(told: Included | Expired | None) -> None:
-    assert lost(((FIRST, told),), {FIRST.hash: landed(0, 10)}) == 1
+    assert len(lost(((FIRST, told),), {FIRST.hash: landed(0, 10)})) == 1
 
 
 def test_lost__on_the_chain_and_not_in_the_journal__found() -> None:
-    assert lost(((FIRST, included(10)),), CHAIN) == 1
+    assert len(lost(((FIRST, included(10)),), CHAIN)) == 1
 
 
 def test_lost__reverted_and_told_as_included__found() -> None:
-    assert lost(((FIRST, included(10)),), {FIRST.hash: landed(0, 10, succeeded=False)}) == 1
+    assert len(lost(((FIRST, included(10)),), {FIRST.hash: landed(0, 10, succeeded=False)})) == 1
 
 
 def test_lost__told_as_included_and_nowhere_on_the_chain__found() -> None:
-    assert lost(((FIRST, included(10)),), {}) == 1
+    assert len(lost(((FIRST, included(10)),), {})) == 1
 
 
 def test_is_sound__a_wei_is_missing__not() -> None:
