@@ -169,6 +169,7 @@ class Act:
     def end(self) -> None:
         """Let everything come to its outcome, end the keeper, and audit what it did."""
         on = self._on
+        on.rests()
         for _ in range(_MOST_BLOCKS):
             if not on.stage.open_intents() and not on.pending():
                 break

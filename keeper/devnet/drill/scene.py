@@ -61,6 +61,10 @@ class Scene:
             devnet.keeper_block()
         self.blocks += 1
 
+    def rests(self) -> None:
+        """Let the market move no more."""
+        self._path = iter(())
+
     def decided(self, *, within_s: float) -> bool:
         """Return whether the keeper has decided upon the head by then."""
         ends_s = time.monotonic() + within_s
