@@ -6,8 +6,6 @@ or the collateral ends it. It is told in stretches all the same, by what each le
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from keeper.domain.fixed_point import BPS
 from keeper.protocols.aave_v3.revision import Kind, Pair, Refusal, Stretch
 from keeper.protocols.aave_v3.revision_1.liquidation import (
@@ -16,6 +14,7 @@ from keeper.protocols.aave_v3.revision_1.liquidation import (
     fee_raw,
     gross_raw,
 )
+from keeper.protocols.aave_v3.search import first_amount
 
 
 def feasible(pair: Pair) -> tuple[Stretch, ...] | Refusal:
@@ -101,7 +100,7 @@ def _burning(pair: Pair, stretch: Stretch) -> Stretch | None:
             repay, pair.debt.index_ray
         )
 
-    least = _first(stretch.least_raw, stretch.most_raw, burns)
+    least = first_amount(stretch.least_raw, stretch.most_raw, burns)
     return None if least is None else _stretch(stretch.kind, least, stretch.most_raw)
 
 
@@ -115,24 +114,9 @@ def _within_cash(pair: Pair, stretch: Stretch) -> Stretch | None:
 
     if not exceeds(stretch.most_raw):
         return stretch
-    first_over = _first(stretch.least_raw, stretch.most_raw, exceeds)
+    first_over = first_amount(stretch.least_raw, stretch.most_raw, exceeds)
     assert first_over is not None
     return _stretch(stretch.kind, stretch.least_raw, first_over - 1)
-
-
-def _first(least: int, most: int, holds: Callable[[int], bool]) -> int | None:
-    """Return the first amount that `holds`, which holds for every larger one too; None where none does."""
-    if holds(least):
-        return least
-    if not holds(most):
-        return None
-    while most - least > 1:
-        middle = (least + most) // 2
-        if holds(middle):
-            most = middle
-        else:
-            least = middle
-    return most
 
 
 def _gross(pair: Pair, stretch: Stretch, repay: int) -> int:
