@@ -20,7 +20,8 @@ def account_after(revision: Revision, pair: Pair, close: Close) -> Account:
     moved[paid.id] = moved.get(paid.id, 0) + close.repaid_raw
 
     def now(reserve: Reserve) -> Reserve:
-        return replace(reserve, cash_raw=reserve.cash_raw + moved.get(reserve.id, 0))
+        moved_raw = moved.get(reserve.id, 0)
+        return replace(reserve, cash_raw=reserve.cash_raw + moved_raw) if moved_raw else reserve
 
     def collateral(one: Collateral) -> Collateral | None:
         if one.reserve.id != sold.id:

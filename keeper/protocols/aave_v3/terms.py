@@ -102,10 +102,7 @@ class AaveTerms:
 
     def settle(self, repay_raw: int) -> Settlement:
         """Return what repaying `repay_raw` moves. Raises ValueError outside the feasible set."""
-        close = self._close(repay_raw)
-        late = self.revision.close(
-            self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
-        )
+        close, late = self._close(repay_raw), self._late_close(repay_raw)
         closes = (close,) if isinstance(late, Refusal) else (close, late)
         return Settlement(
             repaid_raw=close.repaid_raw,
@@ -217,13 +214,13 @@ class AaveTerms:
 
     def _after_own(self, earlier: AaveTerms, repay_raw: int) -> AaveTerms | Declined:
         """Return the terms of the same borrower's pair once an earlier close of theirs went through."""
-        debt_to_cover = earlier._debt_to_cover(repay_raw)
-        late = self.revision.close(earlier.late, debt_to_cover=debt_to_cover, receive_a_token=False)
+        health_wad = earlier.health_after_wad(repay_raw)
+        if health_wad >= WAD:
+            detail = f"health factor {health_wad / 1e18:.4f} after the close before"
+            return Declined(reason=Reason.HEALTHY, detail=detail)
+        late = earlier._late_close(repay_raw)
         now = account_after(self.revision, earlier.pair, earlier._close(repay_raw))
         then = now if isinstance(late, Refusal) else account_after(self.revision, earlier.late, late)
-        if now.health_factor_wad >= WAD:
-            detail = f"health factor {now.health_factor_wad / 1e18:.4f} after the close before"
-            return Declined(reason=Reason.HEALTHY, detail=detail)
         sides = {"collateral": self.pair.collateral.reserve, "debt": self.pair.debt.reserve}
         try:
             pairs = [self.revision.pair(account, **sides) for account in (now, then)]
@@ -249,6 +246,12 @@ class AaveTerms:
         if isinstance(close, Refusal) or close.repaid_raw != repay_raw:
             raise Invariant(f"repaying {repay_raw} was feasible, and came out as {close}")
         return close
+
+    def _late_close(self, repay_raw: int) -> Close | Refusal:
+        """Return what the same call does at the deadline."""
+        return self.revision.close(
+            self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
+        )
 
     def _remainder(self, repay_raw: int) -> Remainder:
         return self.revision.remainder(self.pair, self._close(repay_raw))
