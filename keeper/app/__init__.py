@@ -7,9 +7,10 @@ load than everything else, and a keeper that is to be back after a kill has no u
 from keeper.app.cancelling import HeldNonce, cancel
 from keeper.app.checking import check
 from keeper.app.inspecting import plan, scan
+from keeper.app.liquidating import liquidate
 from keeper.app.reporting import idle, ledger, lost, write_csv
 from keeper.app.resuming import resume
-from keeper.app.running import liquidate, run, shadow
+from keeper.app.running import run, shadow
 from keeper.app.withdrawing import sweep
 
 __all__ = [

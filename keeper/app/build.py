@@ -1,7 +1,7 @@
 """Which implementation stands behind each port. Nowhere else is one chosen.
 
 `reach` needs an endpoint and no more; `assemble` needs markets, and makes the keeper that every command
-shares. What sends is added by :mod:`keeper.app.running` alone.
+shares. What sends is added by :mod:`keeper.app.arming` alone.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keeper.app.arming import Armed, arm
 from keeper.app.build import assemble
-from keeper.app.running import LOOK_EVERY_S, Armed, arm
+from keeper.app.liquidating import LOOK_EVERY_S
 from keeper.config import Settings
 from keeper.domain.errors import Rejected, Underbid
 from keeper.domain.events import Listener, Sent

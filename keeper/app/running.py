@@ -1,4 +1,4 @@
-"""`keeper run` and `keeper liquidate`: the commands that send."""
+"""`keeper run` and `keeper shadow`: the commands that follow the chain."""
 
 from __future__ import annotations
 
@@ -8,30 +8,18 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from keeper.app.build import Assembled, assemble, signing_key
-from keeper.app.channels import channels, relays, unknown_odds
-from keeper.app.checking import WARNINGS, WORLDLY, check
-from keeper.app.inspecting import observe, worst
+from keeper.app.arming import Armed, arm, odds_of, require_sound, take_up
+from keeper.app.build import Assembled, assemble
+from keeper.app.inspecting import observe
 from keeper.app.taping import taping
 from keeper.config import Settings, notify_socket
-from keeper.config.channel import BidSetting, ChannelName
-from keeper.domain.address import Address, checksum
-from keeper.domain.declined import Declined, Reason
-from keeper.domain.errors import ConfigError, Unavailable
-from keeper.domain.events import Concluded, Degraded, Event, Listener, Sent, Started, Stopped
-from keeper.domain.head import Head
-from keeper.domain.odds import Odds
-from keeper.domain.plan import Plan
-from keeper.domain.submission import Outcome, Submission
-from keeper.keys import ExecutorSigner, Key, SigningLimits
-from keeper.live.bidding import LearnedBids
-from keeper.live.braking import Braking
+from keeper.domain.errors import ConfigError
+from keeper.domain.events import Degraded, Event, Listener, Started, Stopped
 from keeper.live.foreseeing import Foreseer
 from keeper.live.heartbeat import Heartbeat
-from keeper.live.landing import Lander
 from keeper.live.recording import Recorder
 from keeper.live.remembering import Remembering
 from keeper.node.event_stream import EventStream
@@ -41,23 +29,6 @@ from keeper.store.journal import SqliteJournal
 from keeper.store.lock import Lock
 
 T = TypeVar("T")
-
-LOOK_EVERY_S = 2.0
-"""Between two looks for the outcome of a liquidation that a person waits for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Armed:
-    """A keeper that may send: it holds the lock, the journal and the key."""
-
-    keeper: Assembled
-    journal: SqliteJournal
-    lander: Lander
-    guard: Braking
-    bids: LearnedBids | None
-    """None where no bids are learned."""
-    backrun_bids: LearnedBids | None
-    """Behind a hash; None where no others are learned there."""
 
 
 async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) -> None:
@@ -76,7 +47,7 @@ async def run(settings: Settings, *, listener: Listener, stop: asyncio.Event) ->
         heartbeat(event)
 
     async with assemble(settings) as keeper:
-        await _require_sound(keeper)
+        await require_sound(keeper)
         if not settings.sends:
             await _follow(keeper, listen=listen, stop=stop)
             return
@@ -98,7 +69,7 @@ async def shadow(settings: Settings, *, listener: Listener, stop: asyncio.Event)
     Raises ConfigError where something that `run` relies on is missing, or another keeper has the journal.
     """
     async with assemble(replace(settings, dry_run=True)) as keeper:
-        await _require_sound(keeper)
+        await require_sound(keeper)
         chain_id = keeper.chain.chain_id
         path = settings.journal(chain_id)
         with (
@@ -134,59 +105,6 @@ async def _recorded(keeper: Assembled, journal: SqliteJournal, listen: Listener)
         await asyncio.gather(working, return_exceptions=True)
 
 
-async def liquidate(settings: Settings, *, borrower: Address, listener: Listener) -> Outcome | Declined:
-    """Decide on a borrower's worst position upon the newest head, send, and return what became of it.
-
-    That is the one that `plan` explains. Where nothing is sent, return why.
-    """
-    async with assemble(settings) as keeper:
-        await _require_sound(keeper)
-        async with arm(keeper, listener) as armed:
-            seen = await observe(keeper, listener)
-            await _take_up(armed, seen.head, listener)
-            theirs = worst(one for one in seen.opportunities if one.borrower == borrower)
-            if theirs is None:
-                return Declined(reason=Reason.HEALTHY, detail=f"{checksum(borrower)} is not below health 1")
-            engine = keeper.engine(
-                listen=listener,
-                journal=armed.journal,
-                landing=armed.lander,
-                guard=armed.guard,
-                odds=_odds(keeper.settings, armed.journal),
-                bidder=armed.bids,
-            )
-            (considered,) = await engine.decide(replace(seen, opportunities=(theirs,)))
-            if not isinstance(considered.decision, Plan):
-                return considered.decision
-            if refusal := armed.guard.refuses(in_flight=len(armed.lander.in_flight())):
-                return refusal
-            submission = await armed.lander.submit(considered.decision, seen.head)
-            listener(Sent(submission=submission))
-            return await _outcome(armed, submission, listener)
-
-
-async def _take_up(armed: Armed, head: Head, listen: Listener) -> None:
-    """Take up what an earlier run left open. What came to its outcome meanwhile, the brakes count too."""
-    for recovered in await armed.lander.recover(head):
-        listen(recovered)
-        if recovered.outcome is not None:
-            armed.guard.concluded(Concluded(submission=recovered.submission, outcome=recovered.outcome))
-
-
-async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> Outcome:
-    """Return what became of one submission; where it is of no use any more, cancel it, and wait for that."""
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        head = await armed.keeper.endpoints.block("latest")
-        for concluded in await armed.lander.settle(head):
-            listener(concluded)
-            armed.guard.concluded(concluded)
-            if concluded.submission.hash == submission.hash:
-                return concluded.outcome
-        for cancelling in await armed.lander.cancel_useless(head):
-            listener(Sent(submission=cancelling))
-
-
 async def _follow(
     keeper: Assembled,
     *,
@@ -206,7 +124,7 @@ async def _follow(
             journal=armed.journal if armed else journal,
             landing=armed.lander if armed else None,
             guard=armed.guard if armed else None,
-            odds=_odds(keeper.settings, armed.journal) if armed else None,
+            odds=odds_of(keeper.settings, armed.journal) if armed else None,
             bidder=armed.bids if armed else None,
             backrun_bidder=armed.backrun_bids if armed else None,
             remember=None if remembering is None else remembering.take,
@@ -218,7 +136,7 @@ async def _follow(
             return
         freeze_loaded()
         if armed is not None:
-            await _take_up(armed, seen.head, listen)
+            await take_up(armed, seen.head, listen)
         listen(
             Started(
                 head=seen.head,
@@ -247,11 +165,6 @@ def freeze_loaded() -> None:
     """Have the garbage collector pass over what there is now: in the middle of a head that takes too long."""
     gc.collect()
     gc.freeze()
-
-
-def _odds(settings: Settings, journal: SqliteJournal) -> Odds:
-    """Return the odds by what the journal tells of the races before."""
-    return unknown_odds(settings).after_all(journal.submissions())
 
 
 @asynccontextmanager
@@ -315,85 +228,3 @@ def _memory(keeper: Assembled, listen: Listener) -> Iterator[Checkpoint | None]:
         listen(Degraded(what=f"the checkpoint {path} is made anew", why=checkpoint.remade))
     with closing(checkpoint):
         yield checkpoint
-
-
-@asynccontextmanager
-async def arm(keeper: Assembled, listen: Listener) -> AsyncIterator[Armed]:
-    """Yield the keeper with lock, journal and key. Raises ConfigError where it may not send here."""
-    settings, chain_id = keeper.settings, keeper.chain.chain_id
-    if not settings.is_private and not settings.public_allowed_on(chain_id):
-        raise ConfigError(
-            "KEEPER_ALLOW_PUBLIC: is needed to send through Ethereum's public mempool, where others copy a "
-            "profitable call; set it to true to accept that, or name private channels in KEEPER_CHANNELS, or "
-            "set KEEPER_DRY_RUN=true to watch only"
-        )
-    key = _operator_key(keeper)
-    path = settings.journal(chain_id)
-    async with relays(settings) as by_name:
-        with (
-            Lock.of(journal=path, operator=key.address),
-            closing(SqliteJournal.open(path, chain_id=chain_id)) as journal,
-        ):
-            yield Armed(
-                keeper=keeper,
-                bids=_learned(settings.bids, journal, listen),
-                backrun_bids=_learned(settings.backrun_bids, journal, listen),
-                guard=Braking(
-                    limits=settings.brake_limits(keeper.chain),
-                    max_in_flight=settings.max_in_flight,
-                    kill_file=settings.kill_switch,
-                    journal=journal,
-                    listen=listen,
-                    clock=time.time,
-                ),
-                journal=journal,
-                lander=Lander(
-                    endpoints=keeper.endpoints,
-                    channels=channels(settings),
-                    relays=by_name,
-                    signer=ExecutorSigner(
-                        key,
-                        limits=SigningLimits(
-                            chain_id=chain_id, max_fee_per_gas_wei=settings.max_fee_per_gas_wei
-                        ),
-                        executor=keeper.planner.desk.executor,
-                    ),
-                    journal=journal,
-                    executor=keeper.planner.desk.executor,
-                    chain_id=chain_id,
-                    max_fee_per_gas_wei=settings.max_fee_per_gas_wei,
-                    confirmations=settings.confirmations,
-                    patience_blocks=settings.stuck_after_blocks,
-                ),
-            )
-
-
-def _learned(setting: BidSetting | None, journal: SqliteJournal, listen: Listener) -> LearnedBids | None:
-    if setting is None:
-        return None
-    return LearnedBids(
-        setting.bounds, journal, listen=listen, backruns=setting.channel is ChannelName.BACKRUN
-    )
-
-
-def _operator_key(keeper: Assembled) -> Key:
-    key = signing_key(keeper.settings)
-    operator = keeper.planner.desk.operator
-    if key is None or keeper.preamble:
-        raise ConfigError("KEEPER_EXECUTOR: an executor and its operator's key are needed to send")
-    if key.address != operator:
-        raise ConfigError(
-            f"KEEPER_PRIVATE_KEY: is the key of {checksum(key.address)}, but the executor's operator is "
-            f"{checksum(operator)}"
-        )
-    return key
-
-
-async def _require_sound(keeper: Assembled) -> None:
-    """Raise what `keeper check` finds wrong: Unavailable where that is the world's, else ConfigError."""
-    wrong = [line for line in await check(keeper.settings) if not line.ok and line.name not in WARNINGS]
-    told = tuple(f"{line.name}: {line.detail}. {line.advice}".strip() for line in wrong)
-    if any(line.name in WORLDLY for line in wrong):
-        raise Unavailable("; ".join(told))
-    if wrong:
-        raise ConfigError(*told)
