@@ -623,6 +623,14 @@ class Channel(Protocol):
         ...
 
     @property
+    def takes_alternatives(self) -> bool:
+        """Return whether it can be offered several transactions of one nonce, to include one of them at most.
+
+        That is whichever succeeds where the block is built, and pays most. Else one replaces another.
+        """
+        ...
+
+    @property
     def bid_form(self) -> BidForm: ...
 
     def takes(self, behind: Leading | None) -> bool:
@@ -707,6 +715,10 @@ class Landing(Protocol):
         """Return each position with a transaction on its way, and the pools that it counts on."""
         ...
 
+    def takes_ladder(self, behind: Leading | None) -> bool:
+        """Return whether smaller sizes of a plan are of use: whether they can be offered beside it."""
+        ...
+
     def takes(self, behind: Leading) -> bool:
         """Return whether there is a way into a block right behind this."""
         ...
@@ -715,8 +727,13 @@ class Landing(Protocol):
         """Journal the intent, sign, send. Raises Rejected where it is certain that nothing is on its way.
 
         `behind` is what it must come right behind, in the next block: who can't see to that is not shown it.
-        Raises Unavailable where the intent can't be written: then nothing was sent.
+        The plan's ladder is sent beside it, through what takes that. Raises Unavailable where the intent
+        can't be written: then nothing was sent.
         """
+        ...
+
+    def beside(self, submission: Submission) -> tuple[Submission, ...]:
+        """Return the smaller sizes that were sent with a submission, and may be on their way."""
         ...
 
     async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:

@@ -116,6 +116,14 @@ class PastLanding:
         """Return each position with a transaction on its way, and the pools that it counts on."""
         return self._submitter.positions_in_flight(self._now)
 
+    def takes_ladder(self, behind: Leading | None) -> bool:
+        """Return that none is: each transaction has a nonce to itself here."""
+        return False
+
+    def beside(self, submission: Submission) -> tuple[Submission, ...]:
+        """Return nothing: one size of a plan is sent."""
+        return ()
+
     def takes(self, behind: Leading) -> bool:
         """Return that nothing is: what was pending in the past is not known."""
         return False

@@ -28,6 +28,8 @@ class BackrunChannel:
     is_private: bool = True
     reverts_can_land: bool = False
     is_for_one_block: bool = True
+    takes_alternatives: bool = False
+    """One transaction is taken behind another's, and who sent that one judges it by its bid alone."""
     bid_form: BidForm = BidForm.COINBASE
 
     def takes(self, behind: Leading | None) -> bool:

@@ -1,8 +1,8 @@
 """Bundles: transactions that a builder includes together, in order, in one block, or not at all.
 
 They go to any number of builders at the same time, ours behind what must stand before it. A bundle is for one
-block; for the next one the plan is made, and offered, anew. Builders that can replace and cancel know all
-bundles of one nonce by one id.
+block; for the next one the plan is made, and offered, anew. A plan's smaller sizes are bundles beside it. By
+one id builders that can replace and cancel know all bundles of one nonce and of one rung.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class BundleChannel:
     is_private: bool = True
     reverts_can_land: bool = False
     is_for_one_block: bool = True
+    takes_alternatives: bool = True
+    """Each is a bundle of its own: whoever builds takes the one that holds and pays most."""
     bid_form: BidForm = BidForm.COINBASE
 
     def takes(self, behind: Leading | None) -> bool:
@@ -71,8 +73,12 @@ class BundleChannel:
 
 
 def replacement_uuid(submission: Submission) -> str:
-    """Return the id of all bundles of one key and nonce: a UUID of version 4, not random but as unique."""
-    digest = bytearray(keccak(submission.operator + submission.nonce.to_bytes(8, "big"))[:16])
+    """Return the id of all bundles of one key, nonce and rung: a UUID of version 4, not random but as unique.
+
+    What has the id of another replaces it, and a smaller size is to stand beside the plan.
+    """
+    named = submission.operator + submission.nonce.to_bytes(8, "big") + submission.rung.to_bytes(1, "big")
+    digest = bytearray(keccak(named)[:16])
     digest[6] = digest[6] & 0x0F | 0x40
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()

@@ -30,6 +30,8 @@ class PrivateChannel:
     is_private: bool = True
     reverts_can_land: bool = True
     is_for_one_block: bool = False
+    takes_alternatives: bool = False
+    """Who keeps single transactions keeps one of a nonce."""
 
     def takes(self, behind: Leading | None) -> bool:
         """Return whether it is behind nothing: nobody here puts anything first."""

@@ -19,6 +19,8 @@ class PublicChannel:
     is_private: bool = False
     reverts_can_land: bool = True
     is_for_one_block: bool = False
+    takes_alternatives: bool = False
+    """A pool keeps one transaction of a nonce: another replaces it, for a tenth more, or is refused."""
 
     def takes(self, behind: Leading | None) -> bool:
         """Return whether it is behind nothing: nobody here puts anything first."""

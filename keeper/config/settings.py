@@ -354,6 +354,15 @@ class Settings:
         "that pays: another repays a part of the rest, or another collateral goes. Each costs half a million "
         "gas, and all fail together. 1 makes one alone.",
     )
+    ladder_rungs: int = variable(
+        parse.whole(least=0, most=4),
+        default="2",
+        unit="sizes",
+        effect="How many smaller sizes of a plan are offered beside it in bundles, each of half the repay of "
+        "the one before: where others have moved the pools ahead of it and its floor is not met, the largest "
+        "that still meets its own lands. All have its nonce, so at most one does. Each is simulated with the "
+        "plan. 0 sends the plan alone, as other channels do.",
+    )
     exact_orders: int = variable(
         parse.whole(least=1, most=8),
         default="4",
@@ -804,6 +813,7 @@ class Settings:
             floor_tolerance_bps=self.floor_tolerance_bps,
             most_closes=self.most_closes,
             exact_orders=self.exact_orders,
+            ladder_rungs=self.ladder_rungs,
             max_oracle_divergence_bps=self.max_oracle_divergence_bps,
             max_oracle_age_s=self.max_oracle_age_s,
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,

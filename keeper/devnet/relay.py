@@ -228,21 +228,21 @@ class Relay:
         chosen: list[bytes] = []
         if self.mood is not Mood.IDLE:
             for bundle in [one for one in self.bundles if one.first_block <= number <= one.block]:
-                if self._holds([*chosen, *bundle.transactions], number, at_s, bundle):
+                if self.holds([*chosen, *bundle.transactions], number, at_s, bundle):
                     chosen += [raw for raw in bundle.transactions if raw not in chosen]
                     self.included.append(bundle)
                 else:
                     self.dropped.append(bundle)
             for raw in self.shared.values():
                 alone = Bundle(transactions=(raw,), first_block=number, block=number, signer="")
-                if raw not in chosen and self._holds([*chosen, raw], number, at_s, alone):
+                if raw not in chosen and self.holds([*chosen, raw], number, at_s, alone):
                     chosen.append(raw)
             self.shared = {one: raw for one, raw in self.shared.items() if raw not in chosen}
         self.bundles = [one for one in self.bundles if one.block > number and one not in self.included]
         self._mine(chosen, number, at_s)
         return number
 
-    def _holds(self, raw: Sequence[bytes], number: int, at_s: int, bundle: Bundle) -> bool:
+    def holds(self, raw: Sequence[bytes], number: int, at_s: int, bundle: Bundle) -> bool:
         """Return whether these succeed in that block, one after another, each nonce in its turn."""
         if bundle.max_timestamp_s is not None and at_s > bundle.max_timestamp_s:
             return False

@@ -148,18 +148,6 @@ class Bid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """A smaller size of a plan, for when the pools have moved before it runs.
-
-    Its floor is what it brings once they have moved so far that it is the best size.
-    """
-
-    close: Close
-    floor_wei: int
-    transaction: Transaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A draft whose gas is known and whose profit clears every minimum: ready to be signed."""
 
@@ -168,8 +156,12 @@ class Plan:
     """What the simulation used."""
     waterfall: Waterfall
     fees: Fees
-    ladder: tuple[Rung, ...] = ()
-    """The largest first. At most one of the draft and its rungs may run: they share a nonce."""
+    ladder: tuple[Plan, ...] = ()
+    """Smaller sizes, the largest first, for when the pools have moved before it runs.
+
+    The floor of each is what it brings once they have moved so far that it is the best size. All share a
+    nonce: at most one lands.
+    """
     bid: Bid | None = None
     """Learned from how earlier ones came out; None where bids are not learned."""
 

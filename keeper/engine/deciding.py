@@ -13,6 +13,7 @@ from functools import partial
 from itertools import accumulate
 from typing import TypeVar
 
+from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.events import Concluded
 from keeper.domain.observation import Observation
@@ -74,9 +75,11 @@ class Decider:
         choose = partial(planner.choosing, seen, busy_pools=busy_pools)
         expected = self._usual.expected(proposed)
         chosen = await _each(choose(proposals, expected))
-        simulations = await self.simulator.all(seen, proposed, _in_order(chosen), basis)
-        gas_used = simulations.gas_used
-        gas_used |= await self.simulator.hazards(seen, simulations.alone)
+        ladders = self._ladders(seen, planner, chosen, behind)
+        rungs = [rung.draft for ladder in ladders.values() for rung in ladder]
+        simulations = await self.simulator.all(seen, proposed, _in_order(chosen), basis, rungs=rungs)
+        gas_used = simulations.gas_used(proposed)
+        gas_used |= await self.simulator.hazards(seen, simulations.of(proposed))
         self._usual.learn(gas_used)
         # sized for the expected gas where that came true, so that what was simulated is what is sent
         sized_for = {draft: as_expected(gas, expected[draft]) for draft, gas in gas_used.items()}
@@ -84,7 +87,8 @@ class Decider:
             chosen = await _each(choose(proposals, sized_for))
         while True:
             simulated = await self.simulator.in_order(seen, _in_order(chosen), basis, known=simulations)
-            decisions = await self._concluded(seen, planner, chosen, simulated, behind)
+            beside = {draft: simulations.known(ladder) for draft, ladder in ladders.items()}
+            decisions = await self._concluded(seen, planner, chosen, simulated, beside, behind)
             by_position = {one.opportunity.position: one for one in proposals}
             considered = [
                 Considered(
@@ -112,12 +116,32 @@ class Decider:
         if self.odds is not None:
             self.odds = self.odds.after(concluded.submission, concluded.outcome)
 
+    def _ladders(
+        self, seen: Observation, planner: Planner, chosen: Sequence[Chosen], behind: Foresight | None
+    ) -> dict[Draft, tuple[Drafted, ...]]:
+        """Return the smaller sizes of each draft, where more than one size of it can be offered.
+
+        What passes through a pool that one before it did has none: it stands behind that one's whole size.
+        """
+        if self.landing is None or not self.landing.takes_ladder(behind.behind if behind else None):
+            return {}
+        found: dict[Draft, tuple[Drafted, ...]] = {}
+        used: frozenset[Address] = frozenset()
+        for one in chosen:
+            if isinstance(one.drafted, Drafted):
+                draft = one.drafted.draft
+                if used.isdisjoint(draft.pools):
+                    found[draft] = planner.rungs(seen, one, gas_used=self._usual.expected([draft])[draft])
+                used |= draft.pools
+        return found
+
     async def _concluded(
         self,
         seen: Observation,
         planner: Planner,
         chosen: Sequence[Chosen],
         simulated: Sequence[Simulated],
+        beside: Mapping[Draft, Sequence[tuple[Drafted, Simulated]]],
         behind: Foresight | None,
     ) -> Sequence[Decision]:
         """Return what each chosen draft came to, in its simulation; what was declined stays so."""
@@ -126,7 +150,9 @@ class Decider:
         return await _each(
             one.drafted
             if isinstance(one.drafted, Declined)
-            else planner.conclude(seen, one.drafted, next(results), odds=odds)
+            else planner.conclude(
+                seen, one.drafted, next(results), odds=odds, rungs=beside.get(one.drafted.draft, ())
+            )
             for one in chosen
         )
 

@@ -138,7 +138,8 @@ class Sender:
         except Rejected as error:
             self._listen(Degraded(what=f"a plan for 0x{opportunity.borrower.hex()}", why=str(error)))
             return False
-        self._listen(Sent(submission=submission))
+        for one in (submission, *self._landing.beside(submission)):
+            self._listen(Sent(submission=one))
         return True
 
     def _leave(self, head: Head, opportunity: Opportunity, why: Declined, behind: Leading | None) -> None:

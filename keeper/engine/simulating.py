@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.domain.address import Address
@@ -13,7 +13,7 @@ from keeper.domain.plan import Draft
 from keeper.domain.state import Mined, StateRef
 from keeper.domain.token import Token
 from keeper.planner.hazards import probes
-from keeper.planner.planner import disagreement
+from keeper.planner.planner import Drafted, disagreement
 from keeper.ports import Foresight, Journal, World
 from keeper.query import Simulated, SimulatedCall, run, settle, simulate
 from keeper.reverts import explained
@@ -35,10 +35,17 @@ class Simulations:
     alone: Mapping[Draft, Simulated]
     in_order: Mapping[tuple[Draft, ...], tuple[Simulated, ...]]
 
-    @property
-    def gas_used(self) -> dict[Draft, int | Declined]:
-        """Return what each used by itself, or why its simulation counts for nothing."""
-        return {draft: _gas(simulated) for draft, simulated in self.alone.items()}
+    def of(self, drafts: Iterable[Draft]) -> dict[Draft, Simulated]:
+        """Return what became of these by themselves, as far as that is known."""
+        return {draft: self.alone[draft] for draft in drafts if draft in self.alone}
+
+    def gas_used(self, drafts: Iterable[Draft]) -> dict[Draft, int | Declined]:
+        """Return what these used by themselves, or why their simulation counts for nothing."""
+        return {draft: _gas(simulated) for draft, simulated in self.of(drafts).items()}
+
+    def known(self, drafted: Iterable[Drafted]) -> list[tuple[Drafted, Simulated]]:
+        """Return each of these with what became of it by itself, as far as that is known."""
+        return [(one, self.alone[one.draft]) for one in drafted if one.draft in self.alone]
 
 
 _NOTHING = Simulations(alone={}, in_order={})
@@ -64,21 +71,31 @@ class Simulator:
         return Basis(at=behind.at, ahead=(*behind.ahead, *self._preamble))
 
     async def all(
-        self, seen: Observation, proposed: Sequence[Draft], in_order: Sequence[Draft], basis: Basis
+        self,
+        seen: Observation,
+        proposed: Sequence[Draft],
+        in_order: Sequence[Draft],
+        basis: Basis,
+        *,
+        rungs: Sequence[Draft] = (),
     ) -> Simulations:
-        """Return what becomes of each proposed draft by itself, and of some in order, in one round trip."""
-        self._predict(seen, list(dict.fromkeys((*proposed, *in_order))))
+        """Return what becomes of each proposed draft by itself, and of some in order, in one round trip.
+
+        So of `rungs`, the smaller sizes of those in order, by themselves.
+        """
+        single = [*proposed, *rungs]
+        self._predict(seen, list(dict.fromkeys((*single, *in_order))))
         ahead = basis.ahead
-        queries = [simulate((*ahead, *self._calls([draft])), seen.block) for draft in proposed]
+        queries = [simulate((*ahead, *self._calls([draft])), seen.block) for draft in single]
         if len(in_order) > 1 or not set(in_order) <= set(proposed):
             queries.append(simulate((*ahead, *self._calls(in_order)), seen.block))
         results = await run(settle(queries), basis.at, self._world)
         own = [result[len(ahead) :] if isinstance(result, tuple) else None for result in results]
-        alone = {draft: result[0] for draft, result in zip(proposed, own, strict=False) if result}
+        alone = {draft: result[0] for draft, result in zip(single, own, strict=False) if result}
         ordered: dict[tuple[Draft, ...], tuple[Simulated, ...]] = {
             (draft,): (result,) for draft, result in alone.items()
         }
-        if len(own) > len(proposed) and own[-1] is not None:
+        if len(own) > len(single) and own[-1] is not None:
             ordered[tuple(in_order)] = own[-1]
         return Simulations(alone=alone, in_order=ordered)
 

@@ -116,7 +116,29 @@ class Lander:
         Raises Rejected where it is certain that nothing is: every channel refused it, no nonce is to be had,
         or to replace what has it costs too much; Unavailable where the intent can't be written.
         """
-        return await self._launch(self._signed(plan, head, behind), behind)
+        submission = self._signed(plan, head, behind)
+        commands = self._intend(submission, behind)
+        if not plan.ladder or not self.takes_ladder(behind):
+            return await self._launched(submission, commands, behind)
+        rungs = enumerate(plan.ladder, start=1)
+        ended = await asyncio.gather(
+            self._launched(submission, commands, behind),
+            *(self._launch_beside(submission, rung, one, behind) for rung, one in rungs),
+            return_exceptions=True,
+        )
+        return _first(ended)
+
+    def takes_ladder(self, behind: Leading | None) -> bool:
+        """Return whether some channel can be offered smaller sizes beside a plan."""
+        return any(channel.takes_alternatives for channel in self._ways(behind))
+
+    def beside(self, submission: Submission) -> tuple[Submission, ...]:
+        """Return the smaller sizes that were sent with a submission, and may be on their way."""
+        return tuple(
+            one
+            for one in self.holders(submission.nonce)
+            if one.rung > submission.rung and one.head_hash == submission.head_hash
+        )
 
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return those in flight that have come to their outcome by `head`, journalled.
@@ -208,15 +230,12 @@ class Lander:
             is_private=self._is_private,
             target_block=self._target_block(head, None),
         )
-        return await self._launch(submission)
+        return await self._launched(submission, self._intend(submission, None), None)
 
     async def withdraw(self, submission: Submission) -> int:
         """Ask the relays to forget a submission; return how many were asked. None of them must obey."""
         requests = [
-            request
-            for channel in self._channels
-            if channel.name in submission.channels
-            for request in channel.withdrawals(submission)
+            request for channel in self._of(submission) for request in channel.withdrawals(submission)
         ]
         await asyncio.gather(*(self._delivered(request) for request in requests))
         return len(requests)
@@ -238,6 +257,10 @@ class Lander:
         """Return the channels that can offer what must come right behind this."""
         return tuple(channel for channel in self._channels if channel.takes(behind))
 
+    def _of(self, submission: Submission) -> tuple[Channel, ...]:
+        """Return the channels that a submission is sent through."""
+        return tuple(channel for channel in self._channels if channel.name in submission.channels)
+
     def _target_block(self, head: Head, behind: Leading | None) -> int | None:
         """Return the only block that a submission is for, None where some channel keeps it for longer."""
         return head.number + 1 if all(one.is_for_one_block for one in self._ways(behind)) else None
@@ -257,15 +280,7 @@ class Lander:
                 f"to replace what holds nonce {place.nonce} takes {fees.max_fee_per_gas_wei / 1e9:.2f} gwei, "
                 + ("more than it earns" if net_wei < 0 else "which is over KEEPER_MAX_FEE_PER_GAS_WEI")
             )
-        transaction = self._sign(place.nonce, draft.transaction, fees)
-        while self._submitter.knows(place.nonce, transaction.hash):
-            # The same plan once more, as after a reorg: what tells submissions apart is their hash.
-            fees = replace(
-                fees,
-                max_fee_per_gas_wei=fees.max_fee_per_gas_wei + 1,
-                max_priority_fee_per_gas_wei=fees.max_priority_fee_per_gas_wei + 1,
-            )
-            transaction = self._sign(place.nonce, draft.transaction, fees)
+        transaction, fees = self._sign_anew(place.nonce, draft.transaction, fees)
         return Submission(
             market=draft.market,
             borrower=draft.borrower,
@@ -283,6 +298,39 @@ class Lander:
             target_block=self._target_block(head, behind),
             others=draft.others,
         )
+
+    def _signed_beside(
+        self, submission: Submission, rung: int, plan: Plan, behind: Leading | None
+    ) -> Submission:
+        """Return a smaller size of a submission's plan, signed for its nonce."""
+        place = self._submitter.beside(submission)
+        transaction, fees = self._sign_anew(place.nonce, plan.draft.transaction, plan.fees)
+        ways = [channel for channel in self._ways(behind) if channel.takes_alternatives]
+        return replace(
+            submission,
+            pools=plan.draft.pools,
+            transaction=transaction,
+            predicted_profit_wei=plan.waterfall.net_wei,
+            fees=fees,
+            channels=tuple(channel.name for channel in ways),
+            target_block=submission.head_number + 1,
+            rung=rung,
+        )
+
+    def _sign_anew(self, nonce: int, call: Transaction, fees: Fees) -> tuple[SignedTransaction, Fees]:
+        """Return a transaction that is not in flight, and its fees.
+
+        The same plan may come once more, as after a reorg: what tells submissions apart is their hash.
+        """
+        transaction = self._sign(nonce, call, fees)
+        while self._submitter.knows(nonce, transaction.hash):
+            fees = replace(
+                fees,
+                max_fee_per_gas_wei=fees.max_fee_per_gas_wei + 1,
+                max_priority_fee_per_gas_wei=fees.max_priority_fee_per_gas_wei + 1,
+            )
+            transaction = self._sign(nonce, call, fees)
+        return transaction, fees
 
     def _sign(self, nonce: int, call: Transaction, fees: Fees) -> SignedTransaction:
         try:
@@ -302,12 +350,30 @@ class Lander:
 
     # --- carrying out commands ------------------------------------------------------------------------------
 
-    async def _launch(self, submission: Submission, behind: Leading | None = None) -> Submission:
+    def _intend(self, submission: Submission, behind: Leading | None) -> tuple[machine.Command, ...]:
+        """Write the intent of what was signed, and return what is to be done now."""
         sending = self._sending(submission, behind)
-        if not any(channel.requests(sending) for channel in self._channels):
+        if not any(channel.requests(sending) for channel in self._of(submission)):
             self._submitter.discard(submission.nonce)
             raise Rejected("no channel of KEEPER_CHANNELS takes it: give it builders, or private endpoints")
-        happened = await self._carry_out(submission, self._submitter.sign(submission), behind)
+        (writing,) = self._submitter.sign(submission)
+        assert isinstance(writing, machine.JournalIntent)
+        return self._submitter.tell(submission, self._written(writing))
+
+    async def _launch_beside(
+        self, submission: Submission, rung: int, plan: Plan, behind: Leading | None
+    ) -> Submission:
+        """Send a smaller size beside a submission that is on its way."""
+        if not self._submitter.holds(submission):
+            raise Rejected("what it was to stand beside is not on its way")
+        one = self._signed_beside(submission, rung, plan, behind)
+        return await self._launched(one, self._intend(one, behind), behind)
+
+    async def _launched(
+        self, submission: Submission, commands: tuple[machine.Command, ...], behind: Leading | None
+    ) -> Submission:
+        """Carry out what is commanded, and return the submission. Raises Rejected where it is over then."""
+        happened = await self._carry_out(submission, commands, behind)
         if self._submitter.holds(submission):
             return submission
         refused = [event for event in happened if isinstance(event, Refused)]
@@ -330,6 +396,11 @@ class Lander:
         return happened
 
     async def _do(self, command: machine.Command, behind: Leading | None) -> machine.Event:
+        if isinstance(command, machine.Send):
+            return await self._send(self._sending(command.submission, behind))
+        return self._written(command)
+
+    def _written(self, command: machine.JournalIntent | machine.JournalOutcome) -> machine.Event:
         match command:
             case machine.JournalIntent(submission=submission):
                 try:
@@ -338,8 +409,6 @@ class Lander:
                     self._submitter.tell(submission, machine.Dropped())
                     raise
                 return machine.IntentWritten()
-            case machine.Send(submission=submission):
-                return await self._send(self._sending(submission, behind))
             case machine.JournalOutcome(submission=submission, outcome=outcome):
                 self._journal.concluded(submission, outcome)
                 return machine.OutcomeWritten()
@@ -351,7 +420,8 @@ class Lander:
 
     async def _send(self, sending: Sending) -> Acceptance:
         """Send to all whom the channels name, at the same time and each once; return what it comes to."""
-        requests = [(channel, request) for channel in self._channels for request in channel.requests(sending)]
+        ways = self._of(sending.submission)
+        requests = [(channel, request) for channel in ways for request in channel.requests(sending)]
         said = await asyncio.gather(*(self._delivered(request) for _, request in requests))
         return together(
             [
@@ -461,6 +531,16 @@ class Lander:
             vault_profit_wei=vault_profit_wei,
             tip_wei=tip_wei,
         )
+
+
+def _first(ended: Sequence[Submission | BaseException]) -> Submission:
+    """Return the first that is on its way. Raises why the first is not, where none is."""
+    failed: list[BaseException] = []
+    for one in ended:
+        if isinstance(one, Submission):
+            return one
+        failed.append(one)
+    raise failed[0]
 
 
 def _named(channel: Channel, request: ChannelRequest, answer: Acceptance) -> Acceptance:

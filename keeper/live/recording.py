@@ -103,10 +103,11 @@ class Recorder:
             case Left(behind=None):
                 self._watched = replace(seen, declined=seen.declined + 1)
             case Sent(submission=submission) if submission.purpose is Purpose.LIQUIDATION:
-                known = self._plans.get(PositionId(submission.market, submission.borrower))
+                known = self._plans.get(submission.positions[0])
                 if known is not None:
-                    self._sent.append((event, known))
-                self._watched = replace(seen, sent=seen.sent + 1)
+                    rungs = (known, *known.ladder)
+                    self._sent.append((event, rungs[submission.rung]))
+                self._watched = replace(seen, sent=seen.sent + (submission.rung == 0))
             case Overtaken():
                 self._watched = replace(seen, overtaken=seen.overtaken + 1)
             case Degraded():

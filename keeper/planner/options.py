@@ -33,8 +33,8 @@ class PlannerOptions:
     """Of one borrower in one transaction."""
     exact_orders: int = 4
     """Of so many borrowers that share something the best order is found for certain."""
-    ladder_bps: tuple[int, ...] = (5_000, 2_500)
-    """Of a plan's repay, the smaller sizes that are prepared beside it."""
+    ladder_rungs: int = 2
+    """How many smaller sizes are prepared beside a plan, each of half the repay of the one before."""
     max_oracle_divergence_bps: int = 500
     """Between the oracle's and the pools' price of a pair."""
     max_oracle_age_s: int = 86_400

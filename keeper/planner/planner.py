@@ -21,7 +21,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
-from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Rung, Transaction, Waterfall
+from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Transaction, Waterfall
 from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
@@ -44,7 +44,7 @@ from keeper.planner.costs import (
     transaction_wei,
 )
 from keeper.planner.curve import curve
-from keeper.planner.ladder import ladder
+from keeper.planner.ladder import ladder, second_choices
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.parallel import Depth
@@ -56,6 +56,8 @@ from keeper.reverts import explained
 
 _AGREEMENT_BPS = 1
 """How far a simulation may be from its prediction: it is equal to the wei, or a fact is missing."""
+
+_ANY_SLIPPAGE_BPS = BPS * BPS
 
 _SIMULATED_PAIRS = 3
 """How many of a borrower's pairs are simulated to learn their gas: the best before gas."""
@@ -407,12 +409,27 @@ class Planner:
     # --- 3. conclude ----------------------------------------------------------------------------------------
 
     def conclude(
-        self, seen: Observation, drafted: Drafted, simulated: Simulated, *, odds: Odds | None = None
+        self,
+        seen: Observation,
+        drafted: Drafted,
+        simulated: Simulated,
+        *,
+        odds: Odds | None = None,
+        rungs: Iterable[tuple[Drafted, Simulated]] = (),
     ) -> Decision:
         """Return the plan, if its simulation agrees with the prediction and its own gas leaves enough.
 
-        With `odds` it must be worth its race too.
+        With `odds` it must be worth its race too. Of its `rungs`, those stand beside it of which the same
+        is true.
         """
+        plan = self._concluded(seen, drafted, simulated)
+        if isinstance(plan, Declined):
+            return plan
+        smaller = (self._concluded(seen, *rung) for rung in rungs)
+        ladder_ = second_choices(plan, (one for one in smaller if isinstance(one, Plan)))
+        return self._too_risky(seen, plan, odds) or replace(plan, ladder=ladder_)
+
+    def _concluded(self, seen: Observation, drafted: Drafted, simulated: Simulated) -> Decision:
         if declined := disagreement(drafted.draft, simulated):
             return declined
         gas_wei = self._cost_wei(seen, drafted.draft, simulated.gas_used)
@@ -428,11 +445,9 @@ class Planner:
             gas_used=simulated.gas_used,
             waterfall=_with_gas(drafted.draft.waterfall, gas_wei),
             fees=allowed,
-            ladder=self._ladder(drafted, gas_wei=gas_wei),
         )
         least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=drafted.repaid_wei, options=self.options)
-        plan = with_bid(plan, least_net_wei=least_wei - gas_wei, block=seen.block, options=self.options)
-        return self._too_risky(seen, plan, odds) or plan
+        return with_bid(plan, least_net_wei=least_wei - gas_wei, block=seen.block, options=self.options)
 
     def _too_risky(self, seen: Observation, plan: Plan, odds: Odds | None) -> Declined | None:
         if odds is None or not odds.reverts_land:
@@ -445,13 +460,19 @@ class Planner:
             chance=odds.chance,
         )
 
-    def _ladder(self, drafted: Drafted, *, gas_wei: int) -> tuple[Rung, ...]:
-        """Return the smaller sizes that clear every minimum once they are the best, at the draft's gas."""
-        if drafted.draft.others or drafted.draft.objective is Objective.RESTORE_HEALTH:
-            return ()  # a smaller size would not restore it; and of several there is no one size
-        pair, size = drafted.sized[0]
-        rungs = []
-        for step in ladder(pair.trade, size, shares_bps=self.options.ladder_bps):
+    def rungs(self, seen: Observation, chosen: Chosen, *, gas_used: int) -> tuple[Drafted, ...]:
+        """Return smaller sizes of a draft that clear every minimum once they are the best, at its gas."""
+        drafted = chosen.drafted
+        if isinstance(drafted, Declined) or len(drafted.sized) > 1:
+            return ()  # of several closes there is no one size
+        if drafted.draft.objective is Objective.RESTORE_HEALTH:
+            return ()  # a smaller one would not
+        pair, top = drafted.sized[0]
+        gas_wei = self._cost_wei(seen, drafted.draft, gas_used)
+        # once pools have moved, purchases cost what they cost: the floor is the limit of it
+        floored = replace(self, options=replace(self.options, max_slippage_bps=_ANY_SLIPPAGE_BPS))
+        found: list[Drafted] = []
+        for step in ladder(pair.trade, top, rungs=self.options.ladder_rungs):
             tip = tip_wei(profit_wei=max(step.moved_profit_wei, 0), options=self.options)
             too_little = below_minimum(
                 vault_wei=step.moved_profit_wei - tip,
@@ -459,19 +480,13 @@ class Planner:
                 repaid_wei=pair.repaid_wei(step.evaluation),
                 options=self.options,
             )
-            if too_little:
-                continue
-            floor = floor_wei(profit_wei=step.moved_profit_wei, options=self.options)
-            rungs.append(
-                Rung(
-                    close=self._close(pair, step.evaluation, gas_wei=gas_wei),
-                    floor_wei=floor,
-                    transaction=self._transaction(
-                        [(pair, step.evaluation)], floor_wei=floor, deadline_s=drafted.draft.deadline_s
-                    ),
+            if not too_little:
+                floor = floor_wei(profit_wei=step.moved_profit_wei, options=self.options)
+                sized = [(pair, step.evaluation)]
+                found.append(
+                    floored._draft(seen, chosen.opportunity, sized, drafted.draft.objective, floor=floor)
                 )
-            )
-        return tuple(rungs)
+        return tuple(found)
 
     # --- as one ---------------------------------------------------------------------------------------------
 
@@ -553,9 +568,12 @@ class Planner:
         opportunity: Opportunity,
         sized: Sequence[tuple[Pair, Evaluation]],
         objective: Objective,
+        *,
+        floor: int | None = None,
     ) -> Drafted:
         profit_wei = sum(size.profit_wei for _, size in sized)
-        floor = floor_wei(profit_wei=profit_wei, options=self.options)
+        if floor is None:
+            floor = floor_wei(profit_wei=profit_wei, options=self.options)
         flows = [flow for _, size in sized for flow in (*size.buys, *size.sells)]
         closes = tuple(self._close(pair, size, gas_wei=0) for pair, size in sized)
         draft = Draft(

@@ -20,7 +20,7 @@ closed twice by mistake.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant
@@ -135,6 +135,13 @@ class Submitter:
         known += [self._underbid[nonce]] if nonce in self._underbid else []
         return Place(nonce=nonce, over=most(known))
 
+    def beside(self, submission: Submission) -> Place:
+        """Set aside the nonce of a submission once more, for one to be offered beside it, not in its place.
+
+        Raises Invariant where it is set aside already.
+        """
+        return replace(self.take(submission.nonce), over=None)
+
     def discard(self, nonce: int) -> None:
         """Give back a nonce that was set aside and not signed with."""
         slot = self._slots[nonce]
@@ -177,19 +184,21 @@ class Submitter:
     def before(self, submission: Submission) -> tuple[bytes, ...]:
         """Return what must be included before a submission for one block: raw, of the lower nonces.
 
-        None where it may be in any block: then each waits for the one before it in the pool.
+        Of several sizes of one plan it is the largest. None where it may be in any block: then each waits for
+        the one before it in the pool.
         """
         if submission.target_block is None:
             return ()
         found: list[bytes] = []
         for nonce, slot in sorted(self._slots.items()):
             offered = [
-                state.submission.transaction.raw
+                state.submission
                 for state in slot.alternatives.values()
                 if isinstance(state, Sent) and state.submission.target_block == submission.target_block
             ]
             if nonce < submission.nonce and offered:
-                found.append(offered[-1])
+                latest = min(reversed(offered), key=lambda one: one.rung)
+                found.append(latest.transaction.raw)
         return tuple(found)
 
     # --- what is in flight ----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich | None:
 
     Returns None where it sells nothing, so that there is nothing to attack.
     """
-    hops = _attacked(plan)
+    hops = attacked(plan)
     if not hops:
         return None
     devnet, block = stage.devnet, stage.next_block()
@@ -47,8 +47,8 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich | None:
         vault_wei = balance_raw(chain, weth, stage.vault)
         sold = plan.draft.close.seized.token.address
         held_raw = balance_raw(chain, sold, attacker)
-        exchanges = _exchanges(chain, devnet.addresses, attacker)
-        around = [_around(chain, exchanges[hop.pool], hop, held_raw, attacker) for hop in hops]
+        routers = exchanges(chain, devnet.addresses, attacker)
+        around = [_around(chain, routers[hop.pool], hop, held_raw, attacker) for hop in hops]
 
         sent = [chain.post(attacker, front.to, front.data) for front, _ in around]
         kept = fork.rpc("eth_sendRawTransaction", raw)
@@ -72,7 +72,7 @@ def sandwich(stage: Stage, plan: Plan, transaction: Hash32) -> Sandwich | None:
         )
 
 
-def _attacked(plan: Plan) -> tuple[Hop, ...]:
+def attacked(plan: Plan) -> tuple[Hop, ...]:
     """Return where the keeper is going to sell the collateral: every pool once."""
     sold = plan.draft.close.seized.token
     closes = [close for close in plan.draft.closes if close.seized.token == sold]
@@ -107,7 +107,7 @@ class _Exchange(Protocol):
         ...
 
 
-def _exchanges(chain: Chain, there: Addresses, attacker: Address) -> dict[Address, _Exchange]:
+def exchanges(chain: Chain, there: Addresses, attacker: Address) -> dict[Address, _Exchange]:
     """Return how each of the devnet's pools is traded with."""
     v3 = _UniswapV3(chain=chain, router=there.router, attacker=attacker)
     v2 = _UniswapV2(chain=chain, router=there.v2_router, attacker=attacker)

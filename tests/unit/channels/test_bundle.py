@@ -43,6 +43,9 @@ def test_replacement_uuid__key_and_nonce__one_id_of_version_4_for_each() -> None
     assert len(ids) == 100
     assert all(UUID(one).version == 4 and str(UUID(one)) == one for one in ids)
     assert replacement_uuid(submission(serial=1)) == replacement_uuid(submission(serial=2))
+    assert replacement_uuid(submission(rung=1)) != replacement_uuid(submission()), (
+        "beside it, not in its place"
+    )
     assert replacement_uuid(replace(ONE, operator=ONE.borrower)) != replacement_uuid(ONE)
 
 

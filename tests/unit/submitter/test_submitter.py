@@ -599,6 +599,32 @@ def test_before__bundles_of_one_block__the_lower_nonces_in_their_order() -> None
     assert submitter.before(bundles[0]) == ()
 
 
+def test_beside__smaller_sizes_of_a_bundle__its_nonce_and_those_behind_stand_behind_the_largest() -> None:
+    submitter = Submitter()
+    top = sent(submitter, submission(borrower=1, target_block=101, is_private=True))
+    rungs = [
+        submission(serial=n, borrower=1, target_block=101, is_private=True, rung=n, fee_wei=10**9 - n)
+        for n in (1, 2)
+    ]
+    for one in rungs:
+        assert submitter.beside(top) == Place(nonce=top.nonce, over=None), "nothing is replaced"
+        with pytest.raises(Invariant, match="set aside already"):
+            submitter.beside(top)
+        submitter.sign(one)
+        submitter.tell(one, IntentWritten())
+        submitter.tell(one, Accepted())
+    behind = sent(submitter, submission(nonce=8, borrower=2, target_block=101, is_private=True))
+    assert submitter.before(behind) == (top.transaction.raw,)
+    assert submitter.positions_in_flight(NOW).keys() == {*top.positions, *behind.positions}
+
+    landed = looked(head=101, chain_nonce=8, found=receipt())
+    assert [type(one) for one in submitter.tell(rungs[0], landed)] == [JournalOutcome]
+    for one in (top, rungs[1]):
+        assert submitter.tell(one, looked(head=101, chain_nonce=8)) == ()
+        (command,) = submitter.tell(one, looked(head=102, chain_nonce=8))
+        assert isinstance(command, JournalOutcome) and isinstance(command.outcome, Superseded)
+
+
 def test_to_cancel__known_past_its_deadline__until_a_cancellation_is_on_its_way() -> None:
     submitter = Submitter()
     one = sent(submitter, submission(borrower=1))
