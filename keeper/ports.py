@@ -672,11 +672,23 @@ class Journal(Protocol):
         ...
 
     def concluded(self, submission: Submission, outcome: Outcome) -> None:
-        """Keep the one outcome of what was intended. Raises Invariant where there is another already."""
+        """Keep the one outcome of what was intended. Raises Invariant where there is another that stands."""
+        ...
+
+    def reopened(self, submission: Submission) -> None:
+        """Keep that an outcome no longer stands. Raises Invariant where there is none."""
         ...
 
     def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
         """Return what this key was intended to send and has no outcome yet, oldest first."""
+        ...
+
+    def revisable(self, operator: Address, *, from_block: int) -> tuple[tuple[Submission, Outcome], ...]:
+        """Return what of this key came to an outcome that may still be taken back, oldest first.
+
+        That is what was decided from that block on, and what expired with a nonce that nothing else here is
+        known to have used.
+        """
         ...
 
 

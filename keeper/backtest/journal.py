@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Reason
+from keeper.domain.errors import Invariant
 from keeper.domain.head import Head
 from keeper.domain.plan import Draft
 from keeper.domain.submission import Outcome, Submission
@@ -37,8 +38,16 @@ class LinesJournal:
         """Keep what became of it."""
         self._add("concluded", hash="0x" + submission.hash.hex(), outcome=as_json(outcome))
 
+    def reopened(self, submission: Submission) -> None:
+        """Raise Invariant: what is past is not taken back."""
+        raise Invariant(f"a backtest took back what became of 0x{submission.hash.hex()}")
+
     def unconcluded(self, operator: Address) -> tuple[Submission, ...]:
         """Return nothing: a backtest begins with nothing in flight."""
+        return ()
+
+    def revisable(self, operator: Address, *, from_block: int) -> tuple[tuple[Submission, Outcome], ...]:
+        """Return nothing, for the same reason."""
         return ()
 
     def _add(self, kind: str, **told: object) -> None:

@@ -190,6 +190,8 @@ class PastLanding:
                     flight.outcome = outcome
                     self._journal.concluded(submission, outcome)
                     self._tell(flight, machine.OutcomeWritten())
+                case machine.JournalReopening(submission=submission):
+                    self._journal.reopened(submission)
                 case _:
                     assert_never(command)
 

@@ -206,3 +206,8 @@ class Superseded:
 
 
 Outcome: TypeAlias = Included | Reverted | Expired | Superseded
+
+
+def decided_at(outcome: Outcome) -> int:
+    """Return the number of the block that an outcome is read from: its own, or the head of that time."""
+    return outcome.block_number if isinstance(outcome, Included | Reverted) else outcome.head_number

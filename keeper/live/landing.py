@@ -7,6 +7,7 @@ it told back as an event.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ import msgspec
 from keeper import abi, contracts
 from keeper.builders import built_by
 from keeper.domain.address import Address, Hash32
-from keeper.domain.errors import Invariant, Rejected, Unavailable, Underbid
+from keeper.domain.errors import Inconsistent, Invariant, Rejected, Unavailable, Underbid
 from keeper.domain.events import Concluded, Recovered
 from keeper.domain.head import Head
 from keeper.domain.pending import Leading
@@ -46,7 +47,9 @@ from keeper.submitter.answers import together
 from keeper.submitter.earnings import earnings_wei
 from keeper.submitter.machine import Looked
 from keeper.submitter.replacing import extra_wei, outbidding
-from keeper.submitter.submitter import Held, Now, Submitter
+from keeper.submitter.submitter import REMEMBERED_BLOCKS, Held, Now, Submitter
+
+_log = logging.getLogger(__name__)
 
 
 class Lander:
@@ -97,12 +100,18 @@ class Lander:
 
         What has come to an outcome is journalled; what has not stays in flight.
         """
-        intents = self._journal.unconcluded(self._signer.address)
+        own = self._signer.address
+        intents = self._journal.unconcluded(own)
+        ended = self._journal.revisable(own, from_block=head.number - REMEMBERED_BLOCKS)
         looks = await self._look(intents, head)
-        self._submitter.recover(intents)
-        outcomes = {one.submission.hash: one.outcome for one in await self._told(looks)}
+        self._submitter.recover(intents, ended)
+        told = (*await self._told(looks), *await self._revised(head, left_branch=True))
+        outcomes = {one.submission.hash: one.outcome for one in told}
+        reopened = [one for one, _ in ended if self._submitter.holds(one) or one.hash in outcomes]
         self._settled_at = head.hash
-        return tuple(Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in intents)
+        return tuple(
+            Recovered(submission=one, outcome=outcomes.get(one.hash)) for one in (*intents, *reopened)
+        )
 
     def takes(self, behind: Leading) -> bool:
         """Return whether some channel can see to it that ours comes right behind this."""
@@ -143,16 +152,23 @@ class Lander:
     async def settle(self, head: Head) -> tuple[Concluded, ...]:
         """Return those in flight that have come to their outcome by `head`, journalled.
 
-        Asks nothing where nothing is in flight and `head` is the next one: only a branch that was left takes
-        back what was concluded, and its nonces. Raises Unavailable or Inconsistent: then ask again.
+        Asks nothing where nothing is in flight, nothing that expired may be included after all, and `head` is
+        the next one: only a branch that was left takes back what a block decided, and its nonces. Raises
+        Unavailable or Inconsistent: then ask again.
         """
-        waiting = self._submitter.waiting()
+        waiting, now = self._submitter.waiting(), self._now
         follows, self._settled_at = self._settled_at in (head.parent, head.hash), None
-        if follows and not waiting and self._now is not None:
-            self._now = replace(self._now, head_number=head.number, timestamp_s=head.timestamp_s)
+        if follows and not waiting and now is not None and not self._submitter.may_land_after_all(now):
+            self._now = replace(now, head_number=head.number, timestamp_s=head.timestamp_s)
             concluded: tuple[Concluded, ...] = ()
         else:
             concluded = await self._told(await self._look(waiting, head))
+            try:
+                concluded += await self._revised(head, left_branch=not follows)
+            except (Unavailable, Inconsistent):
+                if not concluded:
+                    raise
+                return concluded  # these are told first; the next time everything is looked at
         self._settled_at = head.hash
         return concluded
 
@@ -373,10 +389,10 @@ class Lander:
         self, submission: Submission, commands: tuple[machine.Command, ...], behind: Leading | None
     ) -> Submission:
         """Carry out what is commanded, and return the submission. Raises Rejected where it is over then."""
-        happened = await self._carry_out(submission, commands, behind)
+        done = await self._carry_out(submission, commands, behind)
         if self._submitter.holds(submission):
             return submission
-        refused = [event for event in happened if isinstance(event, Refused)]
+        refused = [event for _, event in done if isinstance(event, Refused)]
         too_low = any(one.kind is Refusal.REPLACEMENT_UNDERPRICED for one in refused)
         raise (Underbid if too_low else Rejected)("; ".join(map(str, refused)))
 
@@ -385,22 +401,25 @@ class Lander:
         submission: Submission,
         commands: tuple[machine.Command, ...],
         behind: Leading | None = None,
-    ) -> list[machine.Event]:
-        """Do what is commanded, and what follows from that; return all that came of it."""
-        happened: list[machine.Event] = []
+    ) -> list[tuple[machine.Command, machine.Event]]:
+        """Do what is commanded, and what follows from that; return it all, each with what came of it."""
+        done: list[tuple[machine.Command, machine.Event]] = []
         waiting = deque(commands)
         while waiting:
-            event = await self._do(waiting.popleft(), behind)
-            happened.append(event)
+            command = waiting.popleft()
+            event = await self._do(command, behind)
+            done.append((command, event))
             waiting.extend(self._submitter.tell(submission, event))
-        return happened
+        return done
 
     async def _do(self, command: machine.Command, behind: Leading | None) -> machine.Event:
         if isinstance(command, machine.Send):
             return await self._send(self._sending(command.submission, behind))
         return self._written(command)
 
-    def _written(self, command: machine.JournalIntent | machine.JournalOutcome) -> machine.Event:
+    def _written(
+        self, command: machine.JournalIntent | machine.JournalOutcome | machine.JournalReopening
+    ) -> machine.Event:
         match command:
             case machine.JournalIntent(submission=submission):
                 try:
@@ -412,6 +431,15 @@ class Lander:
             case machine.JournalOutcome(submission=submission, outcome=outcome):
                 self._journal.concluded(submission, outcome)
                 return machine.OutcomeWritten()
+            case machine.JournalReopening(submission=submission, outcome=outcome, look=look):
+                self._journal.reopened(submission)
+                _log.warning(
+                    "nonce %d, 0x%s: %s no longer stands: the chain took it back, or took it after all",
+                    submission.nonce,
+                    submission.hash.hex(),
+                    outcome,
+                )
+                return machine.ReopeningWritten(look=look)
             case _:
                 assert_never(command)
 
@@ -464,6 +492,13 @@ class Lander:
 
     # --- looking at the chain -------------------------------------------------------------------------------
 
+    async def _revised(self, head: Head, *, left_branch: bool) -> tuple[Concluded, ...]:
+        """Look again at what came to an outcome that may not stand; return what came to another."""
+        now = self._known_now()
+        self._submitter.forget(now)
+        doubted = self._submitter.doubted(now, left_branch=left_branch)
+        return await self._told(await self._look(doubted, head)) if doubted else ()
+
     async def _look(self, submissions: Sequence[Submission], head: Head) -> list[tuple[Submission, Looked]]:
         """Return what the chain says of each, and keep how many transactions of the key are in it."""
         operator = wire.hex_data(self._signer.address)
@@ -507,14 +542,14 @@ class Lander:
         for submission, look in looks:
             commands = self._submitter.tell(submission, look)
             try:
-                await self._carry_out(submission, commands)
+                done = await self._carry_out(submission, commands)
             except Unavailable:
                 if not concluded:  # else these are told first; the next look writes the others
                     raise
                 break
             concluded += [
                 Concluded(submission=submission, outcome=command.outcome)
-                for command in commands
+                for command, _ in done
                 if isinstance(command, machine.JournalOutcome)
             ]
         return tuple(concluded)

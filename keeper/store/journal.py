@@ -35,6 +35,7 @@ from keeper.domain.submission import (
     SignedTransaction,
     Submission,
     Superseded,
+    decided_at,
 )
 from keeper.store import rows
 from keeper.store.schema import MIGRATIONS
@@ -179,12 +180,23 @@ class SqliteJournal:
                 raise Invariant(f"0x{submission.hash.hex()} was not intended, or has its outcome")
             connection.execute(
                 _insert(
-                    "outcomes",
+                    "conclusions",
                     "intent, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
                     "vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei",
                 ),
                 (intent, *_outcome_row(outcome)),
             )
+
+    def reopened(self, submission: Submission) -> None:
+        """Keep that an outcome no longer stands. Raises Invariant where there is none."""
+        with self._writing() as connection:
+            row = connection.execute(
+                "SELECT max(intents.id) FROM intents JOIN outcomes ON intent = intents.id WHERE hash = ?",
+                (submission.hash,),
+            ).fetchone()
+            if row[0] is None:
+                raise Invariant(f"0x{submission.hash.hex()} has no outcome to take back")
+            connection.execute(_insert("conclusions", "intent, kind"), (row[0], "reopened"))
 
     def braked(self, turn: Tripped | Resumed) -> None:
         """Keep that a brake came on, or that all were released."""
@@ -237,6 +249,24 @@ class SqliteJournal:
         """Return what this key was intended to send and has no outcome yet, oldest first."""
         return tuple(
             one for one, outcome in self.submissions() if outcome is None and one.operator == operator
+        )
+
+    def revisable(self, operator: Address, *, from_block: int) -> tuple[tuple[Submission, Outcome], ...]:
+        """Return what of this key came to an outcome that may still be taken back, oldest first.
+
+        That is what was decided from that block on, and what expired with a nonce that nothing else here is
+        known to have used.
+        """
+        concluded = [
+            (one, outcome)
+            for one, outcome in self.submissions()
+            if outcome is not None and one.operator == operator
+        ]
+        used = {one.nonce for one, outcome in concluded if isinstance(outcome, Included | Reverted)}
+        return tuple(
+            (one, outcome)
+            for one, outcome in concluded
+            if decided_at(outcome) >= from_block or (isinstance(outcome, Expired) and one.nonce not in used)
         )
 
     def submissions(self) -> tuple[tuple[Submission, Outcome | None], ...]:
@@ -434,7 +464,8 @@ def _unusable(path: Path, error: sqlite3.DatabaseError) -> ConfigError:
 def _open_intent(connection: sqlite3.Connection, submission: Submission) -> int | None:
     """Return the id of a submission's intent that has no outcome yet."""
     row = connection.execute(
-        "SELECT id FROM intents WHERE hash = ? AND id NOT IN (SELECT intent FROM outcomes)",
+        "SELECT id FROM intents WHERE hash = ? "
+        "AND NOT EXISTS (SELECT 1 FROM outcomes WHERE intent = intents.id)",
         (submission.hash,),
     ).fetchone()
     return None if row is None else int(row[0])

@@ -173,4 +173,37 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE intents ADD COLUMN others TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE intents ADD COLUMN rung INTEGER NOT NULL DEFAULT 0;
     """,
+    # An outcome may be taken back by the chain: then 'reopened' is said of it, and later what came instead.
+    # The outcome that stands is what was said last.
+    """
+    CREATE TABLE conclusions (
+        id INTEGER PRIMARY KEY,
+        intent INTEGER NOT NULL REFERENCES intents (id),
+        written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        kind TEXT NOT NULL CHECK (kind IN ('included', 'reverted', 'expired', 'superseded', 'reopened')),
+        block_number INTEGER,
+        block_hash BLOB,
+        gas_used INTEGER,
+        effective_gas_price_wei TEXT,
+        vault_profit_wei TEXT,
+        tip_wei TEXT,
+        realised_profit_wei TEXT,
+        why TEXT,
+        l1_fee_wei TEXT NOT NULL DEFAULT '0'
+    );
+
+    CREATE INDEX conclusions_by_intent ON conclusions (intent, id);
+
+    INSERT INTO conclusions (intent, written_at, kind, block_number, block_hash, gas_used,
+        effective_gas_price_wei, vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei)
+    SELECT intent, written_at, kind, block_number, block_hash, gas_used,
+        effective_gas_price_wei, vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei
+    FROM outcomes ORDER BY written_at, intent;
+
+    DROP TABLE outcomes;
+
+    CREATE VIEW outcomes AS SELECT * FROM conclusions AS said WHERE kind <> 'reopened'
+        AND NOT EXISTS (SELECT 1 FROM conclusions WHERE intent = said.intent AND id > said.id);
+    """
+    + _append_only("conclusions"),
 )

@@ -1,27 +1,35 @@
 """The life of one submission: a state and an event give a state and commands. All rules are in this table.
 
-| state     | event                                          | next      | commands       |
-|-----------|------------------------------------------------|-----------|----------------|
-| planned   | SignatureMade                                  | signed    | JournalIntent  |
-| planned   | Dropped                                        | discarded |                |
-| signed    | IntentWritten                                  | sent      | Send           |
-| signed    | Dropped (the journal can't be written)         | discarded |                |
-| sent      | Accepted, Unclear, Refused (known, nonce used) | sent      |                |
-| sent      | Refused (for any other reason)                 | concluded | JournalOutcome |
-| sent      | Looked: in a block, deep enough                | concluded | JournalOutcome |
-| sent      | Looked: in a block up to the head              | mined     |                |
-| sent      | Looked: its nonce used without it, deep enough | concluded | JournalOutcome |
-| sent      | Looked: not in its target block, deep enough   | concluded | JournalOutcome |
-| sent      | Looked: past its deadline, not in the pool     | concluded | JournalOutcome |
-| sent      | Looked: anything else                          | sent      |                |
-| mined     | Looked: as in *sent*; in no block any more     | sent      |                |
-| concluded | Looked (its outcome is not written yet)        | concluded | JournalOutcome |
-| concluded | OutcomeWritten                                 | done      |                |
+| state     | event                                          | next      | commands         |
+|-----------|------------------------------------------------|-----------|------------------|
+| planned   | SignatureMade                                  | signed    | JournalIntent    |
+| planned   | Dropped                                        | discarded |                  |
+| signed    | IntentWritten                                  | sent      | Send             |
+| signed    | Dropped (the journal can't be written)         | discarded |                  |
+| sent      | Accepted, Unclear, Refused (known, nonce used) | sent      |                  |
+| sent      | Refused (for any other reason)                 | concluded | JournalOutcome   |
+| sent      | Looked: in a block, deep enough                | concluded | JournalOutcome   |
+| sent      | Looked: in a block up to the head              | mined     |                  |
+| sent      | Looked: its nonce used without it, deep enough | concluded | JournalOutcome   |
+| sent      | Looked: not in its target block, deep enough   | concluded | JournalOutcome   |
+| sent      | Looked: past its deadline, not in the pool     | concluded | JournalOutcome   |
+| sent      | Looked: anything else                          | sent      |                  |
+| mined     | Looked: as in *sent*; in no block any more     | sent      |                  |
+| concluded | Looked (its outcome is not written yet)        | concluded | JournalOutcome   |
+| concluded | OutcomeWritten                                 | done      |                  |
+| done      | Looked: as its outcome says                    | done      |                  |
+| done      | Looked: anything else                          | done      | JournalReopening |
+| done      | ReopeningWritten (by that look)                | as *sent* | as *sent*        |
 
 The outcomes: *included* or *reverted* by a block; *superseded* by another transaction with its nonce, ours or
 not; *expired* where no block took it and none can any more. *Deep enough* is the confirmations asked for; a
 nonce that is used without it must be seen so at two heads at least, for a node may count a transaction a
 moment before it can show it. A reorg that takes the block away brings the submission back to *sent*.
+
+An outcome may be taken back, by a chain that takes back more blocks than were waited for, and by whoever kept
+a transaction that all others had forgotten: one past its deadline reverts, and costs its gas. So *done* is
+looked at again where that may be (:mod:`keeper.submitter.submitter` says when), and goes on as if it had
+never been concluded; the journal keeps both outcomes, and the last one counts.
 
 A channel's answer that comes late (in *mined* or *concluded*) changes nothing: the chain has spoken.
 Whatever is not in the table is a bug, and raises Invariant.
@@ -31,8 +39,8 @@ anew for the next block. Each has a machine of its own, and :mod:`keeper.submitt
 nonce *yields*, which is when another may be sent for it.
 
 What follows from it, and is tested: nothing is sent before its intent is written; nothing is sent twice; of
-one nonce at most one is included; every intent comes to exactly one outcome. A process that is killed is no
-special case: an intent that was read back from the journal is in *sent*, in doubt (see
+one nonce at most one is included; every intent comes to exactly one outcome that stands. A process that is
+killed is no special case: an intent that was read back from the journal is in *sent*, in doubt (see
 :mod:`keeper.submitter.recovery`).
 """
 
@@ -181,8 +189,24 @@ class Looked:
     """Who built the head, as it says of itself."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReopeningWritten:
+    """It is written that the outcome no longer stands."""
+
+    look: Looked
+    """What says so."""
+
+
 Event: TypeAlias = (
-    SignatureMade | Dropped | IntentWritten | Accepted | Refused | Unclear | Looked | OutcomeWritten
+    SignatureMade
+    | Dropped
+    | IntentWritten
+    | Accepted
+    | Refused
+    | Unclear
+    | Looked
+    | OutcomeWritten
+    | ReopeningWritten
 )
 
 # --- commands -----------------------------------------------------------------------------------------------
@@ -210,7 +234,16 @@ class JournalOutcome:
     outcome: Outcome
 
 
-Command: TypeAlias = JournalIntent | Send | JournalOutcome
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalReopening:
+    """Write that the outcome no longer stands; then ReopeningWritten. Where it can't be, look again."""
+
+    submission: Submission
+    outcome: Outcome
+    look: Looked
+
+
+Command: TypeAlias = JournalIntent | Send | JournalOutcome | JournalReopening
 Step: TypeAlias = tuple[State, tuple[Command, ...]]
 
 # --- transitions --------------------------------------------------------------------------------------------
@@ -235,6 +268,12 @@ def step(state: State, event: Event) -> Step:
             return state, (JournalOutcome(submission=state.submission, outcome=state.outcome),)
         case Concluded(), OutcomeWritten():
             return Done(submission=state.submission, outcome=state.outcome), ()
+        case Done(submission=submission, outcome=outcome), Looked():
+            if _stands(outcome, event):
+                return state, ()
+            return state, (JournalReopening(submission=submission, outcome=outcome, look=event),)
+        case Done(submission=submission), ReopeningWritten(look=look):
+            return _looked(Sent(submission=submission, standing=Standing.IN_DOUBT), look)
         case _:
             raise Invariant(f"{type(event).__name__} came in state {type(state).__name__}")
 
@@ -276,6 +315,20 @@ def _looked(state: Sent | Mined, look: Looked) -> Step:
     if look.head_timestamp_s > submission.deadline_s:  # and so is every block to come
         return _conclude(submission, Expired(head_number=look.head_number, why="its deadline passed"))
     return Sent(submission=submission, standing=_unknown(was)), ()
+
+
+def _stands(outcome: Outcome, look: Looked) -> bool:
+    """Return whether an outcome is still what the chain says."""
+    found = look.receipt
+    match outcome:
+        case Included() | Reverted():
+            return look.head_number < outcome.block_number or (
+                found is not None and found.block_hash == outcome.block_hash
+            )
+        case Expired() | Superseded():
+            return found is None or found.block_number > look.head_number
+        case _:
+            assert_never(outcome)
 
 
 def _missed(was: Sent, target_block: int, look: Looked) -> Step:

@@ -15,6 +15,10 @@ those behind it wait in the pools until its nonce is given again, which it is fi
 
 Whoever has a transaction that may still be included gets no other nonce than that one's: no borrower is
 closed twice by mistake.
+
+What has come to its outcome holds nothing, and is remembered for as long as that may be taken back: for some
+blocks where a block decided it; and what expired until something known to us has used its nonce, because
+whoever kept it may have it included until then.
 """
 
 from __future__ import annotations
@@ -26,7 +30,17 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant
 from keeper.domain.plan import Fees
 from keeper.domain.position import PositionId
-from keeper.domain.submission import Purpose, Refusal, Refused, Submission
+from keeper.domain.submission import (
+    Expired,
+    Included,
+    Outcome,
+    Purpose,
+    Refusal,
+    Refused,
+    Reverted,
+    Submission,
+    decided_at,
+)
 from keeper.submitter.machine import (
     Command,
     Concluded,
@@ -34,8 +48,10 @@ from keeper.submitter.machine import (
     Done,
     Dropped,
     Event,
+    Looked,
     Mined,
     Planned,
+    ReopeningWritten,
     Sent,
     SignatureMade,
     Signed,
@@ -45,6 +61,9 @@ from keeper.submitter.machine import (
 )
 from keeper.submitter.recovery import recovered
 from keeper.submitter.replacing import most
+
+REMEMBERED_BLOCKS = 64
+"""No chain takes back more: two epochs of Ethereum's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +111,25 @@ class Submitter:
         """A transaction that is in no block after `patience_blocks` heads is stuck."""
         self._patience_blocks = patience_blocks
         self._slots: dict[int, _Slot] = {}
+        self._done: dict[Hash32, Done] = {}
+        """Whose outcome may be taken back."""
+        self._used_at: dict[int, int] = {}
+        """By nonce of what expired: the head at which it was first seen used."""
         self._underbid: dict[int, Fees] = {}
         """By nonce: the fees that were too low to replace what waits there."""
 
-    def recover(self, intents: Iterable[Submission]) -> None:
-        """Take up what an earlier run left open. Raises Invariant where something is in flight already."""
+    def recover(
+        self, intents: Iterable[Submission], concluded: Iterable[tuple[Submission, Outcome]] = ()
+    ) -> None:
+        """Take up what an earlier run left open, and remember what it concluded.
+
+        Raises Invariant where something is in flight already.
+        """
         if self._slots:
             raise Invariant("recovery comes before anything is planned")
         for nonce, states in recovered(intents).items():
             self._slots[nonce] = _Slot(alternatives=states)
+        self._done = {one.hash: Done(submission=one, outcome=outcome) for one, outcome in concluded}
 
     # --- giving nonces --------------------------------------------------------------------------------------
 
@@ -161,6 +190,7 @@ class Submitter:
         state, commands = step(slot.planned, SignatureMade(submission=submission))
         slot.planned = None
         slot.alternatives[submission.hash] = state
+        self._done.pop(submission.hash, None)  # what was refused is sent again, to the byte
         return commands
 
     def tell(self, submission: Submission, event: Event) -> tuple[Command, ...]:
@@ -169,7 +199,7 @@ class Submitter:
         An answer that comes after it ended is passed over, whoever holds its nonce by then.
         """
         if not self.holds(submission):
-            return ()
+            return self._tell_done(submission, event)
         slot = self._slots[submission.nonce]
         state, commands = step(slot.alternatives[submission.hash], event)
         if isinstance(event, Refused) and event.kind is Refusal.REPLACEMENT_UNDERPRICED:
@@ -177,8 +207,21 @@ class Submitter:
         if isinstance(state, Done | Discarded):
             del slot.alternatives[submission.hash]
             self._close(submission.nonce)
+            if isinstance(state, Done):
+                self._done[submission.hash] = state
         else:
             slot.alternatives[submission.hash] = state
+        return commands
+
+    def _tell_done(self, submission: Submission, event: Event) -> tuple[Command, ...]:
+        """Move what came to its outcome: nothing but the chain can."""
+        done = self._done.get(submission.hash)
+        if done is None or not isinstance(event, Looked | ReopeningWritten):
+            return ()
+        state, commands = step(done, event)
+        if not isinstance(state, Done):
+            del self._done[submission.hash]
+            self._slots.setdefault(submission.nonce, _Slot()).alternatives[submission.hash] = state
         return commands
 
     def before(self, submission: Submission) -> tuple[bytes, ...]:
@@ -225,6 +268,52 @@ class Submitter:
         return tuple(
             state.submission for state in self._states() if isinstance(state, Sent | Mined | Concluded)
         )
+
+    def may_land_after_all(self, now: Now) -> bool:
+        """Return whether something that expired may still be included, by whoever kept it."""
+        return any(
+            isinstance(one.outcome, Expired) and one.submission.nonce >= now.chain_nonce
+            for one in self._done.values()
+        )
+
+    def doubted(self, now: Now, *, left_branch: bool) -> tuple[Submission, ...]:
+        """Return what came to an outcome that may no longer stand.
+
+        That is what expired, where its nonce was used and by nothing known; and where a branch was left,
+        whatever was decided in its blocks.
+        """
+        used = {
+            state.submission.nonce
+            for state in (*self._states(), *self._done.values())
+            if isinstance(state, Mined)
+            or (isinstance(state, Concluded | Done) and isinstance(state.outcome, Included | Reverted))
+        }
+        return tuple(
+            done.submission
+            for done in self._done.values()
+            if (
+                done.submission.nonce < now.chain_nonce and done.submission.nonce not in used
+                if isinstance(done.outcome, Expired)
+                else left_branch
+            )
+        )
+
+    def forget(self, now: Now) -> None:
+        """Forget what nothing takes back any more."""
+        ghosts = {done.submission.nonce for done in self._done.values() if isinstance(done.outcome, Expired)}
+        used = {nonce for nonce in ghosts if nonce < now.chain_nonce}
+        self._used_at = {nonce: self._used_at.get(nonce, now.head_number) for nonce in used}
+
+        def since(done: Done) -> int:
+            if isinstance(done.outcome, Expired):
+                return self._used_at.get(done.submission.nonce, now.head_number)
+            return decided_at(done.outcome)
+
+        self._done = {
+            hash_: done
+            for hash_, done in self._done.items()
+            if since(done) + REMEMBERED_BLOCKS >= now.head_number
+        }
 
     def in_flight(self, now: Now) -> tuple[Submission, ...]:
         """Return the liquidations that hold their nonce and may still change the state that is read."""

@@ -134,6 +134,78 @@ async def test_settle__reorg_drops_its_block__not_counted_and_expires(anvil: Anv
         assert [type(one) for one in outcomes] == [Expired]
 
 
+async def test_settle__reorg_deeper_than_was_waited_for__sent_again_and_told_anew(
+    anvil: Anvil, tmp_path: Path
+) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite", confirmations=1) as keeper:
+        await keeper.lander.recover(await keeper.head())
+        one = await keeper.lander.submit(await keeper.plan(), await keeper.head())
+        await keeper.mine(2)
+        (first,) = await keeper.outcomes()
+        assert isinstance(first, Included)
+        await reorg(keeper, 2)
+        assert await keeper.outcomes() == []
+        assert keeper.journalled() == [None] and keeper.lander.holders(0) == (one,)
+        anvil.rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+        await keeper.mine(2)
+        (second,) = await keeper.outcomes()
+        assert isinstance(second, Included) and second.block_number == first.block_number + 2
+        assert keeper.journalled() == [second]
+
+
+async def test_recover__reorg_while_it_was_dead__found_and_the_nonce_is_used_again(
+    anvil: Anvil, tmp_path: Path
+) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite") as keeper:
+        await keeper.lander.recover(await keeper.head())
+        await keeper.lander.submit(await keeper.plan(), await keeper.head())
+        await keeper.mine()
+        assert [type(one) for one in await keeper.outcomes()] == [Included]
+    await reorg(keeper, 1)
+    async with running(anvil, tmp_path / "journal.sqlite") as keeper:
+        assert [one.outcome for one in await keeper.lander.recover(await keeper.head())] == [None]
+        assert (await keeper.lander.submit(await keeper.plan(borrower=2), await keeper.head())).nonce == 0
+        await keeper.mine()
+        assert [type(one) for one in await keeper.outcomes()] == [Included]
+        await keeper.mine()
+        assert [type(one) for one in await keeper.outcomes()] == [Superseded]
+        assert [type(one) for one in keeper.journalled()] == [Superseded, Included]
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_settle__included_by_who_kept_it_after_it_expired__found_and_journalled(
+    dead: bool, anvil: Anvil, tmp_path: Path
+) -> None:
+    async with running(anvil, tmp_path / "journal.sqlite") as keeper:
+        await keeper.lander.recover(await keeper.head())
+        one = await keeper.lander.submit(await keeper.plan(data=b""), await keeper.head())
+        anvil.rpc("anvil_dropTransaction", "0x" + one.hash.hex())
+        await keeper.mine(5)
+        assert [type(outcome) for outcome in await keeper.outcomes()] == [Expired]
+        if not dead:
+            anvil.rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+            await keeper.mine()
+            (found,) = await keeper.outcomes()
+    if dead:
+        anvil.rpc("eth_sendRawTransaction", "0x" + one.transaction.raw.hex())
+        await keeper.mine(100)
+        async with running(anvil, tmp_path / "journal.sqlite") as keeper:
+            (recovered,) = await keeper.lander.recover(await keeper.head())
+            assert recovered.outcome is not None
+            found = recovered.outcome
+            assert (await keeper.lander.submit(await keeper.plan(), await keeper.head())).nonce == 1
+    assert isinstance(found, Reverted) and found.gas_wei > 0
+
+
+async def reorg(keeper: Keeper, blocks: int) -> None:
+    """Put empty blocks in the place of the newest; what was in them waits nowhere."""
+    rpc, newest = keeper.anvil.rpc, (await keeper.head()).number
+    gone = [rpc("eth_getBlockByNumber", hex(newest - back), False) for back in range(blocks)]
+    rpc("anvil_reorg", blocks, [])
+    for one in [one for block in gone for one in block["transactions"]]:
+        rpc("anvil_dropTransaction", one)
+
+
 # --- what the network does ----------------------------------------------------------------------------------
 
 

@@ -292,6 +292,37 @@ def test_intended__again_after_its_outcome__both_are_kept(path: Path) -> None:
         assert journal.submissions() == ((submission(), OUTCOMES[2]), (submission(), OUTCOMES[0]))
 
 
+def test_reopened__then_another_outcome__the_last_one_stands_and_all_are_kept(path: Path) -> None:
+    one, (was, _, became, *_) = submission(), OUTCOMES
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.intended(one)
+        journal.concluded(one, was)
+        journal.reopened(one)
+        assert journal.submissions() == ((one, None),)
+        assert journal.unconcluded(OPERATOR) == (one,) and journal.revisable(OPERATOR, from_block=0) == ()
+        with pytest.raises(Invariant, match="no outcome"):
+            journal.reopened(one)
+        journal.concluded(one, became)
+        assert journal.submissions() == ((one, became),)
+        assert journal.revisable(OPERATOR, from_block=0) == ((one, became),)
+    assert column(path, "SELECT count(*) FROM conclusions") == [3]
+
+
+def test_revisable__decided_long_ago__only_what_expired_with_a_nonce_that_nothing_used(path: Path) -> None:
+    used, free, missed = submission(7), submission(8), replace(submission(9), nonce=7)
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        for one, outcome in (
+            (missed, Expired(head_number=90, why="")),
+            (used, replace(OUTCOMES[1], block_number=91)),
+            (free, Expired(head_number=92, why="")),
+        ):
+            journal.intended(one)
+            journal.concluded(one, outcome)
+        assert [one for one, _ in journal.revisable(OPERATOR, from_block=93)] == [free]
+        assert [one for one, _ in journal.revisable(OPERATOR, from_block=91)] == [used, free]
+        assert journal.revisable(Address(b"\x01" * 20), from_block=0) == ()
+
+
 def test_predicted_and_declined__kept_to_the_wei(path: Path) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.predicted(HEAD, [DRAFT, replace(DRAFT, objective=Objective.MAX_CLOSE)])
@@ -302,7 +333,7 @@ def test_predicted_and_declined__kept_to_the_wei(path: Path) -> None:
     assert column(path, "SELECT reason || ' ' || borrowers FROM declined") == ["dust 3", "no route 1"]
 
 
-@pytest.mark.parametrize("table", ["journal", "predictions", "declined", "intents", "outcomes"])
+@pytest.mark.parametrize("table", ["journal", "predictions", "declined", "intents", "conclusions"])
 def test_tables__changed_or_removed_from__refuse(path: Path, table: str) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.predicted(HEAD, [DRAFT])

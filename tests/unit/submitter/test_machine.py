@@ -11,6 +11,7 @@ from keeper.domain.submission import (
     Accepted,
     Expired,
     Included,
+    Outcome,
     Refusal,
     Refused,
     Reverted,
@@ -26,9 +27,12 @@ from keeper.submitter.machine import (
     IntentWritten,
     JournalIntent,
     JournalOutcome,
+    JournalReopening,
+    Looked,
     Mined,
     OutcomeWritten,
     Planned,
+    ReopeningWritten,
     Send,
     Sent,
     SignatureMade,
@@ -252,6 +256,49 @@ def test_step__outcome_not_written__commanded_again_at_the_next_look() -> None:
     assert (state, commands) == (CONCLUDED, (JournalOutcome(submission=ONE, outcome=INCLUDED),))
 
 
+EXPIRED = Expired(head_number=105, why="its deadline passed")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "look"),
+    [
+        (INCLUDED, looked(head=150, found=receipt(), chain_nonce=8)),
+        (INCLUDED, looked(head=100)),  # before its block
+        (EXPIRED, looked(head=150, chain_nonce=8)),
+        (Superseded(head_number=105), looked(head=150, chain_nonce=8)),
+        (EXPIRED, looked(head=150, found=receipt(block=151))),
+    ],
+)
+def test_step__outcome_stands__nothing_is_done(outcome: Outcome, look: Looked) -> None:
+    done = Done(submission=ONE, outcome=outcome)
+    assert step(done, look) == (done, ())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "look", "becomes"),
+    [
+        (INCLUDED, looked(head=102, at_s=900), MISSING),
+        (INCLUDED, looked(head=102, found=receipt(block=102), chain_nonce=8, confirmations=1), MINED),
+        (INCLUDED, looked(head=102, found=receipt(block=102), chain_nonce=8), Included),
+        (INCLUDED, looked(head=108, at_s=1_001), Expired),
+        (EXPIRED, looked(head=107, found=receipt(block=106, succeeded=False), chain_nonce=8), Reverted),
+        (Superseded(head_number=105), looked(head=107, found=receipt(block=106), chain_nonce=8), Included),
+    ],
+)
+def test_step__outcome_taken_back__written_and_goes_on_as_if_it_had_not_been(
+    outcome: Outcome, look: Looked, becomes: State | type[Outcome]
+) -> None:
+    done = Done(submission=ONE, outcome=outcome)
+    state, commands = step(done, look)
+    assert (state, commands) == (done, (JournalReopening(submission=ONE, outcome=outcome, look=look),))
+    state, commands = step(state, ReopeningWritten(look=look))
+    if isinstance(becomes, type):
+        assert isinstance(state, Concluded) and isinstance(state.outcome, becomes)
+        assert commands == (JournalOutcome(submission=ONE, outcome=state.outcome),)
+    else:
+        assert (state, commands) == (becomes, ())
+
+
 @pytest.mark.parametrize(
     ("state", "event"),
     [
@@ -269,7 +316,7 @@ def test_step__outcome_not_written__commanded_again_at_the_next_look() -> None:
         (Discarded(), IntentWritten()),
         (Discarded(), looked()),
         (Done(submission=ONE, outcome=INCLUDED), OutcomeWritten()),
-        (Done(submission=ONE, outcome=INCLUDED), looked()),
+        (TAKEN, ReopeningWritten(look=looked())),
     ],
 )
 def test_step__what_cannot_happen__is_our_bug(state: State, event: Event) -> None:

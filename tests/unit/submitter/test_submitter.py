@@ -47,7 +47,9 @@ from keeper.submitter.machine import (
     IntentWritten,
     JournalIntent,
     JournalOutcome,
+    JournalReopening,
     OutcomeWritten,
+    ReopeningWritten,
     Send,
     Sent,
     Standing,
@@ -92,7 +94,7 @@ class Killed(Exception):
     pass
 
 
-@dataclass
+@dataclass(eq=False)
 class Block:
     number: int
     succeeded: dict[bytes, bool] = field(default_factory=dict)
@@ -126,7 +128,11 @@ class World(RuleBasedStateMachine):
 
     def start(self) -> None:
         self.submitter = Submitter(patience_blocks=PATIENCE_BLOCKS)
-        self.submitter.recover([one for one in self.intents if one.hash not in self.outcomes])
+        self.submitter.recover(
+            [one for one in self.intents if one.hash not in self.outcomes],
+            [(one, self.outcomes[one.hash]) for one in self.intents if one.hash in self.outcomes],
+        )
+        self.looked_at: Block | None = None
         self.look()
 
     def launch(self, place: Place, fate: Fate, way: Way, borrower: int, purpose: Purpose) -> None:
@@ -180,6 +186,12 @@ class World(RuleBasedStateMachine):
                 assert one.hash not in self.outcomes, "a second outcome"
                 self.outcomes[one.hash] = outcome
                 return OutcomeWritten()
+            case JournalReopening(submission=one, outcome=outcome, look=look):
+                if not self.outcome_writable:
+                    return None
+                World.seen_classes[f"{type(outcome).__name__} taken back".lower()] += 1
+                assert self.outcomes.pop(one.hash) == outcome
+                return ReopeningWritten(look=look)
 
     def send(self, one: Submission, fate: Fate) -> Event:
         assert one in self.intents, "sent before it was written"
@@ -216,10 +228,16 @@ class World(RuleBasedStateMachine):
 
     def look(self, *, shown: int | None = None) -> None:
         """Look at the chain through a node that shows what is in its first `shown` blocks, or in all."""
+        left_branch, self.looked_at = self.looked_at not in self.blocks[-2:], self.blocks[-1]
         self.now = Now(
             head_number=self.blocks[-1].number, timestamp_s=self.timestamp_s, chain_nonce=self.chain_nonce()
         )
-        for one in self.submitter.waiting():
+        self.look_at(self.submitter.waiting(), shown)
+        self.submitter.forget(self.now)
+        self.look_at(self.submitter.doubted(self.now, left_branch=left_branch), shown)
+
+    def look_at(self, these: tuple[Submission, ...], shown: int | None) -> None:
+        for one in these:
             found = next((b for b in self.blocks[:shown] if one.hash in b.succeeded), None)
             event = looked(
                 head=self.blocks[-1].number,
@@ -308,6 +326,17 @@ class World(RuleBasedStateMachine):
         self.cancel_useless()
 
     @rule(borrower=st.integers(1, 3))
+    def one_expires_that_somebody_kept(self, borrower: int) -> None:
+        self.submit(Fate.REQUEST_LOST, Way.PUBLIC, borrower)
+        for _ in range(PATIENCE_S // BLOCK_TIME_S + 2):
+            self.mine(ours=False, foreign=False, reverts=False)
+        self.look()
+        if self.underway:
+            self.arrives_after_all()
+            self.mine(ours=True, foreign=False, reverts=False)
+            self.look()
+
+    @rule(borrower=st.integers(1, 3))
     def plans_behind_one_in_doubt(self, borrower: int) -> None:
         self.submit(Fate.REQUEST_LOST, Way.PUBLIC, borrower)
         self.submit(Fate.ACCEPTED, Way.PUBLIC, borrower % 3 + 1)
@@ -330,8 +359,9 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.underway)
     @rule()
     def arrives_after_all(self) -> None:
+        """It does, however late: past its deadline it reverts."""
         one = self.underway.pop()
-        if self.timestamp_s <= one.deadline_s and one.nonce >= self.chain_nonce():
+        if one.nonce >= self.chain_nonce():
             self.arrive(one)
 
     @precondition(lambda self: self.pool)
@@ -349,6 +379,18 @@ class World(RuleBasedStateMachine):
             if one.hash in gone.succeeded and one.target_block is None:
                 (self.hidden if one.is_private else self.pool)[one.nonce] = one
         self.mine(ours=ours, foreign=foreign, reverts=False)
+        self.look()
+
+    @precondition(lambda self: len(self.blocks) > 5)
+    @rule(depth=st.integers(CONFIRMATIONS + 1, 4), ours=st.booleans())
+    def reorg_deeper_than_was_waited_for(self, depth: int, ours: bool) -> None:
+        gone = [self.blocks.pop() for _ in range(depth)]
+        self.timestamp_s -= depth * BLOCK_TIME_S
+        for one in self.intents:
+            if any(one.hash in block.succeeded for block in gone) and one.target_block is None:
+                (self.hidden if one.is_private else self.pool)[one.nonce] = one
+        for _ in range(depth):
+            self.mine(ours=ours, foreign=False, reverts=False)
         self.look()
 
     @rule()
@@ -441,6 +483,8 @@ def test_world__whatever_happens__nothing_twice_and_one_outcome_each() -> None:
         "replaced",
         "cancelled",
         "closed again",
+        "included taken back",
+        "expired taken back",
     ):
         assert World.seen_classes[kind] >= 5, kind
 
