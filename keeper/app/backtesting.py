@@ -12,6 +12,7 @@ from pathlib import Path
 
 from keeper import __version__
 from keeper.app.build import furnish, reach
+from keeper.app.channels import unknown_odds
 from keeper.backtest import past
 from keeper.backtest.archive import Archive
 from keeper.backtest.calibration import Calibration, calibration
@@ -36,7 +37,6 @@ from keeper.domain.errors import ConfigError
 from keeper.domain.events import Event, Listener
 from keeper.domain.head import Head
 from keeper.domain.state import Mined, StateRef
-from keeper.engine import Engine, Pace
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
@@ -165,6 +165,8 @@ async def over(
     settings = replace(settings, audited_positions=0)  # what others draw, a tape has not recorded
     rooms = await furnish(await _as_of(settings, given.world, head), given.chain, given.world, head)
     desk, carried, journal, ears = rooms.planner.desk, Carried(), LinesJournal(), Ears()
+    # as a keeper that has run no race yet: it learns from those of the blocks that it passes
+    odds = replace(unknown_odds(settings), reverts_land=model.reverts_land)
     world = PastWorld(given.world, given.past, carried, purse_of=desk.operator if rooms.preamble else None)
     landing = PastLanding(
         past=given.past,
@@ -173,6 +175,7 @@ async def over(
         journal=journal,
         operator=desk.operator,
         executor=desk.executor,
+        channels=odds.channels,
         preamble=rooms.preamble,
     )
 
@@ -181,20 +184,15 @@ async def over(
         given.listen(event)
         listener(event)
 
-    engine = Engine(
-        world=world,
-        watcher=rooms.watcher,
-        planner=rooms.planner,
+    engine = rooms.engine(
+        settings,
+        given.chain,
+        world,
+        listen=listen,
         journal=journal,
         landing=landing,
-        listen=listen,
+        odds=odds,
         clock=lambda: float(ears.head.timestamp_s if ears.head else 0),  # the past has no other time
-        pace=Pace(
-            block_time_s=given.chain.block_time_s,
-            deadline_s=settings.deadline_s,
-            max_head_age_s=settings.max_head_age_s,
-        ),
-        preamble=rooms.preamble,
     )
     one = Pass(
         engine=engine,

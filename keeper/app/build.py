@@ -191,6 +191,7 @@ class Rooms:
         odds: Odds | None = None,
         bidder: Bidder | None = None,
         backrun_bidder: Bidder | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> Engine:
         """Return an engine in these rooms, upon a World. Without `landing` it sends nothing."""
         return Engine(
@@ -203,7 +204,7 @@ class Rooms:
             bidder=bidder,
             backrun_bidder=backrun_bidder,
             listen=listen,
-            clock=time.time,
+            clock=clock,
             pace=Pace(
                 block_time_s=chain.block_time_s,
                 deadline_s=settings.deadline_s,

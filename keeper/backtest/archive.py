@@ -218,6 +218,7 @@ class _Fork:
             self._send(sender, to, data, gas_limit=_PREAMBLE_GAS, tip_wei=0)
         theirs: list[tuple[str | None, str]] = []
         ours: list[str] = []
+        ahead: list[int] = []
         senders = {wire.hex_data(own.sender) for own in question.own}
         at = 0
         for own in sorted(question.own, key=lambda one: one.index):
@@ -227,6 +228,7 @@ class _Fork:
                 if there["from"].lower() not in senders:  # what the keeper itself sent then, these stand for
                     theirs.append((self._replay(there), receipt["status"]))
             at = max(at, own.index)
+            ahead.append(len(theirs))
             ours.append(
                 self._send(own.sender, own.to, own.data, gas_limit=own.gas_limit, tip_wei=own.tip_wei)
             )
@@ -234,7 +236,10 @@ class _Fork:
         found = self._rpc.batch([("eth_getTransactionReceipt", (sent,)) for sent in ours])
         ended = [None if sent is None else self._rpc("eth_getTransactionReceipt", sent) for sent, _ in theirs]
         return Executed(
-            ran=tuple(self._ran(sent, receipt) for sent, receipt in zip(ours, found, strict=True)),
+            ran=tuple(
+                self._ran(sent, receipt, before=ended[:count])
+                for sent, receipt, count in zip(ours, found, ahead, strict=True)
+            ),
             preceding=len(theirs),
             differed=sum(
                 receipt is None or receipt["status"] != status
@@ -270,7 +275,13 @@ class _Fork:
         )
         return sent
 
-    def _ran(self, sent: str, receipt: Mapping[str, Any] | None) -> Ran:
+    def _ran(
+        self,
+        sent: str,
+        receipt: Mapping[str, Any] | None,
+        *,
+        before: Sequence[Mapping[str, Any] | None],
+    ) -> Ran:
         if receipt is None:
             raise ValueError(f"the keeper's {sent} found no room")
         succeeded = receipt["status"] == "0x1"
@@ -285,6 +296,7 @@ class _Fork:
             returned=returned,
             logs=tuple(_log(log) for log in receipt["logs"]),
             written=self._written(sent) if succeeded else (),
+            touched=tuple(sorted({_raw(log["address"]) for one in before if one for log in one["logs"]})),
         )
 
     def _written(self, sent: str) -> tuple[Written, ...]:

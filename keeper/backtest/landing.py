@@ -60,6 +60,8 @@ class Flight:
     outcome: Outcome | None = None
     untold: str = ""
     """Why nobody knows what became of it, where nobody does."""
+    run: int | None = None
+    """Which of the keeper's own it was that ran in the block, from 0."""
     differed: int = 0
     """Transactions before it that did not end as they really had."""
 
@@ -67,6 +69,11 @@ class Flight:
     def position(self) -> PositionId:
         """Return whose position it goes for."""
         return PositionId(self.plan.draft.market, self.plan.draft.borrower)
+
+    @property
+    def touched(self) -> frozenset[Address]:
+        """Return who had logged something in its block before it, of others' doing."""
+        return frozenset() if self.ran is None else frozenset(map(Address, self.ran.touched))
 
     @property
     def bid_wei(self) -> int:
@@ -93,14 +100,17 @@ class PastLanding:
         journal: Journal,
         operator: Address,
         executor: Address,
+        channels: tuple[str, ...],
         preamble: Sequence[SimulatedCall],
     ) -> None:
+        """`channels` are the names of those that it is sent through, as the odds of its races know them."""
         self._past = past
         self._carried = carried
         self._model = model
         self._journal = journal
         self._operator = operator
         self._executor = executor
+        self._channels = channels
         self._preamble = tuple((call.sender, call.to, call.data) for call in preamble)
         self._executed = interface(contracts.executor().abi).event("Executed")
         self._submitter = Submitter(patience_blocks=_NEVER_STUCK)
@@ -146,6 +156,7 @@ class PastLanding:
             deadline_s=draft.deadline_s,
             predicted_profit_wei=plan.waterfall.net_wei,
             fees=plan.fees,
+            channels=self._channels,
             others=draft.others,
         )
         latency_s = self._model.drawn_s(head.hash, draft.borrower)
@@ -252,8 +263,8 @@ class PastLanding:
             own=tuple(self._own(flight) for flight in ordered),
         )
         executed = await past.execute(self._past, question)
-        for flight, ran in zip(ordered, executed.ran, strict=True):
-            flight.ran, flight.differed = ran, executed.differed
+        for run, (flight, ran) in enumerate(zip(ordered, executed.ran, strict=True)):
+            flight.ran, flight.run, flight.differed = ran, run, executed.differed
             if ran.succeeded:
                 self._carried.carry(ran.written)
         self._landed += ordered
@@ -289,7 +300,7 @@ class PastLanding:
             for behind in due[at + 1 :]:
                 theirs = _place(behind)
                 if (
-                    _counts_on(behind, before)
+                    counts_on(behind, before)
                     and theirs.index < mine.index
                     and not mine.outbid
                     and theirs.tip_wei <= self._most_tip_wei(before)
@@ -299,7 +310,7 @@ class PastLanding:
         for at, behind in enumerate(due):
             mine = _place(behind)
             waits_for = max(
-                (_place(before).index for before in due[:at] if _counts_on(behind, before)), default=0
+                (_place(before).index for before in due[:at] if counts_on(behind, before)), default=0
             )
             if mine.index < waits_for <= rivals.get(behind.position, waits_for):
                 behind.place = replace(mine, index=waits_for)
@@ -327,7 +338,7 @@ def _looked(flight: Flight, head: Head, *, receipt: machine.Receipt | None) -> m
     )
 
 
-def _counts_on(behind: Flight, before: Flight) -> bool:
+def counts_on(behind: Flight, before: Flight) -> bool:
     """Return whether a plan counts on the depth that an earlier one of the same head leaves."""
     return behind.head == before.head and bool(behind.plan.draft.pools & before.plan.draft.pools)
 

@@ -122,6 +122,8 @@ class Ran(msgspec.Struct, frozen=True):
     """The revert's data, where it reverted and said any."""
     logs: tuple[Log, ...]
     written: tuple[Written, ...]
+    touched: tuple[bytes, ...] = ()
+    """Whose logs the block's own transactions before it had left, as they were replayed."""
 
 
 class Executed(msgspec.Struct, frozen=True):
