@@ -223,6 +223,7 @@ async def over(
         ledger=ledger,
         score=score(ledger, model),
         model=model,
+        odds=odds.after_all((one.submission, one.outcome) for one in ledger.flights),
         journal=tuple(journal.lines),
         symbols={
             token.address: token.symbol

@@ -186,6 +186,14 @@ def heat(
     return f'<table class="heat">{caption}<tr><th></th>{head}</tr>{"".join(cells)}</table>'
 
 
+def key(of: Sequence[tuple[str, str]]) -> str:
+    """Return what each colour stands for."""
+    told = "".join(
+        f'<span><i style="background:var(--{colour})"></i>{escape(what)}</span>' for colour, what in of
+    )
+    return f'<p class="key">{told}</p>'
+
+
 def empty(why: str) -> str:
     """Return what stands where there is nothing to draw."""
     return f'<p class="none">{escape(why)}</p>'

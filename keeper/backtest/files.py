@@ -18,7 +18,7 @@ def files(done: Backtest, *, sections: str = "") -> Mapping[str, str]:
     """Return each file's text by its name. `sections` is further HTML for the report."""
     figures = as_json(summary(done.ledger, done.score))
     return {
-        "report.html": page(done.ledger, done.score, done.model, symbols=done.symbols, sections=sections),
+        "report.html": page(done, sections=sections),
         "summary.json": json.dumps(figures, indent=2) + "\n",
         "journal.jsonl": "".join(f"{line}\n" for line in done.journal),
         **tables(done.ledger, done.score),

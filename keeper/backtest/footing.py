@@ -7,47 +7,65 @@ what it brings is what was predicted; where they are not, this tells why not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from keeper.backtest.landing import Flight, counts_on
+from keeper.domain.address import Hash32
 from keeper.domain.submission import Included
 
 
 class Footing(StrEnum):
-    """What a transaction stood upon; the first that is so."""
+    """What a transaction stood upon."""
 
     AS_PLANNED = "as planned"
-    MOVED = "behind trades in its pools"
-    """The block's own transactions before it had traded there, as they do behind a report of prices."""
-    AMISS = "without one that it counts on"
-    """One of the keeper's own that is planned to come before it came behind it, or failed."""
-    AHEAD = "behind one that was to come later"
-    """One of the keeper's own that was planned upon what this one leaves, or upon another head, came first."""
+    MOVED = "behind others' trades in its pools"
+    """The block's own transactions had traded there, as they do behind a report of prices."""
+    WITHOUT = "without one that it counts on"
+    """One of the keeper's own that was to come before it came behind it, or failed."""
+    BEHIND = "behind one that it does not count on"
+    """One of the keeper's own that was to come later, or was planned upon another head, came first."""
 
 
-def footing(flight: Flight, flights: Sequence[Flight]) -> Footing:
-    """Return what one of these, which are in the order that they were planned in, stood upon."""
+def footings(flights: Sequence[Flight]) -> Mapping[Hash32, Footing]:
+    """Return what each that did what it was for stood upon, by its hash. They are in the order of planning.
+
+    Of several reasons the one that comes first among those of :class:`Footing`.
+    """
+    upon: dict[bytes, list[Flight]] = defaultdict(list)
+    in_block: dict[int, list[Flight]] = defaultdict(list)
+    for one in flights:
+        upon[one.head.hash].append(one)
+        if isinstance(one.outcome, Included):
+            in_block[one.outcome.block_number].append(one)
+    return {
+        one.submission.hash: _footing(one, upon[one.head.hash], in_block)
+        for theirs in in_block.values()
+        for one in theirs
+    }
+
+
+def _footing(
+    flight: Flight, planned_with: Sequence[Flight], in_block: Mapping[int, Sequence[Flight]]
+) -> Footing:
     if flight.touched & flight.plan.draft.pools:
         return Footing.MOVED
-    planned = [one for one in flights[: flights.index(flight)] if counts_on(flight, one)]
-    found = list(_found(flight, flights))
-    if any(one not in found for one in planned):
-        return Footing.AMISS
-    return Footing.AS_PLANNED if len(found) == len(planned) else Footing.AHEAD
+    before = planned_with[: planned_with.index(flight)]
+    counted_on = [one for one in before if counts_on(flight, one)]
+    found = list(_found(flight, in_block))
+    if any(one not in found for one in counted_on):
+        return Footing.WITHOUT
+    return Footing.AS_PLANNED if len(found) == len(counted_on) else Footing.BEHIND
 
 
-def _found(flight: Flight, flights: Sequence[Flight]) -> Iterator[Flight]:
-    """Yield those that had used its pools since the head it was planned upon, when it ran."""
-    for one in flights:
-        if one is flight or not isinstance(one.outcome, Included):
-            continue
-        if one.plan.draft.pools & flight.plan.draft.pools and _ran(one) < _ran(flight):
-            if _ran(one)[0] > flight.head.number:
+def _found(flight: Flight, in_block: Mapping[int, Sequence[Flight]]) -> Iterator[Flight]:
+    """Yield those that had used its pools when it ran, since the head that it was planned upon."""
+    assert flight.block is not None
+    for number in range(flight.head.number + 1, flight.block.number + 1):
+        for one in in_block.get(number, ()):
+            if one.plan.draft.pools & flight.plan.draft.pools and (number, one.run) < (
+                flight.block.number,
+                flight.run,
+            ):
                 yield one
-
-
-def _ran(flight: Flight) -> tuple[int, int]:
-    """Return where one that is in a block ran: the block, and the place among the keeper's own in it."""
-    assert flight.block is not None and flight.run is not None
-    return flight.block.number, flight.run

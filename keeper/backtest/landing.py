@@ -60,7 +60,7 @@ class Flight:
     outcome: Outcome | None = None
     untold: str = ""
     """Why nobody knows what became of it, where nobody does."""
-    run: int | None = None
+    run: int = 0
     """Which of the keeper's own it was that ran in the block, from 0."""
     differed: int = 0
     """Transactions before it that did not end as they really had."""

@@ -5,14 +5,17 @@ The same backtest gives the same bytes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from keeper.backtest import charts
 from keeper.backtest.charts import Axis, Mark
+from keeper.backtest.footing import Footing
 from keeper.backtest.inclusion import Model
 from keeper.backtest.ledger import Ledger
+from keeper.backtest.result import Backtest
 from keeper.backtest.score import Class, Score, Verdict
 from keeper.backtest.style import STYLE
 from keeper.backtest.summary import (
@@ -50,10 +53,9 @@ _KINDS: Mapping[Class, _Kind] = {
 }
 
 
-def page(
-    ledger: Ledger, score: Score, model: Model, *, symbols: Mapping[Address, str], sections: str = ""
-) -> str:
-    """Return the report. `symbols` names tokens; `sections` is further HTML, put before the suppositions."""
+def page(done: Backtest, *, sections: str = "") -> str:
+    """Return the report. `sections` is further HTML, put before the suppositions."""
+    ledger, score, model = done.ledger, done.score, done.model
     figures = summary(ledger, score)
     body = "".join(
         (
@@ -72,12 +74,12 @@ def page(
                 _latency(ledger, score, model),
             ),
             "</div>",
-            _misses(score, symbols),
+            _misses(score, done.symbols),
             '<div class="pair">',
             _card(
                 "Predicted against realised",
                 "In ether after gas, before the bid. Realised is what the EVM paid out in the block, at the "
-                "transaction's place, with all before it replayed.",
+                "transaction's place, with all before it replayed; they are equal where it stood as planned.",
                 _predicted(score),
             ),
             _card(
@@ -95,7 +97,7 @@ def page(
             ),
             "</div>",
             sections,
-            _suppositions(model, figures),
+            _suppositions(done, figures),
         )
     )
     return _html(f"keeper backtest, blocks {figures.first:,} to {figures.last:,}", body)
@@ -222,17 +224,30 @@ def _latency(ledger: Ledger, score: Score, model: Model) -> str:
     return charts.stacked(columns, x_name="seconds", y_name="share won", most=1.0)
 
 
+_FOOTINGS: Mapping[Footing, str] = {
+    Footing.AS_PLANNED: "accent",
+    Footing.MOVED: "hot",
+    Footing.WITHOUT: "warm",
+    Footing.BEHIND: "cool",
+}
+
+
 def _predicted(score: Score) -> str:
+    stood = {one.submission.hash: score.footings[one.submission.hash] for one in score.won}
     points = [
         Mark(
             x=one.plan.waterfall.net_wei / _ETHER,
             y=one.realised_wei / _ETHER,
+            colour=_FOOTINGS[stood[one.submission.hash]],
             title=f"{checksum(one.plan.draft.borrower)}: predicted {_ether(one.plan.waterfall.net_wei)}, "
-            f"realised {_ether(one.realised_wei)}",
+            f"realised {_ether(one.realised_wei)}, {stood[one.submission.hash]}",
         )
         for one in score.won
     ]
-    return charts.scatter(points, x_name="predicted", y_name="realised", logarithmic=True, diagonal=True)
+    counts = Counter(stood.values())
+    key = [(_FOOTINGS[one], f"{counts[one]} {one}") for one in Footing if counts[one]]
+    chart = charts.scatter(points, x_name="predicted", y_name="realised", logarithmic=True, diagonal=True)
+    return charts.key(key) + chart
 
 
 def _close_factor(score: Score) -> str:
@@ -314,8 +329,8 @@ def _miss(one: Verdict, symbols: Mapping[Address, str]) -> str:
     )
 
 
-def _suppositions(model: Model, figures: Summary) -> str:
-    terms = "".join(f"<dt>{name}</dt><dd>{escape(said)}</dd>" for name, said in _supposed(model))
+def _suppositions(done: Backtest, figures: Summary) -> str:
+    terms = "".join(f"<dt>{name}</dt><dd>{escape(said)}</dd>" for name, said in _supposed(done))
     return _card(
         "What is supposed",
         "Change any of it on the command line and look again.",
@@ -326,7 +341,8 @@ def _suppositions(model: Model, figures: Summary) -> str:
     )
 
 
-def _supposed(model: Model) -> Iterator[tuple[str, str]]:
+def _supposed(done: Backtest) -> Iterator[tuple[str, str]]:
+    model, odds = done.model, done.odds
     yield (
         "latency",
         f"{model.latency_s:g} s in the median, spread {model.latency_spread:g} (lognormal): "
@@ -335,6 +351,13 @@ def _supposed(model: Model) -> Iterator[tuple[str, str]]:
     yield "a block closes", f"{model.closes_before_s:g} s before its timestamp"
     yield "bid", f"up to {model.bid_bps / 100:g} % of the profit predicted after gas"
     yield "channel", "a lost race costs its gas" if model.reverts_land else "what would revert is dropped"
+    if odds.reverts_land:
+        began = replace(odds, won=()).chance
+        yield (
+            "a race is run",
+            "where p × its profit is more than (1 − p) × what losing it costs; p is taken from the races "
+            f"before: {float(began):.0%} at the first, {float(odds.chance):.0%} after the last",
+        )
     yield (
         "builders",
         ", ".join(checksum(one) for one in sorted(model.builders)) if model.builders else "all reachable",

@@ -9,6 +9,7 @@ from keeper.backtest.inclusion import Model
 from keeper.backtest.ledger import Ledger
 from keeper.backtest.score import Score
 from keeper.domain.address import Address
+from keeper.domain.odds import Odds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class Backtest:
     ledger: Ledger
     score: Score
     model: Model
+    odds: Odds
+    """Those of its races, as they were known at the end."""
     journal: tuple[str, ...]
     symbols: Mapping[Address, str]
     """Names of the markets' tokens."""

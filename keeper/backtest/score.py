@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keeper.backtest.footing import Footing, footings
 from keeper.backtest.inclusion import Model
 from keeper.backtest.landing import Flight
 from keeper.backtest.ledger import Ending, Ledger
 from keeper.backtest.observed import Observed
 from keeper.backtest.past import Mined
+from keeper.domain.address import Hash32
 from keeper.domain.declined import Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.submission import Included, Reverted
@@ -90,6 +92,8 @@ class Score:
     recovered: int
     """How often prices came back."""
     headline: Headline
+    footings: Mapping[Hash32, Footing]
+    """Upon what each transaction that succeeded came to stand, by its hash."""
 
     def count(self, kind: Class) -> int:
         """Return how many liquidations are of a class."""
@@ -120,6 +124,7 @@ def score(ledger: Ledger, model: Model) -> Score:
         repaid=endings[Ending.REPAID],
         recovered=endings[Ending.RECOVERED],
         headline=_headline(verdicts, failed, ledger, model),
+        footings=footings(ledger.flights),
     )
 
 

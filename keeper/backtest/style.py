@@ -43,6 +43,8 @@ h2{margin:0 0 4px;font-size:16px;font-weight:620;letter-spacing:-.005em}
 .legend span{display:block;font-size:12.5px;color:var(--soft)}
 .legend .nil{opacity:.45}
 .note{margin:18px 0 0;font-size:13px;color:var(--soft)}
+.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 10px;font-size:12.5px;color:var(--soft)}
+.key i{display:inline-block;width:9px;height:9px;margin-right:7px;border-radius:3px}
 .none{padding:40px 0;text-align:center;color:var(--soft)}
 svg{display:block;width:100%;height:auto;overflow:visible}
 .grid{stroke:var(--line);stroke-width:1}

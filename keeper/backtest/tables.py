@@ -27,7 +27,7 @@ _LIQUIDATIONS = (
 _TRANSACTIONS = (
     *("decided_upon", "block", "index", "market", "borrower", "debt", "collateral", "repaid_raw"),
     *("close_factor_bps", "outcome", "counts_as", "gas_used", "tip_wei", "bid_wei"),
-    *("predicted_wei", "realised_wei"),
+    *("predicted_wei", "realised_wei", "stood"),
 )
 _EPISODES = ("market", "borrower", "first_block", "last_block", "ending")
 
@@ -76,6 +76,7 @@ def _transactions(ledger: Ledger, score: Score) -> Iterable[Sequence[object]]:
             flight.bid_wei,
             flight.plan.waterfall.net_wei,
             flight.realised_wei,
+            score.footings.get(hash_, ""),
         )
 
 
