@@ -8,8 +8,8 @@ follows the order looks for routes again.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -23,7 +23,7 @@ from keeper.planner.evaluation import Evaluation
 from keeper.planner.funding import Loan
 from keeper.planner.pairs import Pair
 from keeper.planner.parallel import Depth
-from keeper.planner.selection import MOST_EXACT, Step, best_order, groups
+from keeper.planner.selection import MOST_EXACT, ROUNDING, Step, best_order, groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,16 @@ class Contender:
         return frozenset(pool for pair in self.pairs for pool in pair.pools)
 
     @property
+    def sold(self) -> frozenset[tuple[Address, Address]]:
+        """Return what a close may sell into which pool: pool and token."""
+        return frozenset(
+            (hop.pool, hop.token_in)
+            for pair in self.pairs
+            for route in (*pair.trade.buys, *pair.trade.sells)
+            for hop in route.hops
+        )
+
+    @property
     def gas(self) -> int:
         """Return the most gas that a close must be allowed."""
         return max((gas_limit(one.gas) for one in self.priced), default=0)
@@ -169,7 +179,14 @@ def order(
     alone_wei = [step.worth_wei if (step := contest.play(at, start)) else 0 for at in places]
     crowded = sum(one.gas for one in contenders) > start.gas
     best = [
-        best_order(group, start, contest.play, only_falls=contest.only_falls(group), most_exact=most_exact)
+        best_order(
+            group,
+            start,
+            contest.play,
+            covers=contest.covers,
+            only_falls=contest.only_falls(group),
+            most_exact=most_exact,
+        )
         for group in groups([contest.uses(at, start, crowded=crowded) for at in places])
     ]
     return _merged(best, alone_wei)
@@ -195,6 +212,7 @@ class _Contest:
         self._contenders = contenders
         self._net = net
         self._pools = [sorted(one.pools) for one in contenders]
+        self._sold = [one.sold for one in contenders]
         self._known: dict[Hashable, tuple[Left, _Played | None]] = {}
 
     def uses(self, at: int, start: Left, *, crowded: bool) -> frozenset[Hashable]:
@@ -205,13 +223,21 @@ class _Contest:
 
     def only_falls(self, group: Iterable[int]) -> bool:
         """Return whether all pass through their common pools in the same direction."""
-        sold: defaultdict[Address, set[Address]] = defaultdict(set)
-        for at in group:
-            for pair in self._contenders[at].pairs:
-                for route in (*pair.trade.buys, *pair.trade.sells):
-                    for hop in route.hops:
-                        sold[hop.pool].add(hop.token_in)
-        return all(len(tokens) == 1 for tokens in sold.values())
+        sold = frozenset().union(*(self._sold[at] for at in group))
+        return len({pool for pool, _ in sold}) == len(sold)
+
+    def covers(self, one: Left, other: Left, items: Collection[int]) -> bool:
+        """Return whether one state leaves each of these no less than another does, but for rounding.
+
+        A pool that was sold into as far is the same again, whoever sold: its price tells all.
+        """
+        if one.gas < other.gas and one.gas < sum(self._contenders[at].gas for at in items):
+            return False
+        terms = [terms for at in items for terms in self._contenders[at].terms]
+        if _as_set(one.bearing_on(terms)) != _as_set(other.bearing_on(terms)):
+            return False
+        sold = frozenset().union(*(self._sold[at] for at in items))
+        return all(_gives_no_less(one.pools[pool], other.pools[pool], token) for pool, token in sold)
 
     def play(self, at: int, left: Left) -> Step[Left] | None:
         """Return what a contender brings on what is left, and what it leaves then."""
@@ -240,6 +266,20 @@ class _Contest:
             if found is not None and (best is None or found[0] > best.net_wei):
                 best = _Played(found[0], priced.gas, tuple(zip(pairs, found[1], strict=True)))
         return best
+
+
+def _as_set(ran: Iterable[tuple[Terms, int]]) -> frozenset[tuple[int, int]]:
+    return frozenset((id(terms), repay_raw) for terms, repay_raw in ran)
+
+
+def _gives_no_less(pool: Pool, other: Pool, token: Address) -> bool:
+    """Return whether the first unit that is sold into a pool brings no less than in another state of it."""
+    if pool is other:
+        return True
+    first, others = next(pool.segments(token), None), next(other.segments(token), None)
+    if first is None or others is None:
+        return others is None
+    return first.a * others.b * (ROUNDING + 1) >= others.a * first.b * ROUNDING
 
 
 class _Played(NamedTuple):

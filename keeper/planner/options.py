@@ -31,7 +31,7 @@ class PlannerOptions:
     """How much of the predicted profit may be missing before the executor reverts."""
     most_closes: int = 4
     """Of one borrower in one transaction."""
-    exact_orders: int = 4
+    exact_orders: int = 6
     """Of so many borrowers that share something the best order is found for certain."""
     ladder_rungs: int = 2
     """How many smaller sizes are prepared beside a plan, each of half the repay of the one before."""

@@ -4,14 +4,17 @@ Knows neither pools nor borrowers: whoever calls says what one brings on a state
 Each takes what is best for itself of what is left, and is passed over where that is nothing, so an order says
 all. One may also bring more after another, which sold the other way.
 
-Of a few that share something, all orders of all of them and of some are looked at, but for those that
-can't bring more. Of more, the most profitable alone goes first, and one after another is moved ahead of
-others as long as that brings more.
+Of a few that share something the best order of all of them, and of some, is found for certain: whoever ran,
+in whatever order, of two states that they leave the one is followed that brought no less and leaves no less.
+Of more, the most profitable alone goes first, and one after another is moved ahead of others as long as that
+brings more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 MOST_EXACT = 6
@@ -20,6 +23,9 @@ _STEPS_EACH = 2
 """Of more, how many steps are looked at for each to exchange them,"""
 _MOST_STEPS = 16
 """and in all: a step is a sizing, and the head does not wait."""
+
+ROUNDING = 10**8
+"""A part in so many is what the contracts' rounding makes, no matter of order."""
 
 State = TypeVar("State")
 
@@ -33,6 +39,8 @@ class Step(NamedTuple, Generic[State]):
 
 Play: TypeAlias = Callable[[int, State], Step[State] | None]
 """Gives what an item, by its place, does on a state; None where it does nothing."""
+Covers: TypeAlias = Callable[[State, State, Collection[int]], bool]
+"""Tells whether a state leaves each of these items no less than another state does."""
 
 
 def groups(uses: Sequence[Collection[Hashable]]) -> tuple[tuple[int, ...], ...]:
@@ -56,19 +64,21 @@ def best_order(
     start: State,
     play: Play[State],
     *,
+    covers: Covers[State],
     only_falls: bool,
     most_exact: int = MOST_EXACT,
 ) -> tuple[int, ...]:
     """Return the order that brings most in total. Those that do nothing where they would come are in it too.
 
     `only_falls` promises that nobody brings more once others have gone first: what can't bring more is then
-    known early. Of equals the earliest found is taken, the greedy order before all.
+    known early. Of equals the earliest found is taken, the greedy order before all; what differs by less than
+    rounding makes is equal.
     """
     greedy = _greedy(items, start, play)
     if len(items) < 2:
         return greedy.order
     if len(items) <= most_exact:
-        return _Search(play, greedy, only_falls=only_falls).best(start)
+        return _Search(play, covers, greedy, only_falls=only_falls).best(start)
     return _exchanged(greedy, play, steps=min(_STEPS_EACH * len(items), _MOST_STEPS)).order
 
 
@@ -105,28 +115,88 @@ def _greedy(items: Collection[int], start: State, play: Play[State]) -> _Run[Sta
     return _played(sorted(items, key=lambda item: -alone[item]), start, play)
 
 
-class _Search(Generic[State]):
-    """Looks at every order that may bring more than the best so far."""
+class _Reached(NamedTuple, Generic[State]):
+    """Who ran, in this order, what that brought, and the state that it leaves."""
 
-    def __init__(self, play: Play[State], first: _Run[State], *, only_falls: bool) -> None:
+    ran: tuple[int, ...]
+    worth_wei: int
+    state: State
+    would_wei: Mapping[int, int]
+    """What others would have brought in the place of the last, as far as that was looked at."""
+
+
+class _Search(Generic[State]):
+    """Looks at one more item at a time, and follows what may still become the best."""
+
+    def __init__(
+        self, play: Play[State], covers: Covers[State], first: _Run[State], *, only_falls: bool
+    ) -> None:
         self._play = play
+        self._covers = covers
         self._only_falls = only_falls
+        self._items = first.order
         self._best, self._best_wei = first.order, first.worth_wei
+        self._behind_wei: dict[tuple[int, int], int] = {}
+        """What the second brings right behind the first."""
 
     def best(self, start: State) -> tuple[int, ...]:
-        self._look((), self._best, start, 0)
-        return self._best
+        reached = [[_Reached((), 0, start, {})]]
+        while reached:
+            further: dict[frozenset[int], list[_Reached[State]]] = {}
+            for one in chain.from_iterable(reached):
+                for then in self._onwards(one):
+                    self._keep(further.setdefault(frozenset(then.ran), []), then)
+            reached = list(further.values())
+        return (*self._best, *(item for item in self._items if item not in self._best))
 
-    def _look(self, ran: tuple[int, ...], rest: tuple[int, ...], state: State, worth_wei: int) -> None:
-        if worth_wei > self._best_wei:
-            self._best, self._best_wei = (*ran, *rest), worth_wei
-        steps = [(item, step) for item in rest if (step := self._play(item, state)) is not None]
-        most_wei = worth_wei + sum(max(step.worth_wei, 0) for _, step in steps)
-        if self._only_falls and most_wei <= self._best_wei:
+    def _onwards(self, one: _Reached[State]) -> Iterator[_Reached[State]]:
+        """Yield what is reached once an item more has run, where something may come of it."""
+        steps = {
+            item: self._play(item, one.state)
+            for item in self._items
+            if item not in one.ran and not self._is_hopeless(one, item)
+        }
+        would_wei = {item: step.worth_wei if step else 0 for item, step in steps.items()}
+        if len(one.ran) == 1:
+            self._behind_wei |= {(one.ran[0], item): worth_wei for item, worth_wei in would_wei.items()}
+        for item, step in steps.items():
+            if step is not None:
+                then = _Reached((*one.ran, item), one.worth_wei + step.worth_wei, step.after, would_wei)
+                if then.worth_wei > self._best_wei:
+                    self._best, self._best_wei = then.ran, then.worth_wei
+                yield then
+
+    def _is_hopeless(self, one: _Reached[State], item: int) -> bool:
+        """Return whether nothing better comes of it, whatever runs after that item.
+
+        Nobody brings more than right behind any one of those that ran, nor than in the place of the last.
+        """
+        if not self._only_falls or len(one.ran) < 2:
+            return False
+
+        def most_wei(item: int, ran: Collection[int]) -> int:
+            behind_wei = min([self._behind_wei[other, item] for other in ran])
+            return min(behind_wei, one.would_wei.get(item, behind_wei))
+
+        @cache
+        def rest_most_wei(ran: frozenset[int]) -> int:
+            left = [(other, most_wei(other, ran)) for other in self._items if other not in ran]
+            return max([wei + rest_most_wei(ran | {other}) for other, wei in left if wei > 0], default=0)
+
+        ran, own_wei = frozenset(one.ran), most_wei(item, one.ran)
+        return own_wei <= 0 or one.worth_wei + own_wei + rest_most_wei(ran | {item}) <= self._best_wei
+
+    def _keep(self, known: list[_Reached[State]], new: _Reached[State]) -> None:
+        """Add what the same items reached in another order, unless it is no better than what is known."""
+        if any(self._no_better(new, than=one) for one in known):
             return
-        for item, step in sorted(steps, key=lambda one: -one[1].worth_wei):
-            left = tuple(other for other in rest if other != item)
-            self._look((*ran, item), left, step.after, worth_wei + step.worth_wei)
+        known[:] = [*(one for one in known if not self._no_better(one, than=new)), new]
+
+    def _no_better(self, one: _Reached[State], *, than: _Reached[State]) -> bool:
+        if one.worth_wei - than.worth_wei > self._best_wei // ROUNDING:
+            return False
+        left = [item for item in self._items if item not in one.ran]
+        return self._covers(than.state, one.state, left)
 
 
 def _exchanged(run: _Run[State], play: Play[State], *, steps: int) -> _Run[State]:

@@ -9,10 +9,11 @@ from itertools import permutations
 import pytest
 
 from keeper.domain.declined import Declined, Reason
-from keeper.planner.contention import Contender, Left, order, scarce
+from keeper.planner.contention import Contender, Left, _Contest, order, scarce
 from keeper.planner.costs import gas_limit, gas_price_wei
 from keeper.planner.pairs import Pair
 from keeper.planner.planner import Chosen, Drafted
+from keeper.planner.selection import MOST_EXACT, groups
 from tests.unit.planner.crowd import GAS_USED, Crowd, crowd, holder
 
 
@@ -79,6 +80,27 @@ def test_order__some_before_three_pools__equal_brute_force(falling: bool) -> Non
         assert total_wei(block, found) == best_wei(block)
         counts["another than the greedy one"] += found != greedy(block)
     assert counts["another than the greedy one"] >= 1
+
+
+@pytest.mark.parametrize("falling", [True, False], ids=["all sell for dollars", "anything for anything"])
+def test_order__six_before_three_pools__equal_brute_force_but_for_rounding(falling: bool) -> None:
+    block = crowd(1, borrowers=MOST_EXACT, falling=falling)
+    contest = _Contest(contenders(block), block.planner._net)
+    (group,) = groups([contest.uses(at, start(block), crowded=False) for at in range(MOST_EXACT)])
+    assert contest.only_falls(group) == falling
+
+    def best_left_wei(rest: frozenset[int], left: Left) -> int:
+        """Return the best total of every order of these: those before are played once for all of them."""
+        steps = {at: contest.play(at, left) for at in rest}
+        return max(
+            (step.worth_wei + best_left_wei(rest - {at}, step.after) for at, step in steps.items() if step),
+            default=0,
+        )
+
+    best = best_left_wei(frozenset(group), start(block))
+    found = order(contenders(block), start(block), block.planner._net, most_exact=MOST_EXACT)
+    assert best - best // 10**6 <= total_wei(block, found) <= best
+    assert total_wei(block, greedy(block)) < best - best // 10**3
 
 
 def test_order__cash_for_some__equal_brute_force() -> None:
