@@ -368,10 +368,10 @@ class Settings:
         default="6",
         unit="borrowers",
         decides=True,
-        effect="Of up to so many borrowers of one block that share pools, cash or gas, the best order of all is "
-        "found for certain; of more, a good one is exchanged piece by piece. Six that all share something take "
-        "some tenths of a second, a second where they sell both ways; four take a tenth of that. Where blocks "
-        "come faster than that, set fewer.",
+        effect="Of up to so many borrowers of one block that share pools, cash or gas, the best order of all "
+        "is found for certain; of more, a good one is exchanged piece by piece. Six that all share something "
+        "take some tenths of a second, a second where they sell both ways; four take a tenth of that. Where "
+        "blocks come faster than that, set fewer.",
     )
     max_oracle_divergence_bps: int = variable(
         parse.whole(most=BPS),

@@ -28,8 +28,8 @@ from keeper.query import Simulated
 
 T = TypeVar("T")
 
-_MOST_JOINED_GAS = 13_000_000
-"""Of plans in one transaction, for its gas limit to stay below what a transaction may have (EIP-7825)."""
+_MOST_JOINED_GAS = 11_000_000
+"""Of plans in one transaction, for its gas limit, half as much again, to stay below 2**24 (EIP-7825)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +107,8 @@ class Decider:
             proposals = tuple(one for one in proposals if one is not failed.proposal)
             chosen = await _each(choose(proposals, sized_for))
         if behind is not None and behind.behind.raw is None and len(simulated) > 1:
-            fitting = _fitting(chosen[: len(simulated)], simulated)
-            return await self._as_one(seen, planner, fitting, (*considered, *left), behind)
+            fitting = chosen[: _fitting(simulated)]
+            return await self._as_one(seen, planner, fitting, simulated, (*considered, *left), behind)
         return (*considered, *left)
 
     def learn(self, concluded: Concluded) -> None:
@@ -161,6 +161,7 @@ class Decider:
         seen: Observation,
         planner: Planner,
         chosen: Sequence[Chosen],
+        simulated: Sequence[Simulated],
         considered: Sequence[Considered],
         behind: Foresight,
     ) -> tuple[Considered, ...]:
@@ -168,7 +169,8 @@ class Decider:
 
         Where they do not go together, the one of them that brings most alone.
         """
-        joined = planner.joined(seen, chosen)
+        gas_used = [one.gas_used for one in simulated[: len(chosen)]]
+        joined = planner.joined(seen, chosen, gas_used)
         basis = self.simulator.basis(seen, behind)
         (result,) = await self.simulator.in_order(seen, [joined.draft], basis)
         decision = planner.conclude(seen, joined, result)
@@ -231,10 +233,10 @@ def _in_order(chosen: Sequence[Chosen]) -> list[Draft]:
     return [one.drafted.draft for one in chosen if isinstance(one.drafted, Drafted)]
 
 
-def _fitting(chosen: Sequence[Chosen], simulated: Sequence[Simulated]) -> Sequence[Chosen]:
-    """Return as many of these, in their order, as one transaction has gas for."""
+def _fitting(simulated: Sequence[Simulated]) -> int:
+    """Return how many of these, in their order, one transaction has gas for; one at least."""
     gas_used = accumulate(one.gas_used for one in simulated)
-    return chosen[: max(1, sum(so_far <= _MOST_JOINED_GAS for so_far in gas_used))]
+    return max(1, sum(so_far <= _MOST_JOINED_GAS for so_far in gas_used))
 
 
 def _net_wei(considered: Considered) -> int:

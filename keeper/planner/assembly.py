@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,10 +10,11 @@ from keeper.domain.address import Address
 from keeper.domain.calls import Guard
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Route
+from keeper.domain.fixed_point import BPS
 from keeper.domain.funding import Offer
 from keeper.domain.plan import Transaction
 from keeper.domain.position import Terms
-from keeper.planner.calldata import Leg, Program, Step, execute_calldata
+from keeper.planner.calldata import Leg, OptionalLeg, Program, Step, execute_calldata
 from keeper.planner.evaluation import Evaluation, dearest_raw
 from keeper.planner.funding import Funding, Loan, OwnCallback
 from keeper.planner.options import PlannerOptions
@@ -93,6 +94,14 @@ class Closing(NamedTuple):
     funding: Funding
 
 
+class Joining(NamedTuple):
+    """One borrower's closes, as a part of a transaction that closes several."""
+
+    closings: Sequence[Closing]
+    gas_limit: int
+    """The most gas that they may use."""
+
+
 def transaction(
     desk: Desk, closings: Sequence[Closing], *, floor_wei: int, deadline_s: int, options: PlannerOptions
 ) -> Transaction:
@@ -100,23 +109,82 @@ def transaction(
 
     All or nothing. Guards are read before anything is done: of several that read the same, the first close's.
     """
+    body = _body(desk, closings, options)
+    return _transaction(
+        desk,
+        (Leg(steps=body.steps),),
+        guards=body.guards,
+        touched=body.touched,
+        floor_wei=floor_wei,
+        deadline_s=deadline_s,
+        options=options,
+    )
+
+
+def joined_transaction(
+    desk: Desk, parts: Sequence[Joining], *, floor_wei: int, deadline_s: int, options: PlannerOptions
+) -> Transaction:
+    """Return the transaction of several borrowers: one whose closes fail leaves the others as they are.
+
+    The floor is of all together, and no more than one of them has to bring. So that none brings less than its
+    own, each of its sales and purchases has a limit, within the tolerance of the floor.
+    """
+    bodies = [_body(desk, part.closings, options, each_floored=True) for part in parts]
+    return _transaction(
+        desk,
+        tuple(
+            OptionalLeg(steps=body.steps, guards=body.guards, gas_limit=part.gas_limit)
+            for body, part in zip(bodies, parts, strict=True)
+        ),
+        touched=[token for body in bodies for token in body.touched],
+        floor_wei=floor_wei,
+        deadline_s=deadline_s,
+        options=options,
+    )
+
+
+class _Body(NamedTuple):
+    """One borrower's closes, as the executor is told them."""
+
+    steps: tuple[Step, ...]
+    guards: tuple[Guard, ...]
+    touched: tuple[Address, ...]
+
+
+def _body(
+    desk: Desk, closings: Sequence[Closing], options: PlannerOptions, *, each_floored: bool = False
+) -> _Body:
     steps: list[Step] = []
     guards: dict[tuple[Address, bytes, int], Guard] = {}
     touched: list[Address] = []
     for terms, evaluation, funding in closings:
-        within, afterwards = _sales(desk, terms, evaluation, funding, options)
+        tolerance_bps = options.floor_tolerance_bps if each_floored else None
+        within, afterwards = _sales(desk, terms, evaluation, funding, options, tolerance_bps)
         call = terms.call(evaluation.repay_raw)
         steps.append(funding.step(call, amount_raw=evaluation.flash_amount_raw, sales=within))
         steps += afterwards
         for guard in terms.guards(evaluation.repay_raw):
             guards.setdefault((guard.target, guard.data, guard.word_index), guard)
         touched += _touched(desk, terms, evaluation)
+    return _Body(tuple(steps), tuple(guards.values()), tuple(touched))
+
+
+def _transaction(
+    desk: Desk,
+    legs: tuple[Leg | OptionalLeg, ...],
+    *,
+    touched: Iterable[Address],
+    floor_wei: int,
+    deadline_s: int,
+    options: PlannerOptions,
+    guards: tuple[Guard, ...] = (),
+) -> Transaction:
     program = Program(
         wrapped_native=desk.wrapped_native,
         deadline_s=deadline_s,
         floor_wei=floor_wei,
-        guards=tuple(guards.values()),
-        legs=(Leg(steps=tuple(steps)),),
+        guards=guards,
+        legs=legs,
         touched=tuple(dict.fromkeys(touched)),
         tip_bps=options.tip_bps,
         tip_cap_wei=options.max_tip_wei,
@@ -135,30 +203,49 @@ def _touched(desk: Desk, terms: Terms, evaluation: Evaluation) -> tuple[Address,
 
 
 def _sales(
-    desk: Desk, terms: Terms, evaluation: Evaluation, funding: Funding, options: PlannerOptions
+    desk: Desk,
+    terms: Terms,
+    evaluation: Evaluation,
+    funding: Funding,
+    options: PlannerOptions,
+    tolerance_bps: int | None,
 ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """Return the sales while on credit, which earn what is owed, and those after, which sell the rest."""
+    """Return the sales while on credit, which earn what is owed, and those after, which sell the rest.
+
+    With a tolerance purchases and sales may each cost half of that share of the profit, and no more.
+    """
     settlement = evaluation.settlement
+    half_bps = None if tolerance_bps is None else tolerance_bps // 2
+    lost_wei = None if half_bps is None else max(evaluation.profit_wei, 0) * half_bps // BPS
     if terms.debt.address == desk.wrapped_native:
         # what was not pulled of the loan pays for itself: only what was repaid and the fee must be earned
         least_out_raw = settlement.repaid_raw + evaluation.flash_fee_raw
         grown_raw = settlement.seized_raw - settlement.seized_least_raw
-        return _sells(desk, evaluation.sells, spare_raw=grown_raw, least_out_raw=least_out_raw), ()
-    within, spent_raw = _buys(desk, evaluation, options)
+        sells = evaluation.sells
+        return _sells(
+            desk, sells, spare_raw=grown_raw, least_out_raw=least_out_raw, most_lost_raw=lost_wei
+        ), ()
+    most_raw = settlement.seized_least_raw
+    if half_bps is not None:
+        cost_raw = sum(flow.amount_in_raw for flow in evaluation.buys)
+        most_raw = min(most_raw, cost_raw + max(evaluation.surplus_raw, 0) * half_bps // BPS)
+    within, spent_raw = _buys(desk, evaluation, most_raw=most_raw, slippage_bps=options.max_slippage_bps)
     if terms.debt == terms.collateral or funding.of_collateral:
         spent_raw = evaluation.flash_amount_raw + evaluation.flash_fee_raw
     left_raw = settlement.seized_least_raw - spent_raw
-    return within, _sells(desk, evaluation.sells, spare_raw=evaluation.surplus_raw - left_raw)
+    spare_raw = evaluation.surplus_raw - left_raw
+    return within, _sells(desk, evaluation.sells, spare_raw=spare_raw, most_lost_raw=lost_wei)
 
 
-def _buys(desk: Desk, evaluation: Evaluation, options: PlannerOptions) -> tuple[tuple[Step, ...], int]:
+def _buys(
+    desk: Desk, evaluation: Evaluation, *, most_raw: int, slippage_bps: int
+) -> tuple[tuple[Step, ...], int]:
     """Return the purchases, and the most collateral that they may take together.
 
-    Each may become dearer by the slippage allowed, as far as what is seized pays for it. Between two venues
-    of one route goes exactly what the second was predicted to take.
+    Each may become dearer by the slippage allowed, up to `most_raw` in all. Between two venues of one route
+    goes exactly what the second was predicted to take.
     """
     steps: list[Step] = []
-    most_raw, slippage_bps = evaluation.settlement.seized_least_raw, options.max_slippage_bps
     most_in = dearest_raw(evaluation.buys, most_raw=most_raw, slippage_bps=slippage_bps)
     for flow, most_in_raw in zip(evaluation.buys, most_in, strict=True):
         at = 0
@@ -178,16 +265,24 @@ def _buys(desk: Desk, evaluation: Evaluation, options: PlannerOptions) -> tuple[
     return tuple(steps), sum(most_in)
 
 
-def _sells(desk: Desk, flows: Sequence[Flow], *, spare_raw: int, least_out_raw: int = 0) -> tuple[Step, ...]:
+def _sells(
+    desk: Desk,
+    flows: Sequence[Flow],
+    *,
+    spare_raw: int,
+    least_out_raw: int = 0,
+    most_lost_raw: int | None = None,
+) -> tuple[Step, ...]:
     """Return the sales of all there is of the collateral: each its part, and the last, the largest, the rest.
 
     `spare_raw` is how much less of the collateral than predicted there may be. From one venue to the next all
-    goes on that came out; the floor is the limit of it.
+    goes on that came out; the floor is the limit of it, or `most_lost_raw` of all that comes out.
     """
     steps: list[Step] = []
     for flow in flows:
         last = flow is flows[-1]
         parts = desk.stretches(flow.route)
+        least_raw = _least_out_raw(flow, flows, least_out_raw, most_lost_raw)
         for place, (venue, part) in enumerate(parts):
             amount_in_raw = flow.amount_in_raw if place == 0 else 1
             if place == 0 and last:
@@ -195,8 +290,18 @@ def _sells(desk: Desk, flows: Sequence[Flow], *, spare_raw: int, least_out_raw: 
             call = venue.sell(
                 part,
                 amount_in_raw=amount_in_raw,
-                least_out_raw=least_out_raw if len(flows) == 1 and place == len(parts) - 1 else 0,
+                least_out_raw=least_raw if place == len(parts) - 1 else 0,
                 recipient=desk.executor,
             )
             steps.append(Step(call=call if last or place else replace(call, balance_word=None)))
     return tuple(steps)
+
+
+def _least_out_raw(flow: Flow, flows: Sequence[Flow], least_raw: int, most_lost_raw: int | None) -> int:
+    """Return the least that must come out of one of several sales, which must bring `least_raw` in all."""
+    own_raw = least_raw if len(flows) == 1 else 0
+    if most_lost_raw is None:
+        return own_raw
+    out_raw = flow.amounts_raw[-1]
+    share_raw = most_lost_raw * out_raw // max(sum(one.amounts_raw[-1] for one in flows), 1)
+    return max(own_raw, out_raw - share_raw)

@@ -26,7 +26,7 @@ from keeper.domain.position import Opportunity, Terms
 from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
-from keeper.planner.assembly import Closing, Desk, transaction
+from keeper.planner.assembly import Closing, Desk, Joining, joined_transaction, transaction
 from keeper.planner.bids import with_bid
 from keeper.planner.contention import Contender, Left, Priced, order, scarce
 from keeper.planner.costs import (
@@ -490,14 +490,37 @@ class Planner:
 
     # --- as one ---------------------------------------------------------------------------------------------
 
-    def joined(self, seen: Observation, chosen: Sequence[Chosen]) -> Drafted:
-        """Return several borrowers' drafts as one, whose transaction runs them in this order, or none."""
-        drafted = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
-        first, *others = [one.draft for one in drafted]
-        sized = [pair for one in drafted for pair in one.sized]
-        made = self._draft(seen, chosen[0].opportunity, sized, first.objective)
+    def joined(self, seen: Observation, chosen: Sequence[Chosen], gas_used: Sequence[int]) -> Drafted:
+        """Return several borrowers' drafts as one, whose transaction runs them in this order.
+
+        One that fails then is left out, and the others run all the same: each with so much gas as it used by
+        itself, and some more. So the floor is the lowest of theirs.
+        """
+        parts = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
+        first, *others = [one.draft for one in parts]
+        made = self._draft(
+            seen, chosen[0].opportunity, [size for one in parts for size in one.sized], first.objective
+        )
+        floor = min(one.floor_wei for one in (first, *others))
         caveats = dict.fromkeys(one.caveat for one in (first, *others) if one.caveat)
-        draft = replace(made.draft, caveat="; ".join(caveats), others=tuple(one.position for one in others))
+        draft = replace(
+            made.draft,
+            floor_wei=floor,
+            transaction=joined_transaction(
+                self.desk,
+                [
+                    Joining(
+                        [Closing(pair.terms, size, pair.funding) for pair, size in one.sized], gas_limit(gas)
+                    )
+                    for one, gas in zip(parts, gas_used, strict=True)
+                ],
+                floor_wei=floor,
+                deadline_s=seen.deadline_s,
+                options=self.options,
+            ),
+            caveat="; ".join(caveats),
+            others=tuple(one.position for one in others),
+        )
         return replace(made, draft=draft)
 
     # --- explaining -----------------------------------------------------------------------------------------

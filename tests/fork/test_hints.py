@@ -8,10 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from keeper import contracts
+from keeper.abi import interface
 from keeper.devnet import Devnet
 from keeper.domain.errors import Unavailable
 from keeper.domain.events import Degraded, Event, Foreseen
@@ -71,7 +74,7 @@ RUBBISH = (
 async def on(manual_devnet: Devnet) -> AsyncIterator[Stage]:
     async with stage(
         manual_devnet,
-        replace(options_for(manual_devnet), max_oracle_divergence_bps=2_500),
+        replace(options_for(manual_devnet), max_oracle_divergence_bps=2_500, max_slippage_bps=300),
         books=[aave_book(manual_devnet)],
     ) as keeper:
         yield keeper
@@ -225,6 +228,61 @@ async def test_decide__behind_a_hash__one_plan_for_all_and_the_best_alone_where_
     (alone,) = await bound.decide(seen, behind=foresight)
     assert isinstance(alone.decision, Plan) and not alone.decision.draft.others
     assert alone.decision.waterfall.net_wei >= max(one.waterfall.net_wei for one in single)
+
+
+async def test_decide__joined_and_one_is_closed_by_another_first__the_others_run_all_the_same(
+    on: Stage,
+) -> None:
+    there = oracle(on.devnet)
+    await looked(on)
+    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, _):
+        foresight = await asyncio.wait_for(working.foreseen(), 5.0)
+    block = foresight.head.next_block(block_time_s=12)
+    seen = on.watcher.observe(block=block, deadline_s=block.timestamp_s + 240, prices=foresight.prices)
+    seen = replace(
+        seen, opportunities=tuple(o for o in seen.opportunities if o.position in foresight.positions)
+    )
+    whole = replace(foresight, behind=replace(foresight.behind, raw=b"\x02"))
+    single = [one.decision for one in await on.engine.decide(seen, behind=whole)]
+    plans = [one for one in single if isinstance(one, Plan)]
+    decided = [one.decision for one in await on.engine.decide(seen, behind=foresight)]
+    (joined,) = [one for one in decided if isinstance(one, Plan)]
+    assert joined.draft.positions == tuple(one.draft.position for one in plans) and len(plans) > 2
+    assert joined.draft.floor_wei == min(one.draft.floor_wei for one in plans)
+
+    in_pools_base = on.devnet.price_base("WETH")
+    on.devnet.anvil.rpc("eth_sendRawTransaction", "0x" + there.signed(LOWER).hex())
+    on.devnet.mine()
+    as_it_is = on.devnet.anvil.rpc("evm_snapshot")
+    on.devnet.arbitrage({"WETH": in_pools_base * 994 // 1_000})  # against all of them, by about as much
+    before_wei = on.vault_wei()
+    (receipt,) = on.execute([joined])
+    left_out = failed_legs(receipt)
+    floors_wei = [one.draft.floor_wei for at, one in enumerate(plans) if at not in left_out]
+    assert 0 < len(left_out) < len(plans) and on.vault_wei() - before_wei >= sum(floors_wei)
+    on.devnet.anvil.rpc("evm_revert", as_it_is)
+
+    (rival,) = on.execute([plans[0]])
+    assert rival["status"] == "0x1"
+    before_wei = on.vault_wei()
+    (receipt,) = on.execute([joined])
+    assert receipt["status"] == "0x1", "one bad leg does not undo the others"
+    assert failed_legs(receipt) == {0}
+    expected_wei = sum(one.draft.waterfall.vault_wei for one in plans[1:])
+    assert on.vault_wei() - before_wei == pytest.approx(expected_wei, rel=1e-3)
+    assert int(receipt["gasUsed"], 16) < joined.gas_used
+
+    before_wei = on.vault_wei()
+    (receipt,) = on.execute([joined])  # by then nobody of them is left
+    assert receipt["status"] == "0x0" and on.vault_wei() == before_wei
+    assert int(receipt["gasUsed"], 16) < 60_000 + 40_000 * len(plans), "a lost race costs little"
+
+
+def failed_legs(receipt: dict[str, Any]) -> set[int]:
+    """Return which parts of a transaction failed and were left out."""
+    event = interface(contracts.executor().abi).event("LegFailed")
+    ours = [log for log in receipt["logs"] if log["topics"][0] == "0x" + event.topic.hex()]
+    return {int(log["data"][2:66], 16) for log in ours}
 
 
 def repaid_wei(on: Stage, plan: Plan) -> int:
