@@ -297,6 +297,14 @@ def both(left: Query[T], right: Query[U]) -> Query[tuple[T, U]]:
     return first, second
 
 
+def ahead(query: Query[object]) -> Query[None]:
+    """Ask what a query asks, so that it is known already where it is asked again at the same state.
+
+    Whatever breaks in it is passed over: it may be a guess.
+    """
+    yield from settle([query])
+
+
 class Paced(Generic[T]):
     """A query that is taken further one round at a time, each at a state of its own: for what hardly changes.
 

@@ -17,8 +17,8 @@ from keeper.domain.fixed_point import WAD
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Mismatch, Rejoined
 from keeper.domain.position import Health, Opportunity, PositionId
-from keeper.ports import NOTHING_TOUCHED, Figures, LendingProtocol, Link, Market, Prices, Row, Touched
-from keeper.query import Query, block_hashes, both, log_range
+from keeper.ports import NOTHING_TOUCHED, Figures, Filter, LendingProtocol, Link, Market, Prices, Row, Touched
+from keeper.query import Query, ahead, block_hashes, both, log_range
 from keeper.watcher import auditing
 from keeper.watcher.chain import Chain, rejoined
 from keeper.watcher.columns import Columns
@@ -227,11 +227,14 @@ class Book(Generic[Market, Row]):
         )
         joined = protocol.touched(last.market, found)
         if left.configuration or joined.configuration:
-            market = yield from protocol.refresh(
-                last.market, configuration=True, logs=found, at_s=head.timestamp_s
+            market, _ = yield from both(
+                protocol.refresh(last.market, configuration=True, logs=found, at_s=head.timestamp_s),
+                ahead(self._read(last.market, left.positions | joined.positions)),
             )
-            if (grown := protocol.concerns(market)) != wanted:
-                joined |= protocol.touched(market, (yield from told(grown, first=first, head=head)))
+            emitters = [one for one in protocol.concerns(market).emitters if one not in wanted.emitters]
+            if emitters:  # all of their logs: that there are some the bloom says anyway
+                theirs = Filter(emitters=tuple(emitters), topics=())
+                joined |= protocol.touched(market, (yield from told(theirs, first=first, head=head)))
         rows = yield from self._read(market, left.positions | joined.positions)
         market, mended, mismatches = yield from self._mend(head, market, rows, views)
         return Change(

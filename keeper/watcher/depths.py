@@ -3,6 +3,9 @@
 A pool is read again when a log names it, on the branch that is followed or on the one that was left, and all
 are after a long gap, or where their venue does not tell by logs. Pools that are created for a pair of ours
 are found by the log that tells of them.
+
+A head has three rounds at most, and a pool that was never read takes them all. So once the depths are open,
+pools that are found at a head, for pairs that are new or that have got another, are read with the next head.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from keeper.domain.depth import Pool
 from keeper.domain.head import Head
 from keeper.domain.observation import Rejoined
 from keeper.ports import Filter, Venue
-from keeper.query import Log, Query
+from keeper.query import Log, Query, both
 from keeper.watcher.chain import Chain, rejoined
 from keeper.watcher.told import told
 
@@ -50,6 +53,8 @@ class DepthChange:
     """Every pool there is for these pairs, those without a price included."""
     pools: Mapping[Address, Pool]
     chain: Chain[TouchedPools]
+    unread: frozenset[Address] = frozenset()
+    """Those of the known pools that were found at this head."""
     rejoined: Rejoined | None = None
 
 
@@ -73,13 +78,16 @@ class Depths:
         return self._state.pools if self._state else {}
 
     def advance(self, head: Head, pairs: Iterable[tuple[Address, Address]]) -> Query[DepthChange]:
-        """Return the pools at `head` for these pairs; those that no log names are as they were."""
+        """Return the pools at `head` for these pairs; those that no log names are as they were.
+
+        Of pairs that are new the pools are found now, and read with the next head.
+        """
         pairs = frozenset(pairs)
         if pairs != self._ways_of[0]:
             self._ways_of = pairs, frozenset(self._ways(pairs))
         wanted = self._ways_of[1]
         last = self._state
-        if last is None or not wanted <= last.pairs:
+        if last is None:
             return (yield from self._open(head, wanted))
         if head.hash == last.head.hash:
             return replace(last, rejoined=None)
@@ -87,7 +95,7 @@ class Depths:
         how = rejoined(self.venue.name, head, last.head, last.chain, kept=kept)
         if how is not None and self._is_new_ground(how, wanted, last):
             return (yield from self._open(head, wanted, how))
-        return (yield from self._follow(head, last, kept, how))
+        return (yield from self._follow(head, wanted, last, kept, how))
 
     def apply(self, change: DepthChange) -> None:
         """Make the change the state."""
@@ -115,33 +123,50 @@ class Depths:
             rejoined=how,
         )
 
-    def _follow(self, head: Head, last: DepthChange, kept: int, how: Rejoined | None) -> Query[DepthChange]:
+    def _follow(
+        self,
+        head: Head,
+        wanted: frozenset[TokenPair],
+        last: DepthChange,
+        kept: int,
+        how: Rejoined | None,
+    ) -> Query[DepthChange]:
         """Read again what was touched above the first `kept` links, on either branch."""
         chain = last.chain.cut(kept)
         first = chain.links[-1].number + 1
         left = _NOTHING
         for link in last.chain.links[kept:]:
             left |= link.touched
+        (joined, found, moved), (fresh, listed) = yield from both(
+            self._moved(head, last, left, first=first),
+            both(self.venue.load(sorted(last.unread)), self.venue.discover(sorted(wanted - last.pairs))),
+        )
+        touched = left | joined
+        of_these = {pool for pool, depth in last.pools.items() if _sorted(depth.tokens) in touched.pairs}
+        known = (last.known - of_these) | found | frozenset(listed)
+        as_before = {pool: last.pools[pool] for pool in last.pools.keys() & known - touched.pools - found}
+        return DepthChange(
+            head=head,
+            pairs=last.pairs | wanted,
+            known=known,
+            pools={**as_before, **fresh, **moved},
+            unread=known - last.known,
+            chain=chain if first > head.number else chain.grown(head, joined),
+            rejoined=how,
+        )
+
+    def _moved(
+        self, head: Head, last: DepthChange, left: TouchedPools, *, first: int
+    ) -> Query[tuple[TouchedPools, frozenset[Address], Mapping[Address, Pool]]]:
+        """Return what logs from `first` on tell, all pools of pairs that got one, and what was read again."""
         if self.venue.told_by_logs:
             joined = self._touched((yield from told(self._concerns(last.known), first=first, head=head)))
         else:
             joined = TouchedPools(pools=last.known)
-        touched, known = left | joined, last.known
-        if pairs := touched.pairs & last.pairs:
-            found = frozenset((yield from self.venue.discover(sorted(pairs))))
-            of_these = {pool for pool, depth in last.pools.items() if _sorted(depth.tokens) in pairs}
-            known = (known - of_these) | found
-            touched |= TouchedPools(pools=found)
-        fresh = yield from self.venue.load(sorted(touched.pools & known))
-        as_before = {pool: last.pools[pool] for pool in last.pools.keys() & known - touched.pools}
-        return DepthChange(
-            head=head,
-            pairs=last.pairs,
-            known=known,
-            pools={**as_before, **fresh},
-            chain=chain if first > head.number else chain.grown(head, joined),
-            rejoined=how,
-        )
+        touched = left | joined
+        found = frozenset((yield from self.venue.discover(sorted(touched.pairs & last.pairs))))
+        moved = touched.pools & last.known - last.unread | found & last.pools.keys()
+        return joined, found, (yield from self.venue.load(sorted(moved)))
 
     def _concerns(self, pools: Collection[Address]) -> Filter:
         """Return the logs by which these pools move, and others come."""

@@ -84,14 +84,18 @@ class Watcher:
         return self._last.head if self._last else None
 
     def advance(self, head: Head) -> Query[Advance]:
-        """Return what changed up to `head`. The first time, everything is read."""
+        """Return what changed up to `head`. The first time, everything is read.
+
+        What it takes to unwind a token or a market that is listed later is looked up with the next heads, and
+        until then it can't be sold.
+        """
         pairs = self._pairs((), ())
         (changes, (depths, lent)), (surcharges, words) = yield from both(
             both(settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)),
             both(settle([source.load() for source in self._surcharges]), self.pricing.advance()),
         )
-        # the first time, when a token or a market was listed, and what a wrapper was found to hold
-        while (grown := self._pairs(changes, depths)) != pairs:
+        # the first time, and what a wrapper was found to hold then
+        while self._last is None and (grown := self._pairs(changes, depths)) != pairs:
             pairs = grown
             depths, lent = yield from self._unwinding(head, pairs)
         sources = [book.protocol.name for book in self.books]

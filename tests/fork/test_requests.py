@@ -14,12 +14,14 @@ import pytest
 from keeper.app.build import assemble
 from keeper.config import load
 from keeper.devnet import Devnet
+from keeper.devnet.aave import compile_aave
 from keeper.devnet.faults import Delay
 from keeper.devnet.proxy import Proxy
 from keeper.devnet.scenario import crash
 from keeper.devnet.variables import variables
 from keeper.domain.address import Address
 from keeper.domain.events import Degraded, Event, Observed
+from keeper.domain.fixed_point import WAD
 from keeper.domain.position import PositionId
 from keeper.domain.secret import Secret
 from keeper.engine import Engine, Pace
@@ -33,11 +35,13 @@ from keeper.watcher import Book
 from tests.fork.keeper_stage import aave_book, morpho_book, stage
 from tests.fork.listing import Listing
 from tests.fork.test_engine import sending
+from tests.fork.test_morpho_market import ALICE, Acting
 from tests.fork.test_watcher import act
+from tests.fork.test_watcher_branches import make_pool
 
 MOST = 3
-MOST_CONFIGURING = 9
 METHODS_A_REQUEST = 6
+HEADS = 20
 
 
 def counted(seen: list[tuple[str, ...]]) -> int:
@@ -116,22 +120,40 @@ async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
 ) -> None:
     """As the daemon is configured on the devnet: three protocols, two venues, four lenders.
 
-    What prices are made of is looked at over several heads, none of which costs more than it may. A head at
-    which a market is configured is counted apart: the market is read whole at that very head, or whom it lets
-    fall would be found a block late.
+    What prices are made of is looked at over several heads, none of which costs more than it may. Where a
+    market is configured it is read whole at that very head, or whom it lets fall would be found a block late;
+    what is listed is sold from the heads after it on, once its pools are found and read.
     """
     there, admin = manual_devnet.addresses, manual_devnet.market.address
     manual_devnet.anvil.rpc("evm_setAutomine", True)
     listing = Listing(manual_devnet, symbol="NEW", decimals=18, price_base=10**8)
     manual_devnet.anvil.rpc("evm_setAutomine", False)
-    configuring = {
+    new, people = listing.token.address, Acting(manual_devnet)
+    created = people.params("WETH/USDC", lltv_wad=77 * 10**16)
+    money = manual_devnet.contract(there.tokens["USDC"], compile_aave()["TestnetERC20"].interface)
+
+    def borrow_first() -> None:
+        people.wraps(10 * WAD)
+        money.post("mint", admin, 10**12, sender=admin)
+        money.post("approve", people.morpho, 10**12, sender=admin)
+        people.posts("supply", created, 10**12, 0, admin, b"", by=admin)
+        people.posts("supplyCollateral", created, 10 * WAD, ALICE, b"")
+        people.posts("borrow", created, 10**9, 0, ALICE, ALICE)
+
+    happening = {
+        6: lambda: make_pool(manual_devnet, new, there.weth),  # of a token that is nobody's yet
         7: listing.post,
         11: lambda: listing.configurator.post(
             "configureReserveAsCollateral", there.weth, 60_00, 82_00, 105_00, sender=admin
         ),
+        13: lambda: people.posts("createMarket", created),
+        15: lambda: make_pool(manual_devnet, new, there.tokens["USDC"]),
+        17: borrow_first,
     }
     costs: list[int] = []
     unknown: list[bool] = []
+    sold: list[int] = []
+    borrowed: list[bool] = []
     async with Proxy(manual_devnet.anvil.url) as proxy:
         (tmp_path / ".env").touch()
         told = variables(manual_devnet) | {"KEEPER_RPC_URLS": proxy.url}
@@ -147,8 +169,8 @@ async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
                 clock=lambda: 0.0,
                 pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
             )
-            for place in range(15):
-                configuring.get(place, lambda: None)()
+            for place in range(HEADS):
+                happening.get(place, lambda: None)()
                 block(manual_devnet, place)
                 head = await keeper.endpoints.block("latest")
                 proxy.seen.clear()
@@ -156,12 +178,17 @@ async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
                 await engine.foretell()
                 costs.append(counted(proxy.seen))
                 unknown.append(keeper.watcher.pricing.unknown(keeper.watcher.current) != ())
+                pools = [pool for one in keeper.watcher.depths for pool in one.pools.values()]
+                sold.append(sum(new in pool.tokens for pool in pools))
+                positions = [position for book in keeper.watcher.books for position in book.rows]
+                borrowed.append(any(position.borrower == ALICE for position in positions))
     print(f"requests a head: {costs}")
     assert not any(isinstance(event, Degraded) for event in heard)
-    assert [event.unhealthy for event in heard if isinstance(event, Observed)] == [0] * 15
+    assert [event.unhealthy for event in heard if isinstance(event, Observed)] == [0] * HEADS
     assert unknown[0] and unknown[7] and not unknown[6] and not unknown[10]
-    assert max(cost for place, cost in enumerate(costs) if place and place not in configuring) <= MOST
-    assert max(costs[place] for place in configuring) <= MOST_CONFIGURING
+    assert sold == [0] * 9 + [1] * 7 + [2] * (HEADS - 16)
+    assert borrowed == [False] * 17 + [True] * (HEADS - 17)
+    assert max(costs[1:]) <= MOST
 
 
 @pytest.mark.parametrize("delay_ms", [5, 50])

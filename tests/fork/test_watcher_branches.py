@@ -186,10 +186,13 @@ async def test_advance__what_the_left_branch_listed_and_created__is_gone(on: Sta
     devnet.mine()
     await step(on)
     assert len(morpho.market.by_name) == markets + 1
+    assert len(on.watcher.depths[0].pools) == pools  # the new one is found, and read with the next head
+    devnet.mine()
+    await step(on)
     assert len(on.watcher.depths[0].pools) == pools + 1
     await assert_as_if_opened_here(on)
 
-    rpc("anvil_reorg", 2, [])
+    rpc("anvil_reorg", 3, [])
     await step(on)
     assert (len(aave.market.reserves), len(morpho.market.by_name)) == (reserves, markets)
     assert len(on.watcher.depths[0].pools) == pools
@@ -203,6 +206,16 @@ async def test_advance__what_the_left_branch_listed_and_created__is_gone(on: Sta
     devnet.mine()
     await step(on)
     assert (len(aave.market.reserves), len(morpho.market.by_name)) == (reserves + 1, markets + 1)
+    devnet.mine()
+    await step(on)
+    assert len(on.watcher.depths[0].pools) == pools + 1
+    await assert_as_if_opened_here(on)
+
+    make_pool(devnet, devnet.addresses.tokens["WBTC"], devnet.addresses.weth)
+    devnet.mine()
+    await step(on)
+    rpc("anvil_reorg", 1, [])  # before it could be read
+    await step(on)
     assert len(on.watcher.depths[0].pools) == pools + 1
     await assert_as_if_opened_here(on)
 

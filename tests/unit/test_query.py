@@ -25,6 +25,7 @@ from keeper.query import (
     SimulatedCall,
     Unanswered,
     accounts,
+    ahead,
     attempt,
     both,
     gather,
@@ -164,6 +165,17 @@ def test_both__results_of_two_kinds__in_the_same_rounds() -> None:
     table.answers[Account(target(9))] = state
     assert asyncio.run(run(both(chain(1), accounts((target(9),))), AT, table)) == ([1], (state,))
     assert len(table.rounds) == 1
+
+
+def test_ahead__what_another_asks_later__is_not_asked_again() -> None:
+    table = world()
+    assert asyncio.run(run(both(chain(1, 2, 3), ahead(both(chain(2), chain(3)))), AT, table))[0] == [1, 2, 3]
+    assert table.rounds == [(call(1), call(2), call(3))]
+
+
+def test_ahead__a_guess_breaks__nothing_else_does() -> None:
+    table = world(_2=Reverted(b""))
+    assert asyncio.run(run(both(chain(1), ahead(chain(2))), AT, table))[0] == [1]
 
 
 def test_simulate__a_sequence__answered_in_order() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from keeper.abi import load
 from keeper.domain.address import Address, Hash32, address_of
 from keeper.domain.position import PositionId
 from keeper.domain.race import Liquidation
 from keeper.ports import Filter, Touched
+from keeper.protocols.aave_v3.layout import Kept
 from keeper.protocols.aave_v3.state import Market
 from keeper.query import Log
 
@@ -37,9 +39,12 @@ _IN_TOKENS: dict[Hash32, tuple[int, ...]] = {
     _TOKEN.event(name).topic: places
     for name, places in {"Mint": (2,), "Burn": (1,), "BalanceTransfer": (1, 2)}.items()
 }
+_CONFIGURATOR = load("aave_v3_configurator")
+_LISTED = _CONFIGURATOR.event("ReserveInitialized").topic
+_E_MODE_SET_UP = _CONFIGURATOR.event("EModeCategoryAdded").topic
 _CONFIGURING = frozenset(
     event.topic
-    for interface in (load("aave_v3_configurator"), load("aave_v3_addresses_provider"))
+    for interface in (_CONFIGURATOR, load("aave_v3_addresses_provider"))
     for event in interface.events
 )
 
@@ -83,6 +88,31 @@ def liquidations(pool: Address, logs: Iterable[Log], *, name: str) -> tuple[Liqu
             )
         )
     return tuple(found)
+
+
+class Configured(NamedTuple):
+    """What logs tell of a market's configuration: where to look."""
+
+    listed: tuple[Kept, ...]
+    """The reserves that were listed."""
+    e_modes: tuple[int, ...] | None
+    """The ids that e-modes can have: of those there were, and of those that were set up since. None where the
+    logs do not tell."""
+
+
+def configured(market: Market, logs: Sequence[Log]) -> Configured:
+    """Return what these logs tell, which are all there were since the market was read, or none."""
+    told = [log for log in logs if log.emitter == market.configurator and len(log.topics) > 1]
+    set_up = {int.from_bytes(log.topics[1]) for log in told if log.topics[0] == _E_MODE_SET_UP}
+    as_told = bool(told) and all(log.emitter != market.provider for log in logs)
+    return Configured(
+        listed=tuple(
+            Kept(address_of(log.topics[1]), address_of(log.topics[2]))
+            for log in told
+            if log.topics[0] == _LISTED and len(log.topics) > 2
+        ),
+        e_modes=tuple(sorted(market.e_modes.keys() | set_up)) if as_told else None,
+    )
 
 
 def touched(pool: Address, market: Market, logs: Iterable[Log], *, name: str) -> Touched:

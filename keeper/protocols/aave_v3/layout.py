@@ -13,7 +13,7 @@ from keeper.abi import Function, load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address
 from keeper.domain.errors import Broken
 from keeper.protocols.aave_v3.state import Configuration, EMode
-from keeper.query import Call, Query, Reverted, attempt, both, read
+from keeper.query import Call, Query, Reverted, ahead, attempt, both, read
 
 _POOL = load("aave_v3_pool")
 _RESERVE_DATA = _POOL.function("getReserveData")
@@ -36,7 +36,7 @@ class Kept(NamedTuple):
     a_token: Address
 
 
-EModes: TypeAlias = Callable[[Address, Sequence[Address]], Query[tuple[EMode, ...]]]
+EModes: TypeAlias = Callable[[Address, Sequence[Address], Sequence[int] | None], Query[tuple[EMode, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,8 @@ class Layout:
     """How one generation of pools is asked, for what they were not always asked alike."""
 
     e_modes: EModes
-    """Given the pool and its tokens, the e-modes that are set up, in two rounds at most."""
+    """Given the pool and its tokens, the e-modes that are set up, in two rounds at most; in one where the ids
+    are given that it can be."""
     cash: Callable[[Address, Sequence[Kept]], Query[tuple[int, ...]]]
     """Given the pool and its reserves, what each can pay out, in one round."""
     graces: Callable[[Address, Sequence[Address]], Query[tuple[int, ...]]]
@@ -76,17 +77,20 @@ def _graces(pool: Address, assets: Sequence[Address]) -> Query[tuple[int, ...]]:
     return (yield from read(_calls(pool, _GRACE, assets), uint))
 
 
-def _categories(pool: Address, assets: Sequence[Address]) -> Query[tuple[EMode, ...]]:
+def _categories(
+    pool: Address, assets: Sequence[Address], ids: Sequence[int] | None
+) -> Query[tuple[EMode, ...]]:
     """Return the e-modes where each reserve names the one that it is in.
 
     One that is priced by an oracle of its own, which no market ever had, raises Broken.
     """
+    possible = _E_MODES if ids is None else ids
     categories, reserves = yield from both(
-        attempt(_calls(pool, _CATEGORY, _E_MODES), _category), _listed(pool, assets)
+        attempt(_calls(pool, _CATEGORY, possible), _category), _listed(pool, assets)
     )
     used = [
         (id_, found)
-        for id_, found in zip(_E_MODES, categories, strict=True)
+        for id_, found in zip(possible, categories, strict=True)
         if not isinstance(found, Reverted) and any(found[:3])
     ]
     for id_, (*_, price_source) in used:
@@ -105,35 +109,46 @@ def _categories(pool: Address, assets: Sequence[Address]) -> Query[tuple[EMode, 
     )
 
 
-def _bitmaps(pool: Address, assets: Sequence[Address]) -> Query[tuple[EMode, ...]]:
+def _bitmaps(pool: Address, assets: Sequence[Address], ids: Sequence[int] | None) -> Query[tuple[EMode, ...]]:
     """Return the e-modes where each has a bitmap of its collaterals, and its loan-to-value is every one's.
 
     A reserve without a loan-to-value of its own has none in an e-mode either.
     """
-    used, reserves = yield from both(_used(pool), _listed(pool, assets))
-    covered = yield from read(_calls(pool, _E_MODE_COLLATERAL, [id_ for id_, _ in used]), uint)
+
+    def covers(ids: Sequence[int]) -> Query[tuple[int, ...]]:
+        return read(_calls(pool, _E_MODE_COLLATERAL, ids), uint)
+
+    (used, reserves), _ = yield from both(
+        both(_used(pool, ids), _listed(pool, assets)), ahead(covers(ids or ()))
+    )
+    covered = yield from covers([id_ for id_, _ in used])
     without_ltv = _bitmap(one.id for one in reserves if one.ltv_bps == 0)
     return _e_modes(used, covered, (without_ltv,) * len(used))
 
 
-def _bitmaps_of_both(pool: Address, assets: Sequence[Address]) -> Query[tuple[EMode, ...]]:
+def _bitmaps_of_both(
+    pool: Address, assets: Sequence[Address], ids: Sequence[int] | None
+) -> Query[tuple[EMode, ...]]:
     """Return the e-modes where each also has a bitmap of those that are no collateral for new debt."""
-    used = yield from _used(pool)
-    ids = [id_ for id_, _ in used]
-    covered, without_ltv = yield from both(
-        read(_calls(pool, _E_MODE_COLLATERAL, ids), uint), read(_calls(pool, _E_MODE_LTV_ZERO, ids), uint)
-    )
+
+    def covers(ids: Sequence[int]) -> Query[tuple[tuple[int, ...], tuple[int, ...]]]:
+        collateral, ltv_zero = (_calls(pool, one, ids) for one in (_E_MODE_COLLATERAL, _E_MODE_LTV_ZERO))
+        return both(read(collateral, uint), read(ltv_zero, uint))
+
+    used, _ = yield from both(_used(pool, ids), ahead(covers(ids or ())))
+    covered, without_ltv = yield from covers([id_ for id_, _ in used])
     return _e_modes(used, covered, without_ltv)
 
 
 _Used: TypeAlias = tuple[int, tuple[int, int, int]]
 
 
-def _used(pool: Address) -> Query[tuple[_Used, ...]]:
-    found = yield from attempt(_calls(pool, _E_MODE, _E_MODES), _e_mode)
+def _used(pool: Address, ids: Sequence[int] | None) -> Query[tuple[_Used, ...]]:
+    possible = _E_MODES if ids is None else ids
+    found = yield from attempt(_calls(pool, _E_MODE, possible), _e_mode)
     return tuple(
         (id_, one)
-        for id_, one in zip(_E_MODES, found, strict=True)
+        for id_, one in zip(possible, found, strict=True)
         if not isinstance(one, Reverted) and any(one)
     )
 

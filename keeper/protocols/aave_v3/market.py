@@ -27,6 +27,7 @@ from keeper.ports import Entry, Figures, Filter, Prices, Sourced, Touched, Weigh
 from keeper.protocols.aave_v3 import events, queries, screening
 from keeper.protocols.aave_v3.healths import healths
 from keeper.protocols.aave_v3.known import Known, caveat, known
+from keeper.protocols.aave_v3.layout import Layout
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
 from keeper.protocols.aave_v3.screening import Slot
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
@@ -54,7 +55,7 @@ class AaveV3:
 
     def open(self, remembered: Sequence[bytes] = ()) -> Query[Market]:
         """Return the market, read whole, in three rounds. Raises Broken where its revision is not known."""
-        return queries.open_market(self.pool, layout_of=lambda number: self._known(number).layout)
+        return queries.open_market(self.pool, layout_of=self._layout)
 
     def remembered(self, market: Market) -> tuple[bytes, ...]:
         """Return nothing: the pool tells all."""
@@ -70,10 +71,14 @@ class AaveV3:
     def refresh(
         self, market: Market, *, configuration: bool, logs: Sequence[Log] = (), at_s: int | None = None
     ) -> Query[Market]:
-        """Return the market at the state asked about: in one round, or whole if `configuration`."""
+        """Return the market at the state asked about: in one round, or whole if `configuration`.
+
+        That takes another as a rule.
+        """
         if configuration:
-            return self.open()
-        return queries.refresh_market(self.pool, market, layout=self._known(market.revision).layout)
+            told = events.configured(market, logs)
+            return queries.reopen_market(self.pool, market, told, layout_of=self._layout)
+        return queries.refresh_market(self.pool, market, layout=self._layout(market.revision))
 
     def rows(
         self,
@@ -249,6 +254,9 @@ class AaveV3:
 
     def _known(self, number: int) -> Known:
         return known(number, allow_unverified=self.allow_unverified)
+
+    def _layout(self, revision: int) -> Layout:
+        return self._known(revision).layout
 
 
 def _health(account: Account) -> Health:

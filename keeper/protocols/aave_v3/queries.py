@@ -1,5 +1,5 @@
-"""What must be known of the chain: the market in three rounds, one round a head from then on; rows in two,
-or in one where it is known what they were.
+"""What must be known of the chain: the market in three rounds, one round a head from then on, and one more
+where it is read whole again; rows in two, or in one where it is known what they were.
 
 What moved from one generation of pools to the next is asked for by a `Layout`.
 """
@@ -7,16 +7,17 @@ What moved from one generation of pools to the next is asked for by a `Layout`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from keeper.abi import Function, load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.token import Token
 from keeper.erc20 import Said, said
 from keeper.ports import Sourced
+from keeper.protocols.aave_v3.events import Configured
 from keeper.protocols.aave_v3.layout import Kept, Layout
 from keeper.protocols.aave_v3.state import Configuration, EMode, Market, Reserve, Row, Scaled
-from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
+from keeper.query import Call, Query, Reverted, ahead, attempt, both, read, read_one
 
 _POOL = load("aave_v3_pool")
 _PROVIDER = load("aave_v3_addresses_provider")
@@ -62,8 +63,13 @@ class _Contracts(NamedTuple):
 # --- the market ---------------------------------------------------------------------------------------------
 
 
-def open_market(pool: Address, *, layout_of: Callable[[int], Layout]) -> Query[Market]:
-    """Return the market, read whole. `layout_of` raises Broken where the pool's revision is not known."""
+def open_market(
+    pool: Address, *, layout_of: Callable[[int], Layout], e_modes: Sequence[int] | None = None
+) -> Query[Market]:
+    """Return the market, read whole, with all its e-modes but where their ids are told.
+
+    `layout_of` raises Broken where the pool's revision is not known.
+    """
     (revision, provider), assets = yield from both(
         both(
             read_one(Call(pool, _POOL.function("POOL_REVISION").encode()), uint),
@@ -72,10 +78,32 @@ def open_market(pool: Address, *, layout_of: Callable[[int], Layout]) -> Query[M
         read_one(Call(pool, _RESERVES_LIST.encode()), _addresses),
     )
     layout = layout_of(revision)
-    e_modes, (contracts, reserves, allows) = yield from both(
-        layout.e_modes(pool, assets), _figures(pool, provider, assets, layout)
+    set_up, (contracts, reserves, allows) = yield from both(
+        layout.e_modes(pool, assets, e_modes), _figures(pool, provider, assets, layout)
     )
-    return _market(revision, contracts, reserves, allows, e_modes)
+    return _market(revision, contracts, reserves, allows, set_up)
+
+
+def reopen_market(
+    pool: Address, market: Market, told: Configured, *, layout_of: Callable[[int], Layout]
+) -> Query[Market]:
+    """Return the market, read whole again: in one round, where what it was tells all that is to be asked.
+
+    That is so where nothing was listed since but what was `told`, and neither the pool's revision nor the
+    contracts beside it are others.
+    """
+    layout = layout_of(market.revision)
+    were = [Kept(reserve.token.address, reserve.a_token) for reserve in market.reserves.values()]
+    kept = tuple({one.asset: one for one in (*were, *told.listed)}.values())
+    assets = [one.asset for one in kept]
+    guesses = both(
+        both(_contracts(market.provider, layout), _listings(pool, assets)),
+        both(layout.e_modes(pool, assets, told.e_modes), _told(pool, market.oracle, kept, layout)),
+    )
+    reopened, _ = yield from both(
+        open_market(pool, layout_of=layout_of, e_modes=told.e_modes), ahead(guesses)
+    )
+    return reopened
 
 
 def refresh_market(pool: Address, market: Market, *, layout: Layout) -> Query[Market]:
@@ -166,18 +194,23 @@ def _reserves(
     pool: Address, oracle: Address, listings: Sequence[_Listing], layout: Layout
 ) -> Query[tuple[Reserve, ...]]:
     """Return the reserves' figures, in one round. One that the oracle reverts for is left unpriced."""
-    assets = [listing.token.address for listing in listings]
-    (stored, cash), (graces, prices) = yield from both(
-        both(
-            read(_calls(pool, _RESERVE_DATA, assets), _stored),
-            layout.cash(pool, [Kept(one.token.address, one.a_token) for one in listings]),
-        ),
-        both(
-            layout.graces(pool, assets),
-            attempt(_calls(oracle, _PRICE, assets), uint),
-        ),
-    )
+    kept = [Kept(one.token.address, one.a_token) for one in listings]
+    (stored, cash), (graces, prices) = yield from _told(pool, oracle, kept, layout)
     return tuple(map(_reserve, listings, stored, cash, graces, prices))
+
+
+_Told: TypeAlias = tuple[
+    tuple[tuple[tuple[Any, ...], ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int | Reverted, ...]]
+]
+"""What is stored of each reserve, and its cash; up to when it is in grace, and its price."""
+
+
+def _told(pool: Address, oracle: Address, kept: Sequence[Kept], layout: Layout) -> Query[_Told]:
+    assets = [one.asset for one in kept]
+    return both(
+        both(read(_calls(pool, _RESERVE_DATA, assets), _stored), layout.cash(pool, kept)),
+        both(layout.graces(pool, assets), attempt(_calls(oracle, _PRICE, assets), uint)),
+    )
 
 
 def _reserve(

@@ -20,7 +20,7 @@ from keeper.protocols.morpho_blue.screening import Slot
 from keeper.protocols.morpho_blue.standing import Standing, standing
 from keeper.protocols.morpho_blue.state import IsolatedMarket, Listing, Markets, Position, Row
 from keeper.protocols.morpho_blue.terms import MorphoTerms, terms_of
-from keeper.query import Log, Query, both
+from keeper.query import Log, Query, ahead, both
 
 
 def _edition(only: frozenset[Hash32]) -> str:
@@ -93,9 +93,11 @@ class MorphoBlue:
         """
         markets = tuple(market.by_name.values())
         if configuration:
-            markets += yield from self._created(market, logs)
-            whole = yield from queries.read_whole(self.morpho, markets, at_s=at_s)
-            return Markets(by_name=self._by_name(one for one in whole if one.is_created))
+            whole, listed = yield from both(
+                queries.read_whole(self.morpho, markets, at_s=at_s), self._created(market, logs)
+            )
+            created = yield from queries.read_whole(self.morpho, listed, at_s=at_s)
+            return Markets(by_name=self._by_name(one for one in (*whole, *created) if one.is_created))
         live = [one for one in markets if one.is_live]
         fresh = yield from queries.read_figures(self.morpho, live, at_s=at_s)
         return Markets(by_name={**market.by_name, **self._by_name(fresh)})
@@ -117,10 +119,12 @@ class MorphoBlue:
         return tuple(Row(one.market, found.get(one, _NOTHING)) for one in positions)
 
     def _created(self, market: Markets, logs: Sequence[Log]) -> Query[tuple[IsolatedMarket, ...]]:
-        """Return the markets that these logs name and that were not known."""
+        """Return the markets that these logs name and that were not known; their totals are asked for too."""
         named = dict.fromkeys(one.id for one in self._named(logs))
         unknown = [id_ for id_ in named if self.market_name(id_) not in market.by_name]
-        listings = yield from queries.read_listings(self.morpho, unknown)
+        listings, _ = yield from both(
+            queries.read_listings(self.morpho, unknown), ahead(queries.read_totals(self.morpho, unknown))
+        )
         return tuple(IsolatedMarket.listed(one) for one in listings)
 
     # --- auditing it

@@ -78,10 +78,15 @@ def read_whole(
     morpho: Address, markets: Sequence[IsolatedMarket], *, at_s: int | None
 ) -> Query[tuple[IsolatedMarket, ...]]:
     """Return the markets as they are now, in two rounds: which are in use, then the figures of those."""
-    totals = yield from read([Call(morpho, _MARKET.encode(one.listing.id)) for one in markets], _totals)
+    totals = yield from read_totals(morpho, [one.listing.id for one in markets])
     retold = [replace(one, totals=each) for one, each in zip(markets, totals, strict=True)]
     live = iter((yield from read_figures(morpho, [one for one in retold if one.is_live], at_s=at_s)))
     return tuple(next(live) if one.is_live else one for one in retold)
+
+
+def read_totals(morpho: Address, ids: Sequence[Hash32]) -> Query[tuple[Totals, ...]]:
+    """Return each market's totals, in one round."""
+    return read([Call(morpho, _MARKET.encode(id_)) for id_ in ids], _totals)
 
 
 def read_figures(
@@ -90,7 +95,7 @@ def read_figures(
     """Return the markets as they are now: in one round, two where totals have changed."""
     (totals, prices), rates = yield from both(
         both(
-            read([Call(morpho, _MARKET.encode(one.listing.id)) for one in markets], _totals),
+            read_totals(morpho, [one.listing.id for one in markets]),
             attempt([price_call(one.listing.oracle) for one in markets], _number),
         ),
         _rates([(one.listing, one.totals) for one in markets]),
@@ -163,9 +168,7 @@ def read_stored(
 ) -> Query[tuple[Mapping[str, int], ...]]:
     """Return all that Morpho stores of each borrower in a market, and of that market, in one round."""
     ids = tuple(dict.fromkeys(id_ for id_, _ in asked))
-    positions, totals = yield from both(
-        read_positions(morpho, asked), read([Call(morpho, _MARKET.encode(id_)) for id_ in ids], _totals)
-    )
+    positions, totals = yield from both(read_positions(morpho, asked), read_totals(morpho, ids))
     by_id = dict(zip(ids, totals, strict=True))
     return tuple(stored(by_id[id_], position) for (id_, _), position in zip(asked, positions, strict=True))
 
