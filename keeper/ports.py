@@ -727,6 +727,11 @@ class Landing(Protocol):
         """Return each position with a transaction on its way, and the pools that it counts on."""
         ...
 
+    @property
+    def joins(self) -> bool:
+        """Return whether one transaction may close several borrowers."""
+        ...
+
     def takes_ladder(self, behind: Leading | None) -> bool:
         """Return whether smaller sizes of a plan are of use: whether they can be offered beside it."""
         ...

@@ -126,6 +126,11 @@ class PastLanding:
         """Return each position with a transaction on its way, and the pools that it counts on."""
         return self._submitter.positions_in_flight(self._now)
 
+    @property
+    def joins(self) -> bool:
+        """Return that none does: what became of each borrower is told by itself."""
+        return False
+
     def takes_ladder(self, behind: Leading | None) -> bool:
         """Return that none is: each transaction has a nonce to itself here."""
         return False

@@ -354,6 +354,15 @@ class Settings:
         "that pays: another repays a part of the rest, or another collateral goes. Each costs half a million "
         "gas, and all fail together. 1 makes one alone.",
     )
+    most_joined: int = variable(
+        parse.whole(least=1, most=16),
+        default="1",
+        unit="borrowers",
+        effect="How many borrowers of one block one transaction may close, where that costs less gas than "
+        "one each: 21,000 and more for every further one. Who is closed by another first is left out of it, "
+        "and the others are closed all the same; but it lands as a whole or not at all, and no smaller sizes "
+        "stand beside it. Behind a report known by its hash alone all go into one, whatever is set here.",
+    )
     ladder_rungs: int = variable(
         parse.whole(least=0, most=4),
         default="2",
@@ -814,6 +823,7 @@ class Settings:
             floor_tolerance_bps=self.floor_tolerance_bps,
             most_closes=self.most_closes,
             exact_orders=self.exact_orders,
+            most_joined=self.most_joined,
             ladder_rungs=self.ladder_rungs,
             max_oracle_divergence_bps=self.max_oracle_divergence_bps,
             max_oracle_age_s=self.max_oracle_age_s,

@@ -20,6 +20,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity, PositionId
+from keeper.engine.batching import MOST_GAS, Batch, batch
 from keeper.engine.simulating import Simulator
 from keeper.engine.usual_gas import UsualGas, as_expected
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
@@ -27,9 +28,6 @@ from keeper.ports import Bidder, BidForm, Foresight, Guard, Landing
 from keeper.query import Simulated
 
 T = TypeVar("T")
-
-_MOST_JOINED_GAS = 11_000_000
-"""Of plans in one transaction, for its gas limit, half as much again, to stay below 2**24 (EIP-7825)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +73,11 @@ class Decider:
         choose = partial(planner.choosing, seen, busy_pools=busy_pools)
         expected = self._usual.expected(proposed)
         chosen = await _each(choose(proposals, expected))
-        ladders = self._ladders(seen, planner, chosen, behind)
-        rungs = [rung.draft for ladder in ladders.values() for rung in ladder]
-        simulations = await self.simulator.all(seen, proposed, _in_order(chosen), basis, rungs=rungs)
+        together = self._together(seen, planner, chosen)
+        ladders = self._ladders(seen, planner, chosen, behind, but=together.parts if together else ())
+        beside = [rung.draft for ladder in ladders.values() for rung in ladder]
+        beside += [together.joined.draft] if together else []
+        simulations = await self.simulator.all(seen, proposed, _in_order(chosen), basis, beside=beside)
         gas_used = simulations.gas_used(proposed)
         gas_used |= await self.simulator.hazards(seen, simulations.of(proposed))
         self._usual.learn(gas_used)
@@ -87,8 +87,8 @@ class Decider:
             chosen = await _each(choose(proposals, sized_for))
         while True:
             simulated = await self.simulator.in_order(seen, _in_order(chosen), basis, known=simulations)
-            beside = {draft: simulations.known(ladder) for draft, ladder in ladders.items()}
-            decisions = await self._concluded(seen, planner, chosen, simulated, beside, behind)
+            rungs = {draft: simulations.known(ladder) for draft, ladder in ladders.items()}
+            decisions = await self._concluded(seen, planner, chosen, simulated, rungs, behind)
             by_position = {one.opportunity.position: one for one in proposals}
             considered = [
                 Considered(
@@ -109,6 +109,11 @@ class Decider:
         if behind is not None and behind.behind.raw is None and len(simulated) > 1:
             fitting = chosen[: _fitting(simulated)]
             return await self._as_one(seen, planner, fitting, simulated, (*considered, *left), behind)
+        if together is not None and together.is_head_of(_in_order(chosen)):
+            odds = self.odds if behind is None else None
+            for joined, result in simulations.known([together.joined]):
+                decision = planner.conclude(seen, joined, result, odds=odds)
+                considered = _batched(considered, len(together.parts), decision)
         return (*considered, *left)
 
     def learn(self, concluded: Concluded) -> None:
@@ -116,12 +121,25 @@ class Decider:
         if self.odds is not None:
             self.odds = self.odds.after(concluded.submission, concluded.outcome)
 
+    def _together(self, seen: Observation, planner: Planner, chosen: Sequence[Chosen]) -> Batch | None:
+        """Return the drafts that may go in one transaction, where several are to."""
+        if self.landing is None or not self.landing.joins or planner.options.most_joined < 2:
+            return None
+        return batch(seen, planner, chosen, self._usual.expected(_in_order(chosen)))
+
     def _ladders(
-        self, seen: Observation, planner: Planner, chosen: Sequence[Chosen], behind: Foresight | None
+        self,
+        seen: Observation,
+        planner: Planner,
+        chosen: Sequence[Chosen],
+        behind: Foresight | None,
+        *,
+        but: Collection[Draft],
     ) -> dict[Draft, tuple[Drafted, ...]]:
         """Return the smaller sizes of each draft, where more than one size of it can be offered.
 
         What passes through a pool that one before it did has none: it stands behind that one's whole size.
+        Nor have those that may go in one transaction.
         """
         if self.landing is None or not self.landing.takes_ladder(behind.behind if behind else None):
             return {}
@@ -130,7 +148,7 @@ class Decider:
         for one in chosen:
             if isinstance(one.drafted, Drafted):
                 draft = one.drafted.draft
-                if used.isdisjoint(draft.pools):
+                if used.isdisjoint(draft.pools) and draft not in but:
                     found[draft] = planner.rungs(seen, one, gas_used=self._usual.expected([draft])[draft])
                 used |= draft.pools
         return found
@@ -141,7 +159,7 @@ class Decider:
         planner: Planner,
         chosen: Sequence[Chosen],
         simulated: Sequence[Simulated],
-        beside: Mapping[Draft, Sequence[tuple[Drafted, Simulated]]],
+        rungs: Mapping[Draft, Sequence[tuple[Drafted, Simulated]]],
         behind: Foresight | None,
     ) -> Sequence[Decision]:
         """Return what each chosen draft came to, in its simulation; what was declined stays so."""
@@ -151,7 +169,7 @@ class Decider:
             one.drafted
             if isinstance(one.drafted, Declined)
             else planner.conclude(
-                seen, one.drafted, next(results), odds=odds, rungs=beside.get(one.drafted.draft, ())
+                seen, one.drafted, next(results), odds=odds, rungs=rungs.get(one.drafted.draft, ())
             )
             for one in chosen
         )
@@ -236,7 +254,15 @@ def _in_order(chosen: Sequence[Chosen]) -> list[Draft]:
 def _fitting(simulated: Sequence[Simulated]) -> int:
     """Return how many of these, in their order, one transaction has gas for; one at least."""
     gas_used = accumulate(one.gas_used for one in simulated)
-    return max(1, sum(so_far <= _MOST_JOINED_GAS for so_far in gas_used))
+    return max(1, sum(so_far <= MOST_GAS for so_far in gas_used))
+
+
+def _batched(considered: list[Considered], parts: int, decision: Decision) -> list[Considered]:
+    """Return the first plans as the one that joins them, where that brings more."""
+    first, after = considered[:parts], considered[parts:]
+    if not isinstance(decision, Plan) or decision.waterfall.net_wei <= sum(map(_net_wei, first)):
+        return considered
+    return [replace(first[0], decision=decision), *after]
 
 
 def _net_wei(considered: Considered) -> int:

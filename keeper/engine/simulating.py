@@ -77,13 +77,13 @@ class Simulator:
         in_order: Sequence[Draft],
         basis: Basis,
         *,
-        rungs: Sequence[Draft] = (),
+        beside: Sequence[Draft] = (),
     ) -> Simulations:
         """Return what becomes of each proposed draft by itself, and of some in order, in one round trip.
 
-        So of `rungs`, the smaller sizes of those in order, by themselves.
+        So of what may be sent `beside` those in order, or in their place, by itself.
         """
-        single = [*proposed, *rungs]
+        single = [*proposed, *beside]
         self._predict(seen, list(dict.fromkeys((*single, *in_order))))
         ahead = basis.ahead
         queries = [simulate((*ahead, *self._calls([draft])), seen.block) for draft in single]

@@ -137,6 +137,11 @@ class Lander:
         )
         return _first(ended)
 
+    @property
+    def joins(self) -> bool:
+        """Return that one transaction may close several borrowers, whatever the channels."""
+        return True
+
     def takes_ladder(self, behind: Leading | None) -> bool:
         """Return whether some channel can be offered smaller sizes beside a plan."""
         return any(channel.takes_alternatives for channel in self._ways(behind))

@@ -33,6 +33,8 @@ class PlannerOptions:
     """Of one borrower in one transaction."""
     exact_orders: int = 6
     """Of so many borrowers that share something the best order is found for certain."""
+    most_joined: int = 1
+    """Borrowers that one transaction may close, where nothing is behind a hash."""
     ladder_rungs: int = 2
     """How many smaller sizes are prepared beside a plan, each of half the repay of the one before."""
     max_oracle_divergence_bps: int = 500
