@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from _bench.benchmark import Benchmark, Sample, fastest
+from _bench.benchmark import Benchmark, Sample, in_turns
 
 _TRADES = 24
 _WITHIN_WEI = 2
@@ -57,8 +57,11 @@ def _samples() -> Iterator[Sample]:
         for collateral, debt in (Random(seed).sample(fine, 2),)
     ]
     while True:
-        closed_s, found = fastest(lambda: [closed(trade) for trade in trades], times=15)
-        search_s, search = fastest(lambda: [searched_wei(trade) for trade in trades], times=2)
+        (closed_s, found), (search_s, search) = in_turns(
+            lambda: [closed(trade) for trade in trades],
+            lambda: [searched_wei(trade) for trade in trades],
+            ours_times=75,
+        )
         for one, other_wei in zip(found, search, strict=True):
             assert isinstance(one, Evaluation)
             assert one.profit_wei >= other_wei - _WITHIN_WEI, (one.profit_wei, other_wei)
