@@ -20,14 +20,15 @@ from typing import Any
 
 import pytest
 
-from keeper.abi import Event, interface, load
+from keeper.abi import interface
 from keeper.contracts import executor
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
+from keeper.devnet.drill.audit import Landed, landed
 from keeper.devnet.drill.stage import DEADLINE_S, DaemonStage, Lines, balance_raw, daemon_stage
 from keeper.devnet.proxy_thread import Moment
 from keeper.devnet.scenario import Step, crash
-from keeper.domain.address import Address, Hash32
+from keeper.domain.address import Hash32
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded
 from tests.fork.catching import Catch
@@ -320,25 +321,11 @@ def prove(stage: DaemonStage, kill: Kill, catch: Catch, before: Lines) -> None:
 # --- the journal beside the chain ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
-    """A transaction of the keeper's that is in a block."""
-
-    nonce: int
-    block_number: int
-    block_hash: bytes
-    timestamp_s: int
-    decided_at_s: int
-    """The time of the head that it was decided upon, by the deadline that it was given."""
-    succeeded: bool
-    gas_used: int
-    liquidated: tuple[tuple[PositionId, bytes], ...]
-    """Each position that was closed in it, with the tokens where it may have several."""
-
-
 def audit(stage: DaemonStage) -> list[Outcome | None]:
     """Hold the journal to the chain, with the keeper dead or at rest; return the outcomes so far."""
     journal, chain = stage.journal(), landed(stage)
+    liquidators = {seized.liquidator for one in chain.values() for seized in one.seizures}
+    assert liquidators <= {stage.executor}
     assert_nonces(stage, journal, chain)
     assert_outcomes(stage, journal, chain)
     assert_nobody_planned_for_twice(journal, chain)
@@ -371,10 +358,8 @@ def assert_outcomes(stage: DaemonStage, journal: Lines, chain: Mapping[Hash32, L
         there = chain.get(submission.hash)
         match outcome:
             case Included() | Reverted():
-                assert there is not None
-                assert isinstance(outcome, Included) == there.succeeded
-                assert (outcome.block_number, outcome.block_hash) == (there.block_number, there.block_hash)
-                assert outcome.gas_used == there.gas_used
+                assert there is not None and there.is_told_by(outcome)
+                assert outcome.block_hash == there.receipt.block_hash
             case Expired() | Superseded():
                 assert there is None, "it was given up, and landed"
             case None:
@@ -398,9 +383,8 @@ def assert_nobody_planned_for_twice(journal: Lines, chain: Mapping[Hash32, Lande
                 assert ended <= submission.head_number, "decided upon a state from before the last one's end"
         earlier.setdefault(position_of(submission), []).append((submission, end(submission, outcome, chain)))
         there = chain.get(submission.hash)
-        if there is not None and there.succeeded:
-            closed = {position for position, _ in there.liquidated}  # in several closes in a row, perhaps
-            assert closed == {position_of(submission)}
+        if there is not None and there.receipt.succeeded:
+            assert there.closed == {position_of(submission)}
 
 
 def assert_a_plan_for_each(chain: Mapping[Hash32, Landed]) -> None:
@@ -410,38 +394,17 @@ def assert_a_plan_for_each(chain: Mapping[Hash32, Landed]) -> None:
     """
     last: dict[tuple[PositionId, bytes], int] = {}
     for one in sorted(chain.values(), key=lambda one: one.nonce):
-        for pair in dict.fromkeys(one.liquidated):
-            assert one.decided_at_s >= last.get(pair, 0)
+        decided_at_s = deadline_s(one.data) - DEADLINE_S - BLOCK_S
+        for pair in {(seized.position, seized.tokens) for seized in one.seizures}:
+            assert decided_at_s >= last.get(pair, 0)
             last[pair] = one.timestamp_s
 
 
 def end(submission: Submission, outcome: Outcome | None, chain: Mapping[Hash32, Landed]) -> int | None:
     """Return the block with which a submission was over, None where it may not be."""
     if submission.hash in chain:
-        return chain[submission.hash].block_number
+        return chain[submission.hash].receipt.block_number
     return outcome.head_number if isinstance(outcome, Expired | Superseded) else None
-
-
-def landed(stage: DaemonStage) -> dict[Hash32, Landed]:
-    """Return the keeper's transactions on the chain, by hash: found in its blocks, not by the journal."""
-    rpc, operator = stage.devnet.anvil.rpc, hex_data(stage.devnet.operator.address)
-    numbers = range(stage.first_block, stage.devnet.chain.block_number() + 1)
-    blocks = rpc.batch([("eth_getBlockByNumber", (hex(number), True)) for number in numbers])
-    ours = [(block, one) for block in blocks for one in block["transactions"] if one["from"] == operator]
-    receipts = rpc.batch([("eth_getTransactionReceipt", (one["hash"],)) for _, one in ours])
-    return {
-        Hash32(octets(one["hash"])): Landed(
-            nonce=int(one["nonce"], 16),
-            block_number=int(block["number"], 16),
-            block_hash=octets(block["hash"]),
-            timestamp_s=int(block["timestamp"], 16),
-            decided_at_s=deadline_s(octets(one["input"])) - DEADLINE_S - BLOCK_S,
-            succeeded=receipt["status"] == "0x1",
-            gas_used=int(receipt["gasUsed"], 16),
-            liquidated=liquidated(receipt["logs"], stage),
-        )
-        for (block, one), receipt in zip(ours, receipts, strict=True)
-    }
 
 
 def deadline_s(data: bytes) -> int:
@@ -454,32 +417,6 @@ def position_of(submission: Submission) -> PositionId:
     return PositionId(submission.market, submission.borrower)
 
 
-def liquidated(logs: list[dict[str, Any]], stage: DaemonStage) -> tuple[tuple[PositionId, bytes], ...]:
-    """Return what was closed by the markets' own events, each by the executor.
-
-    A pre-liquidation is a withdrawal of collateral by its contract, to the executor.
-    """
-    there, morpho = stage.devnet.addresses, load("morpho_blue")
-    found: list[tuple[PositionId, bytes]] = []
-    for one in events(logs, there.pool, load("aave_v3_pool").event("LiquidationCall")):
-        assert one["liquidator"] == stage.executor
-        found.append((PositionId(there.aave_market, one["user"]), one["debtAsset"] + one["collateralAsset"]))
-    for one in events(logs, there.morpho, morpho.event("Liquidate")):
-        assert one["caller"] == stage.executor
-        found.append((PositionId(there.morpho_market(one["id"]), one["borrower"]), b""))
-    for one in events(logs, there.morpho, morpho.event("WithdrawCollateral")):
-        assert one["caller"] in there.pre_contracts.values() and one["receiver"] == stage.executor
-        found.append((PositionId(there.pre_market(one["caller"]), one["onBehalf"]), b""))
-    return tuple(found)
-
-
-def events(logs: list[dict[str, Any]], emitter: Address, event: Event) -> Iterator[dict[str, Any]]:
-    for log in logs:
-        topics = [octets(topic) for topic in log["topics"]]
-        if octets(log["address"]) == emitter and topics[0] == event.topic:
-            yield event.decode(topics, octets(log["data"]))
-
-
 def receipt_of(stage: DaemonStage, submission: Submission) -> Mapping[str, Any] | None:
     receipt: Mapping[str, Any] | None = stage.devnet.anvil.rpc(
         "eth_getTransactionReceipt", hex_data(submission.hash)
@@ -489,7 +426,3 @@ def receipt_of(stage: DaemonStage, submission: Submission) -> Mapping[str, Any] 
 
 def hex_data(raw: bytes) -> str:
     return f"0x{raw.hex()}"
-
-
-def octets(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))

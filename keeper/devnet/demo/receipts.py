@@ -15,10 +15,13 @@ _MORPHO = load("morpho_blue")
 
 
 class Seizure(NamedTuple):
-    """A liquidation: of which position, and how much collateral."""
+    """A liquidation: of which position, how much collateral, and who got it."""
 
     position: PositionId
     seized_raw: int
+    liquidator: Address
+    tokens: bytes = b""
+    """The debt and the collateral, where a position may have several."""
 
 
 class WriteOff(NamedTuple):
@@ -44,6 +47,11 @@ class Receipt:
     def block_number(self) -> int:
         """Return the block it is in."""
         return int(self.told["blockNumber"], 16)
+
+    @property
+    def block_hash(self) -> Hash32:
+        """Return the hash of that block."""
+        return Hash32(_raw(self.told["blockHash"]))
 
     @property
     def place(self) -> int:
@@ -75,17 +83,20 @@ class Receipt:
         """
         for call in self._events(there.pool, load("aave_v3_pool").event("LiquidationCall")):
             yield Seizure(
-                PositionId(there.aave_market, Address(call["user"])), call["liquidatedCollateralAmount"]
+                PositionId(there.aave_market, Address(call["user"])),
+                call["liquidatedCollateralAmount"],
+                Address(call["liquidator"]),
+                call["debtAsset"] + call["collateralAsset"],
             )
         for call in self._events(there.morpho, _MORPHO.event("Liquidate")):
             market = there.morpho_market(Hash32(call["id"]))
-            yield Seizure(PositionId(market, Address(call["borrower"])), call["seizedAssets"])
+            position = PositionId(market, Address(call["borrower"]))
+            yield Seizure(position, call["seizedAssets"], Address(call["caller"]))
         for call in self._events(there.morpho, _MORPHO.event("WithdrawCollateral")):
             contract = Address(call["caller"])
             if contract in there.pre_contracts.values():
-                yield Seizure(
-                    PositionId(there.pre_market(contract), Address(call["onBehalf"])), call["assets"]
-                )
+                position = PositionId(there.pre_market(contract), Address(call["onBehalf"]))
+                yield Seizure(position, call["assets"], Address(call["receiver"]))
 
     def write_offs(self, there: Addresses) -> Iterator[WriteOff]:
         """Yield what was written off, by the markets' own events."""

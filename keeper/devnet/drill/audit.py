@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from keeper.devnet.demo.receipts import Receipt
+from keeper.devnet.demo.receipts import Receipt, Seizure
 from keeper.devnet.drill.stage import DaemonStage, Lines, balance_raw
 from keeper.domain.address import Hash32
 from keeper.domain.position import PositionId
@@ -19,7 +19,16 @@ class Landed:
 
     nonce: int
     receipt: Receipt
-    closed: frozenset[PositionId]
+    data: bytes
+    """What it calls its target with."""
+    timestamp_s: int
+    """Of its block."""
+    seizures: tuple[Seizure, ...]
+
+    @property
+    def closed(self) -> frozenset[PositionId]:
+        """Return the positions that it closed."""
+        return frozenset(one.position for one in self.seizures)
 
     def is_told_by(self, outcome: Outcome | None) -> bool:
         """Return whether an outcome is this, to the unit of gas."""
@@ -93,15 +102,17 @@ def landed(stage: DaemonStage) -> dict[Hash32, Landed]:
     rpc, operator = stage.devnet.anvil.rpc, f"0x{stage.devnet.operator.address.hex()}"
     numbers = range(stage.first_block, stage.devnet.chain.block_number() + 1)
     blocks = rpc.batch([("eth_getBlockByNumber", (hex(number), True)) for number in numbers])
-    ours = [one for block in blocks for one in block["transactions"] if one["from"] == operator]
-    found = rpc.batch([("eth_getTransactionReceipt", (one["hash"],)) for one in ours])
+    ours = [(block, one) for block in blocks for one in block["transactions"] if one["from"] == operator]
+    found = rpc.batch([("eth_getTransactionReceipt", (one["hash"],)) for _, one in ours])
     return {
         Hash32(bytes.fromhex(one["hash"][2:])): Landed(
             nonce=int(one["nonce"], 16),
             receipt=receipt,
-            closed=frozenset(seizure.position for seizure in receipt.seizures(stage.devnet.addresses)),
+            data=bytes.fromhex(one["input"][2:]),
+            timestamp_s=int(block["timestamp"], 16),
+            seizures=tuple(receipt.seizures(stage.devnet.addresses)),
         )
-        for one, receipt in zip(ours, map(Receipt, found), strict=True)
+        for (block, one), receipt in zip(ours, map(Receipt, found), strict=True)
     }
 
 

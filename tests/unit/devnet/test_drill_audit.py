@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from keeper.devnet.demo.receipts import Receipt
+from keeper.devnet.demo.receipts import Receipt, Seizure
 from keeper.devnet.drill.audit import Audit, Landed, double, lost
 from keeper.domain.address import Address, Hash32
 from keeper.domain.plan import Fees
@@ -46,7 +46,8 @@ def included(block: int) -> Included:
 
 def landed(nonce: int, block: int, *, succeeded: bool = True) -> Landed:
     told = {"status": hex(succeeded), "blockNumber": hex(block), "gasUsed": hex(21_000)}
-    return Landed(nonce=nonce, receipt=Receipt(told), closed=frozenset({POSITION} if succeeded else ()))
+    seized = (Seizure(POSITION, 1, WHO),) if succeeded else ()
+    return Landed(nonce=nonce, receipt=Receipt(told), data=b"", timestamp_s=12 * block, seizures=seized)
 
 
 FIRST, SECOND = submission(1, nonce=0, head=9), submission(2, nonce=1, head=10)
