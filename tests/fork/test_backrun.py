@@ -14,10 +14,11 @@ import pytest
 from keeper.abi import load
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
+from keeper.devnet.drill.audit import audit
 from keeper.devnet.drill.stage import DaemonStage, balance_raw, daemon_stage
+from keeper.devnet.oracle import Oracle, oracle
 from keeper.devnet.relay import Mood, Relay
 from keeper.domain.submission import Expired, Included
-from tests.fork.oracle_stage import Oracle, oracle
 
 LIQUIDATION = load("aave_v3_pool").event("LiquidationCall").topic
 WITHIN_S = 20.0
@@ -142,6 +143,38 @@ async def test_run__the_update_never_lands__neither_does_ours_and_the_nonce_is_u
     assert {type(outcome) for _, outcome in missed if outcome is not None} == {Expired}
     assert landed and {one.channels for one in landed} == {("bundle",)}
     assert min(one.nonce for one in landed) == min(one.nonce for one, _ in missed)
+
+
+@pytest.mark.parametrize("lands", [True, False])
+async def test_run__killed_with_a_backrun_on_its_way__the_next_one_finds_out_and_goes_on(
+    lands: bool, manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    answer = 2_600 * 10**8
+    async with scene(manual_devnet, tmp_path) as on:
+        on.relay.mood = Mood.HONEST if lands else Mood.IDLE
+        update = on.relay.share(on.oracle.signed(answer), on.oracle.hint(answer))
+        await until(lambda: on.relay.bundles)
+        ours = on.sent()
+        await asyncio.to_thread(on.stage.kill)
+        await on.relay.build(at_s=manual_devnet.now_s + BLOCK_S)
+        on.relay.mood = Mood.HONEST
+        on.stage.start()
+        await on.decided()
+        if not lands:
+            assert on.relay.shared, "the report is told of once, and lands alone"
+            assert (await on.built())[0] == update
+            assert await on.built(), "ours comes in the block after"
+        await on.built()
+        await on.built()
+        on.stage.stop()
+        found = audit(on.stage, left_in_pool=())
+        journal = on.stage.journal()
+    assert found.is_sound and found.included >= 1, found.findings
+    (first, outcome), *_ = journal
+    assert "0x" + first.hash.hex() == ours and first.channels == ("backrun",)
+    assert isinstance(outcome, Included) is lands
+    if not lands:
+        assert min(one.nonce for one, told in journal if isinstance(told, Included)) == first.nonce
 
 
 async def test_run__a_report_is_pending_in_public__ours_lands_right_behind_it_in_a_bundle_with_it(

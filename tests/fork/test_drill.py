@@ -14,7 +14,7 @@ import pytest
 from keeper.devnet.drill.command import run
 from keeper.devnet.drill.faults import KINDS
 from keeper.devnet.drill.play import Act, DrillReport, Fell, Told
-from keeper.devnet.drill.scene import scene
+from keeper.devnet.drill.scene import Way, scene
 
 BY_THEMSELVES = {
     "endpoints": lambda kind: "endpoint" in kind or kind == "head forks",
@@ -36,7 +36,7 @@ def test_strike__each_kind_by_itself__goes_on_within_two_blocks_and_nothing_is_l
 def strike(group: str, tmp_path: Path) -> None:
     belongs: Callable[[str], bool] = BY_THEMSELVES[group]
     report, heard = DrillReport(seed=1), list[Told]()
-    with scene(tmp_path, seed=4, blocks=40, bundles=group in ("relays",)) as on:
+    with scene(tmp_path, seed=4, blocks=40, way=Way.BACKRUN if group == "relays" else Way.PUBLIC) as on:
         act = Act(on, report=report, tell=heard.append)
         for kind in filter(belongs, KINDS):
             while not KINDS[kind].possible(on):

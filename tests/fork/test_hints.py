@@ -16,6 +16,7 @@ from aiohttp import web
 from keeper import contracts
 from keeper.abi import interface
 from keeper.devnet import Devnet
+from keeper.devnet.oracle import Oracle, oracle
 from keeper.domain.errors import Unavailable
 from keeper.domain.events import Degraded, Event, Foreseen
 from keeper.domain.pending import Hint
@@ -29,7 +30,6 @@ from keeper.node.event_stream import EventStream
 from keeper.query import run
 from tests.fork.foreseer_stage import foreseer
 from tests.fork.keeper_stage import Stage, aave_book, stage
-from tests.fork.oracle_stage import Oracle, oracle
 from tests.fork.sockets import answering
 from tests.fork.test_foreseeing import until
 from tests.fork.test_watcher_branches import options_for

@@ -1,8 +1,8 @@
 """The drill: acts of a crashing market, and in each of them so many faults, at random.
 
 Every act has a chain, a keeper and a journal of its own: one act sends to the public pool, the next one
-bundles. After each fault the keeper has two blocks to go on; at the end everything must have come to its
-outcome, and what the journal says of it is held against the chain.
+bundles, the third one backruns too. After each fault the keeper has two blocks to go on; at the end
+everything must have come to its outcome, and what the journal says of it is held against the chain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from keeper.devnet.drill.audit import Audit, audit
 from keeper.devnet.drill.faults import KINDS
-from keeper.devnet.drill.scene import Scene, scene
+from keeper.devnet.drill.scene import Scene, Way, scene
 
 ACT_BLOCKS = 50
 _PATIENCE_S = 100.0
@@ -97,8 +97,8 @@ def drill(
             continue
         length = min(act_blocks, blocks - begin)
         with _folder(keep, act) as folder:
-            bundles = bool(act % 2)
-            with scene(folder, seed=seed * 1_000 + act, blocks=length, bundles=bundles) as on:
+            way = tuple(Way)[act % len(Way)]
+            with scene(folder, seed=seed * 1_000 + act, blocks=length, way=way) as on:
                 faults = (begin + length) // 2 - begin // 2
                 Act(on, number=act, report=report, tell=tell).run(blocks=length, faults=faults)
     report.seconds = time.monotonic() - began_s

@@ -1,15 +1,18 @@
 """Where a drill takes place: a crashing market, a keeper that works on it, and verbs for whatever goes wrong.
 
 Blocks come in turns: one in which the market moves, one that is the keeper's. Where it sends bundles, those
-are a relay's to build; the market's are somebody else's.
+are a relay's to build; the market's are somebody else's. Where it sends backruns, the price of Ether is
+reported in a block after these, which the relay builds too: it tells of the report before, and pools follow
+with the market's next block.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +21,8 @@ from keeper.devnet.background import Background
 from keeper.devnet.build import BLOCK_S
 from keeper.devnet.demo.log import Line
 from keeper.devnet.devnet import Devnet
-from keeper.devnet.drill.stage import DaemonStage, daemon_stage
+from keeper.devnet.drill.stage import DaemonStage, daemon_stage, never
+from keeper.devnet.oracle import Oracle, oracle
 from keeper.devnet.relay import Mood, Relay
 from keeper.devnet.scenario import Step, crash
 from keeper.node.blocking_rpc import RpcError
@@ -27,6 +31,18 @@ CONFIRMATIONS = 2
 """So many blocks may be taken back."""
 _PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
 _STARTS_WITHIN_S = 100.0
+_AS_THE_RELAY_ORDERS = ("--order", "fifo")
+_FORESEES_WITHIN_S = 1.0
+_OFFERS_WITHIN_S = 5.0
+"""How long a report is waited with, for the keeper to see whom it lets fall, and to come right behind it."""
+
+
+class Way(StrEnum):
+    """How the keeper's transactions come into a block."""
+
+    PUBLIC = "public"
+    BUNDLE = "bundle"
+    BACKRUN = "backrun"
 
 
 @dataclass(slots=True)
@@ -38,46 +54,91 @@ class Scene:
     clock: Path
     """What it says there, in seconds, is what the keeper's clock is wrong by."""
     relay: Relay | None
+    oracle: Oracle | None
+    """Who reports the price of Ether, where that is told of before."""
     _background: Background
     _path: Iterator[Step]
     blocks: int = 0
     """So many were mined."""
     _market_moved: bool = False
+    _unreported_base: int | None = None
+    """The price of Ether that the oracle has yet to report: USD, eight decimals."""
     _decided_upon: str = ""
     """The hash of the head that the keeper decided upon last."""
 
     # --- blocks ---------------------------------------------------------------------------------------------
 
     def block(self) -> None:
-        """Mine the next block: the market's or the keeper's, in turns."""
-        step = None if self._market_moved else next(self._path, None)
+        """Mine the next block: the market's, the keeper's, or the report of what was told of, in turns."""
+        reports = self._unreported_base is not None and not self._market_moved
+        step = None if self._market_moved or reports else next(self._path, None)
         self._market_moved = step is not None
         devnet = self.stage.devnet
         if step is not None:
-            devnet.market_block(step.prices_base, base_fee_wei=step.base_fee_wei)
+            devnet.market_block(self._moved(step.prices_base), base_fee_wei=step.base_fee_wei)
         elif self.relay is not None:
+            if reports:
+                self._report(self.relay)
             self._background.run(self.relay.build(at_s=devnet.now_s + BLOCK_S))
         else:
             devnet.keeper_block()
         self.blocks += 1
 
+    def _moved(self, prices_base: Mapping[str, int]) -> Mapping[str, int]:
+        """Return the prices of the market's block: Ether's is as it was reported last."""
+        if self.oracle is None:
+            return prices_base
+        self._unreported_base = prices_base.get("WETH", self._unreported_base)
+        return {**prices_base, "WETH": self.oracle.price_base()}
+
+    def _report(self, relay: Relay) -> None:
+        """Have the oracle report in the next block, and the keeper come right behind it where it can."""
+        oracle, price_base = self.oracle, self._unreported_base
+        assert oracle is not None and price_base is not None
+        self._unreported_base = None
+        relay.shared.clear()  # what was not included is reported no more
+        update, told = oracle.signed(price_base), oracle.hint(price_base)
+        self._background.call(lambda: relay.share(update, told))
+        if not self.stage.is_alive:
+            return
+
+        def foreseen(line: Line) -> bool:
+            return line["event"] == "foreseen" and bool(line["positions"])
+
+        def offered() -> bool:
+            return any(one.is_backrun for one in relay.bundles)
+
+        if self._hears(foreseen, unless=offered, within_s=_FORESEES_WITHIN_S):
+            self._hears(lambda line: False, unless=offered, within_s=_OFFERS_WITHIN_S)
+
     def rests(self) -> None:
         """Let the market move no more."""
         self._path = iter(())
+        self._unreported_base = None
 
     def decided(self, *, within_s: float) -> bool:
         """Return whether the keeper has decided upon the head by then."""
-        ends_s = time.monotonic() + within_s
         head = str(self._rpc("eth_getBlockByNumber", "latest", False)["hash"])
+        return self._decided_upon == head or self._hears(
+            lambda line: self._decided_upon == head, within_s=within_s
+        )
+
+    def _hears(
+        self, what: Callable[[Line], bool], *, within_s: float, unless: Callable[[], bool] = never
+    ) -> bool:
+        """Return whether the keeper says something by then, unless something else comes about first."""
+        ends_s = time.monotonic() + within_s
+        said = False
 
         def is_it(line: Line) -> bool:
+            nonlocal said
             if line["event"] == "decided":
                 self._decided_upon = str(line["head"]["hash"])
-            return self._decided_upon == head
+            said = what(line)
+            return said
 
-        if self._decided_upon != head:
-            self.stage.living.until(is_it, interrupted=lambda: time.monotonic() > ends_s)
-        return self._decided_upon == head
+        self.stage.living.until(is_it, interrupted=lambda: unless() or time.monotonic() > ends_s)
+        return said
 
     @property
     def head(self) -> int:
@@ -139,10 +200,12 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path, *, seed: int, blocks: int, bundles: bool) -> Iterator[Scene]:
+def scene(folder: Path, *, seed: int, blocks: int, way: Way) -> Iterator[Scene]:
     """Yield an act of so many blocks, with the keeper at work; `seed` draws the market and the faults."""
     with ExitStack() as stack:
-        devnet = stack.enter_context(Devnet.start(automine=False))
+        extra = () if way is Way.PUBLIC else _AS_THE_RELAY_ORDERS
+        devnet = stack.enter_context(Devnet.start(automine=False, extra=extra))
+        reporting = oracle(devnet) if way is Way.BACKRUN else None
         background = stack.enter_context(Background())
         stage = stack.enter_context(daemon_stage(devnet, folder, protocols=_PROTOCOLS, endpoints=2))
         for _ in range(CONFIRMATIONS):  # no reorg takes the keeper's own contracts
@@ -154,7 +217,7 @@ def scene(folder: Path, *, seed: int, blocks: int, bundles: bool) -> Iterator[Sc
             "KEEPER_CONFIRMATIONS": str(CONFIRMATIONS),
             "KEEPER_MAX_REVERTS_IN_ROW": "1000",
         }
-        relay = stack.enter_context(_relay(devnet, background)) if bundles else None
+        relay = None if way is Way.PUBLIC else stack.enter_context(_relay(devnet, background))
         if relay is not None:
             urls = [f"{proxy.url}#trusted" for proxy in stage.proxies]
             stage.environment |= {
@@ -162,11 +225,19 @@ def scene(folder: Path, *, seed: int, blocks: int, bundles: bool) -> Iterator[Sc
                 "KEEPER_CHANNELS": "bundle",
                 "KEEPER_BUILDERS": f"{relay.url}#cancels",
             }
+        if relay is not None and way is Way.BACKRUN:
+            stage.environment |= {
+                "KEEPER_CHANNELS": "bundle,backrun",
+                "KEEPER_BUILDERS": f"{relay.url}#cancels+backruns",
+                "KEEPER_MEV_SHARE_URL": relay.url,
+                "KEEPER_MAX_ORACLE_DIVERGENCE_BPS": "2500",
+            }
         one = Scene(
             stage=stage,
             random=Random(seed),
             clock=clock,
             relay=relay,
+            oracle=reporting,
             _background=background,
             _path=iter(crash(seed, steps=max(4, blocks // 2))),
         )

@@ -85,6 +85,11 @@ class DaemonStage:
         return self._living
 
     @property
+    def is_alive(self) -> bool:
+        """Return whether one runs."""
+        return self._living is not None
+
+    @property
     def state(self) -> Path:
         """Return where it keeps what outlives it."""
         return self.folder / "state"

@@ -8,8 +8,9 @@ from typing import Any
 from eth_account import Account
 
 from keeper.abi import load
-from keeper.devnet import Devnet
+from keeper.devnet.build import CHAIN_ID
 from keeper.devnet.chain import Contract
+from keeper.devnet.devnet import Devnet
 from keeper.devnet.own import compile_own
 from keeper.domain.address import checksum
 
@@ -25,6 +26,12 @@ class Oracle:
     aggregator: Contract
     forwarder: Contract
 
+    def price_base(self) -> int:
+        """Return what was reported last: USD, eight decimals."""
+        answer = self.aggregator.call("latestAnswer")
+        assert isinstance(answer, int)
+        return answer
+
     def data(self, answer: int) -> bytes:
         """Return the forwarder's call that reports three observations around an answer."""
         observations = (answer - 10, answer, answer + 10)
@@ -39,7 +46,7 @@ class Oracle:
         sender = "0x" + market.address.hex()
         signed = Account.sign_transaction(
             {
-                "chainId": 31337,
+                "chainId": CHAIN_ID,
                 "nonce": int(self.devnet.anvil.rpc("eth_getTransactionCount", sender, "latest"), 16),
                 "to": checksum(self.forwarder.address),
                 "data": self.data(answer),
@@ -63,7 +70,7 @@ class Oracle:
 
 
 def oracle(devnet: Devnet) -> Oracle:
-    """Put an aggregator that is told through a forwarder behind WETH's feed."""
+    """Put an aggregator that is told through a forwarder behind WETH's feed. Blocks are mined for it."""
     own, market = compile_own(), devnet.market.address
     devnet.anvil.rpc("evm_setAutomine", True)
     aggregator = devnet.chain.deploy(
