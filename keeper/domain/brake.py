@@ -27,6 +27,8 @@ class Landed:
     gas_wei: int
     profit_wei: int
     """After gas; below 0 where it cost more than it brought."""
+    left_out: tuple[PositionId, ...] = ()
+    """Those of them whose part failed, though it landed."""
     is_liquidation: bool = True
     """Else it only freed a nonce: its gas counts, and nothing was tried."""
 

@@ -146,6 +146,8 @@ class Included:
     tip_wei: int
     l1_fee_wei: int = 0
     """What a rollup took for the transaction's data, beside its gas."""
+    left_out: tuple[PositionId, ...] = ()
+    """Whom it was to close and did not: of several one may fail alone."""
 
     @property
     def gas_wei(self) -> int:

@@ -80,6 +80,7 @@ class Braking:
                 reverted=isinstance(outcome, Reverted),
                 gas_wei=outcome.gas_wei + outcome.l1_fee_wei,
                 profit_wei=outcome.realised_profit_wei,
+                left_out=outcome.left_out if isinstance(outcome, Included) else (),
                 is_liquidation=submission.purpose is Purpose.LIQUIDATION,
             )
         )

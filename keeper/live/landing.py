@@ -44,7 +44,7 @@ from keeper.node.wire import MinedReceipt
 from keeper.ports import Channel, ChannelError, ChannelRequest, Journal, Sending, Signer
 from keeper.submitter import machine
 from keeper.submitter.answers import together
-from keeper.submitter.earnings import earnings_wei
+from keeper.submitter.earnings import earnings_wei, failed_parts
 from keeper.submitter.machine import Looked
 from keeper.submitter.replacing import extra_wei, outbidding
 from keeper.submitter.submitter import REMEMBERED_BLOCKS, Held, Now, Submitter
@@ -92,6 +92,7 @@ class Lander:
         self._now: Now | None = None
         self._settled_at: Hash32 | None = None
         self._executed = abi.interface(contracts.executor().abi).event("Executed")
+        self._leg_failed = abi.interface(contracts.executor().abi).event("LegFailed")
 
     # --- the port -------------------------------------------------------------------------------------------
 
@@ -570,6 +571,7 @@ class Lander:
             l1_fee_wei=mined.l1_fee_wei,
             vault_profit_wei=vault_profit_wei,
             tip_wei=tip_wei,
+            failed_parts=failed_parts(mined.logs, executor=self._executor, leg_failed=self._leg_failed),
         )
 
 

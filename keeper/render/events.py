@@ -340,8 +340,10 @@ def _outcome(submission: Submission, outcome: Outcome) -> tuple[str, str]:
     told = _submission(submission)
     match outcome:
         case Included():
+            without = f", without {borrowers(outcome.left_out)}" if outcome.left_out else ""
             return "included", (
-                f"{told} in block {outcome.block_number:,}: net {native(outcome.realised_profit_wei)}, "
+                f"{told} in block {outcome.block_number:,}{without}: "
+                f"net {native(outcome.realised_profit_wei)}, "
                 f"predicted {native(submission.predicted_profit_wei)}"
             )
         case Reverted():

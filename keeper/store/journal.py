@@ -182,7 +182,7 @@ class SqliteJournal:
                 _insert(
                     "conclusions",
                     "intent, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
-                    "vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei",
+                    "vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei, left_out",
                 ),
                 (intent, *_outcome_row(outcome)),
             )
@@ -273,7 +273,7 @@ class SqliteJournal:
         """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
         found = self._read(
             f"SELECT {_INTENT}, kind, block_number, block_hash, gas_used, "
-            "effective_gas_price_wei, vault_profit_wei, tip_wei, why, l1_fee_wei "
+            "effective_gas_price_wei, vault_profit_wei, tip_wei, why, l1_fee_wei, left_out "
             "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
         )
         return tuple(
@@ -302,7 +302,7 @@ class SqliteJournal:
     def _landed(self) -> list[Landed]:
         found = self._read(
             "SELECT CAST(strftime('%s', outcomes.written_at) AS INTEGER), market, borrower, kind, gas_used, "
-            "effective_gas_price_wei, l1_fee_wei, realised_profit_wei, purpose, others "
+            "effective_gas_price_wei, l1_fee_wei, realised_profit_wei, purpose, others, left_out "
             "FROM outcomes JOIN intents ON intent = intents.id "
             "WHERE kind IN ('included', 'reverted') ORDER BY outcomes.written_at, intent"
         )
@@ -313,9 +313,12 @@ class SqliteJournal:
                 reverted=kind == "reverted",
                 gas_wei=gas_used * int(price) + int(l1_fee),
                 profit_wei=int(profit),
+                left_out=rows.positions(left_out),
                 is_liquidation=purpose == Purpose.LIQUIDATION,
             )
-            for at_s, market, borrower, kind, gas_used, price, l1_fee, profit, purpose, others in found
+            for at_s, market, borrower, kind, gas_used, price, l1_fee, profit, purpose, others, left_out in (
+                found
+            )
         ]
 
     def _read(self, query: str, *values: object) -> list[Any]:
@@ -330,7 +333,8 @@ class SqliteJournal:
             "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, others, hash, "
             "predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, gas_wei, "
             "kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
-            "outcomes.tip_wei, why, l1_fee_wei FROM intents LEFT JOIN plans ON plans.intent = intents.id "
+            "outcomes.tip_wei, why, l1_fee_wei, left_out "
+            "FROM intents LEFT JOIN plans ON plans.intent = intents.id "
             "LEFT JOIN outcomes ON outcomes.intent = intents.id "
             "WHERE CAST(strftime('%s', intents.written_at) AS INTEGER) >= ? ORDER BY intents.id",
             since_s,
@@ -479,25 +483,27 @@ def _insert(table: str, columns: str) -> str:
 def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
     """Return the columns from `kind` on."""
     realised = str(outcome.realised_profit_wei)
+    nothing = (None,) * 5
     match outcome:
         case Included():
             price, profit = str(outcome.effective_gas_price_wei), str(outcome.vault_profit_wei)
             place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
             tip, l1_fee = str(outcome.tip_wei), str(outcome.l1_fee_wei)
-            return ("included", *place, price, profit, tip, realised, None, l1_fee)
+            left_out = rows.of_positions(outcome.left_out)
+            return ("included", *place, price, profit, tip, realised, None, l1_fee, left_out)
         case Reverted():
             price = str(outcome.effective_gas_price_wei)
             place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
-            return ("reverted", *place, price, None, None, realised, None, str(outcome.l1_fee_wei))
+            return ("reverted", *place, price, None, None, realised, None, str(outcome.l1_fee_wei), "[]")
         case Expired():
-            return ("expired", outcome.head_number, None, None, None, None, None, realised, outcome.why, "0")
+            return ("expired", outcome.head_number, *nothing, realised, outcome.why, "0", "[]")
         case Superseded():
-            return ("superseded", outcome.head_number, None, None, None, None, None, realised, None, "0")
+            return ("superseded", outcome.head_number, *nothing, realised, None, "0", "[]")
 
 
 def _outcome(row: Sequence[Any]) -> Outcome:
-    """Return the outcome in the columns from `kind` to `l1_fee_wei`, but for the realised profit."""
-    kind, number, block_hash, gas_used, price, profit, tip, why, l1_fee = row
+    """Return the outcome in the columns from `kind` to `left_out`, but for the realised profit."""
+    kind, number, block_hash, gas_used, price, profit, tip, why, l1_fee, left_out = row
     match kind:
         case "included":
             return Included(
@@ -508,6 +514,7 @@ def _outcome(row: Sequence[Any]) -> Outcome:
                 vault_profit_wei=int(profit),
                 tip_wei=int(tip),
                 l1_fee_wei=int(l1_fee),
+                left_out=rows.positions(left_out),
             )
         case "reverted":
             return Reverted(

@@ -206,4 +206,8 @@ MIGRATIONS: tuple[str, ...] = (
         AND NOT EXISTS (SELECT 1 FROM conclusions WHERE intent = said.intent AND id > said.id);
     """
     + _append_only("conclusions"),
+    # Of whom an intent was to close, those who were left out of it, as `others` has them.
+    """
+    ALTER TABLE conclusions ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]';
+    """,
 )

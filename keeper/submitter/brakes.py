@@ -107,14 +107,12 @@ class Brakes:
             self._recent.popleft()
         if not landed.is_liquidation:
             return
-        if landed.reverted:
-            self._reverts_in_row += 1
-            for position in landed.positions:
+        self._reverts_in_row = self._reverts_in_row + 1 if landed.reverted else 0
+        for position in landed.positions:
+            if landed.reverted or position in landed.left_out:
                 times, _ = self._failures.get(position, (0, 0))
                 self._failures[position] = (min(times + 1, 20), landed.at_s)
-        else:
-            self._reverts_in_row = 0
-            for position in landed.positions:
+            else:
                 self._failures.pop(position, None)
 
     def _too_much(self, now_s: int) -> Tripped | None:

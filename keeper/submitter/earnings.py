@@ -1,8 +1,9 @@
-"""What a transaction earned, by what the executor measured and said in its receipt."""
+"""What a transaction earned, and what of it failed, by what the executor measured and said in its receipt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from keeper.abi import Event
 from keeper.domain.address import Address
@@ -15,9 +16,18 @@ def earnings_wei(logs: Iterable[Log], *, executor: Address, executed: Event) -> 
     `executed` is the executor's event of that name. Logs of other contracts are passed over, also where
     they look the same.
     """
-    said = [
-        executed.decode(log.topics, log.data)
-        for log in logs
-        if log.emitter == executor and log.topics[:1] == (executed.topic,)
-    ]
+    said = _said(logs, executor, executed)
     return sum(one["profit"] for one in said), sum(one["tip"] for one in said)
+
+
+def failed_parts(logs: Iterable[Log], *, executor: Address, leg_failed: Event) -> tuple[int, ...]:
+    """Return which parts failed and left everything as it was, by their places."""
+    return tuple(one["index"] for one in _said(logs, executor, leg_failed))
+
+
+def _said(logs: Iterable[Log], executor: Address, event: Event) -> list[dict[str, Any]]:
+    return [
+        event.decode(log.topics, log.data)
+        for log in logs
+        if log.emitter == executor and log.topics[:1] == (event.topic,)
+    ]

@@ -170,6 +170,8 @@ class Receipt:
     vault_profit_wei: int
     tip_wei: int
     l1_fee_wei: int = 0
+    failed_parts: tuple[int, ...] = ()
+    """Which of the positions that it was to close it left as they were, by their places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +301,7 @@ def _looked(state: Sent | Mined, look: Looked) -> Step:
             # The chain is ahead of the head that is decided upon: on that state it is still to come.
             return Sent(submission=submission, standing=Standing.TAKEN), ()
         if look.head_number >= look.receipt.block_number + look.confirmations:
-            return _conclude(submission, _mined_outcome(look.receipt))
+            return _conclude(submission, _mined_outcome(submission, look.receipt))
         return Mined(submission=submission), ()
 
     was = state if isinstance(state, Sent) else Sent(submission=submission, standing=Standing.TAKEN)
@@ -359,7 +361,7 @@ def _conclude(submission: Submission, outcome: Outcome) -> Step:
     )
 
 
-def _mined_outcome(receipt: Receipt) -> Included | Reverted:
+def _mined_outcome(submission: Submission, receipt: Receipt) -> Included | Reverted:
     if receipt.succeeded:
         return Included(
             block_number=receipt.block_number,
@@ -369,6 +371,7 @@ def _mined_outcome(receipt: Receipt) -> Included | Reverted:
             vault_profit_wei=receipt.vault_profit_wei,
             tip_wei=receipt.tip_wei,
             l1_fee_wei=receipt.l1_fee_wei,
+            left_out=tuple(submission.positions[part] for part in receipt.failed_parts),
         )
     return Reverted(
         block_number=receipt.block_number,

@@ -109,6 +109,7 @@ OUTCOMES: tuple[Outcome, ...] = (
         vault_profit_wei=2**90,
         tip_wei=2**66,
         l1_fee_wei=2**67,
+        left_out=(PositionId("aave-v3:test", Address(b"\xb0" * 20)),),
     ),
     Reverted(
         block_number=5,

@@ -131,6 +131,14 @@ def test_backing_off__succeeded__not_any_more() -> None:
     assert brakes.backing_off(ALICE, NOW_S) is None
 
 
+def test_backing_off__landed_without_one_of_several__that_one_alone() -> None:
+    brakes = Brakes(Limits(max_reverts_in_row=2))
+    brakes.land(reverted(position=BOB))
+    brakes.land(landed(positions=(ALICE, BOB), left_out=(ALICE,)))
+    assert brakes.backing_off(ALICE, NOW_S) is not None and brakes.backing_off(BOB, NOW_S) is None
+    assert brakes.land(reverted(position=BOB)) is None, "the row of reverts began anew"
+
+
 # --- restarts -----------------------------------------------------------------------------------------------
 
 _LIVES = st.lists(

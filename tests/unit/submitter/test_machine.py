@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from keeper.domain.address import Address
 from keeper.domain.errors import Invariant
+from keeper.domain.position import PositionId
 from keeper.domain.submission import (
     Accepted,
     Expired,
@@ -153,6 +156,14 @@ def test_step__nonce_used_by_another__superseded_at_the_second_look() -> None:
     state, commands = step(state, looked(head=102, chain_nonce=8))
     assert isinstance(state, Concluded)
     assert state.outcome == Superseded(head_number=102)
+
+
+def test_step__receipt_of_several_with_one_part_that_failed__included_without_that_one() -> None:
+    several = submission(others=(PositionId("aave-v3:test", Address(b"\x07" * 20)),))
+    mined = replace(receipt(), failed_parts=(1,))
+    state, _ = step(Sent(submission=several, standing=Standing.TAKEN), looked(found=mined, chain_nonce=8))
+    assert isinstance(state, Concluded) and isinstance(state.outcome, Included)
+    assert state.outcome.left_out == several.others
 
 
 def test_step__nonce_counted_before_the_receipt_shows__included() -> None:
