@@ -68,14 +68,21 @@ class Source:
 
 @asynccontextmanager
 async def source(
-    settings: Settings, *, tape: Path | None, record: Path | None, last: int | None
+    settings: Settings,
+    *,
+    tape: Path | None,
+    record: Path | None,
+    first: int | None = None,
+    last: int | None = None,
 ) -> AsyncIterator[Source]:
-    """Yield the past: of a tape, up to the block `last`, or of the configured endpoints.
+    """Yield the past: of a tape, for the blocks `first` to `last`, or of the configured endpoints.
 
-    Raises ConfigError where there is neither, or the tape is damaged.
+    Raises ConfigError where there is neither, or the tape is damaged or lacks those blocks.
     """
     if tape is not None:
         told = Tape.load(tape, last=last)
+        if first is not None and last is not None:
+            told.must_cover(first, last)
         world = TapeWorld(told)
         yield Source(
             chain=settings.chain(told.chain_id),
@@ -145,7 +152,7 @@ async def backtest(
     """
     if last <= first:
         raise ConfigError(f"--to: {last} does not come after --from {first}")
-    async with source(settings, tape=tape, record=record, last=last) as given:
+    async with source(settings, tape=tape, record=record, first=first, last=last) as given:
         return await over(settings, given, first, last, model=model, tell=tell, listener=listener)
 
 

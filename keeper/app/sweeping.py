@@ -127,7 +127,7 @@ async def _recorded(
     done: list[Outcome] = []
     failed = 0
     base = _settings((), terms)
-    async with source(base, tape=None, record=record, last=None) as given:
+    async with source(base, tape=None, record=record) as given:
         for job in asked:
             settings, part = _settings(job.combination, terms), job.part
             for _ in range(_TRIES):
@@ -173,13 +173,26 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
         except OSError as error:
             raise ConfigError(f"--scheduler: nobody answers at {scheduler} ({error})") from None
         return
-    with (
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
+    with local_cluster(workers) as address, distributed.Client(address, set_as_default=False) as client:
         yield client
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[str]:
+    """Yield the address of a cluster on this machine: so many processes of one thread, and no dashboard.
+
+    Nor does anything in them take samples of what they are at, a hundred a second. Raises ConfigError where
+    the packages are not installed.
+    """
+    distributed = _distributed()
+    # what the workers are told when they start is what is set here then
+    with (
+        import_module("dask").config.set({"distributed.worker.profile.enabled": False}),
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+        ) as cluster,
+    ):
+        yield str(cluster.scheduler_address)
 
 
 def _distributed() -> Any:

@@ -10,18 +10,7 @@ from pathlib import Path
 from typing import Self, assert_never
 
 from keeper.backtest.codec import decode_answer, decode_ask, decode_head, encode_ask, normal
-from keeper.backtest.past import (
-    Execute,
-    Headers,
-    Question,
-    ReadBy,
-    Transactions,
-    Untold,
-    Words,
-    decode_headers,
-    encode,
-    one_header,
-)
+from keeper.backtest.past import Headers, Question, Untold, decode_headers, encode, one_header
 from keeper.backtest.state import state_key
 from keeper.backtest.tape import (
     Answered,
@@ -38,6 +27,7 @@ from keeper.backtest.tape import (
     Remembered,
     read,
 )
+from keeper.backtest.wording import REMEDY, of_a_state, of_the_past
 from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.state import StateRef
@@ -131,7 +121,21 @@ class Tape:
             return logs
         if (failed := self._failures.get(key)) is not None:
             raise (Inconsistent if failed.error == "inconsistent" else Unavailable)(failed.why)
-        return Unanswered(f"the tape has no answer to a {type(ask).__name__} at 0x{at[:4].hex()}…")
+        return Unanswered(f"the tape does not tell {of_a_state(ask)} {self._named(at)}: {REMEDY}")
+
+    def must_cover(self, first: int, last: int) -> None:
+        """Raise ConfigError where it does not hold the blocks `first` to `last`."""
+        held = [heard.head.number for heard in self.heads]
+        if not min(held) <= first <= last <= max(held):
+            raise ConfigError(
+                f"{self.path}: holds blocks {min(held)} to {max(held)}, not all of --from {first} --to {last}"
+            )
+
+    def _named(self, at: bytes) -> str:
+        """Return which state it is, as which block's it was recorded."""
+        number = next((one.head.number for one in self.heads if one.head.hash == at[:32]), None)
+        block = f"after block {number}" if number is not None else "at a block that is not on it"
+        return block if len(at) == 32 else f"{block}, with what the keeper had changed by then"
 
     def _within(self, ask: LogRange) -> tuple[Log, ...] | None:
         """Return a range's logs out of those of a wider one, None where there is none."""
@@ -248,19 +252,10 @@ class TapeWorld:
         answer = self.tape.fact(encode(question))
         if answer is None:
             self.unanswered[type(question).__name__] += 1
-            raise Untold(f"the tape has no answer to {_KINDS[type(question)]}")
+            raise Untold(f"the tape does not tell {of_the_past(question)}: {REMEDY}")
         return answer
 
     @property
     def first(self) -> Head:
         """Return the head that everything was read at."""
         return self.tape.heads[0].head
-
-
-_KINDS: dict[type, str] = {
-    Headers: "which blocks there were",
-    Transactions: "what was in a block",
-    Words: "what stood in some slots",
-    ReadBy: "what some calls read",
-    Execute: "what would have become of a transaction",
-}

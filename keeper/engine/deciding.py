@@ -64,6 +64,8 @@ class Decider:
         All is simulated `behind` a transaction of somebody else's, such as the oracle's whose prices `seen`
         has; there, a race that is lost costs nothing. Raises Unavailable, Inconsistent, Broken.
         """
+        if not seen.opportunities:
+            return ()
         planner, basis = self._bidding(behind), self.simulator.basis(seen, behind)
         flying = self.landing.in_flight() if self.landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)

@@ -194,7 +194,9 @@ def test_simulate__at_the_old_block_and_on_a_fork_of_it__says_the_same_to_the_by
     tried, ended = looked.done.score.won[::5], Counter[bool]()
 
     async def ask() -> None:
-        async with backtesting.source(looked.settings, tape=None, record=None, last=None) as given:
+        async with backtesting.source(
+            looked.settings, tape=None, record=None, first=None, last=None
+        ) as given:
             archive = given.past
             assert isinstance(archive, Archive)
             for flight in tried:
