@@ -57,7 +57,7 @@ class Desk:
         of_debt = [(lender, offer) for lender, offer in offered if offer.token == debt]
         for lender, offer in of_debt:
             yield Loan(lender=lender, offer=offer, executor=self.executor)
-        if debt in (collateral, self.wrapped_native):  # nothing is bought then
+        if debt == collateral:  # nothing is bought then
             return
         wanted_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
         if any(offer.available_raw >= wanted_raw for _, offer in of_debt):
@@ -217,7 +217,7 @@ def _sales(
     settlement = evaluation.settlement
     half_bps = None if tolerance_bps is None else tolerance_bps // 2
     lost_wei = None if half_bps is None else max(evaluation.profit_wei, 0) * half_bps // BPS
-    if terms.debt.address == desk.wrapped_native:
+    if terms.debt.address == desk.wrapped_native and not funding.of_collateral:
         # what was not pulled of the loan pays for itself: only what was repaid and the fee must be earned
         least_out_raw = settlement.repaid_raw + evaluation.flash_fee_raw
         grown_raw = settlement.seized_raw - settlement.seized_least_raw

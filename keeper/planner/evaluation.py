@@ -22,7 +22,7 @@ class Trade:
     """One pair with its funding and its routes: all that a size is chosen for.
 
     Where the debt is the wrapped native token nothing is bought: everything is sold, and the debt paid out of
-    it. Nor is anything bought where collateral and debt are one token.
+    it; unless it is the collateral that is lent. Nor is anything bought where both are one token.
     """
 
     terms: Terms
@@ -45,7 +45,12 @@ class Trade:
 
     @property
     def owes_native(self) -> bool:
-        """Return whether the debt is the wrapped native token: what is earned and what is owed are one."""
+        """Return whether the debt is the wrapped native token, and is paid out of what all is sold for."""
+        return self.keeps_debt and not self.borrows_collateral
+
+    @property
+    def keeps_debt(self) -> bool:
+        """Return whether debt token that is left is profit: it is the wrapped native token."""
         return self.terms.debt.address == self.wrapped_native
 
     def to_buy_raw(self, loan_raw: int) -> int:
@@ -129,6 +134,8 @@ def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
         sells, pools, profit_wei = sold.flows, pools.after(sold.after), sold.amount_out_raw
     if trade.owes_native and not trade.owes_collateral:
         profit_wei -= settlement.repaid_raw + fee_raw
+    if trade.borrows_collateral and trade.keeps_debt:
+        profit_wei += to_buy_raw - settlement.repaid_raw
 
     return Evaluation(
         repay_raw=repay_raw,

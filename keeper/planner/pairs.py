@@ -227,6 +227,8 @@ class Sizer:
                 alike = [one for one in free if one.of_collateral is of_collateral]
                 if of_collateral:
                     most_raw, unit_wei = most.seized_raw, value_wei(trade, collateral_raw=WAD)
+                    if trade.keeps_debt:  # bought first with what is lent, the rest is sold where it was
+                        trade, gas = replace(trade, buys=trade.sells), 2 * gas
                 else:
                     most_raw, unit_wei = most.repaid_limit_raw, value_wei(trade, debt_raw=WAD)
                 gas_raw = Fraction(self.gas_price_wei * WAD, max(unit_wei, 1))

@@ -43,6 +43,27 @@ class Without:
         return self.lender.call(offer, amount_raw=amount_raw, executor=executor)
 
 
+async def test_decide__nobody_lends_wrapped_native_coin__a_debt_in_it_is_bought_with_a_loan_of_the_collateral(
+    manual_devnet: Devnet, full: bool
+) -> None:
+    there = manual_devnet.addresses
+    without = Without(MorphoBlueFlash(morpho=there.morpho), frozenset({there.weth}))
+    cases, counts = (100 if full else 5), Counter[str]()
+    async with stage(manual_devnet, options_for(manual_devnet), lenders=[without]) as on:
+        await on.engine.observe(await on.head())
+        async for _, considered in markets(on, Random(5)):
+            for _, plan in plans(considered, counts):
+                if plan.draft.close.repaid.token.address == there.weth:
+                    assert plan.draft.funding.endswith("of the collateral")
+                    assert_happens(on, plan, counts)
+                    counts["executed"] += 1
+            if counts["executed"] >= cases:
+                break
+    print(dict(counts))
+    assert counts["declined: simulation"] == 0 and counts["executed"] >= cases
+    assert counts["split"] and counts["over an intermediate"] and counts["crosses ticks"]
+
+
 async def test_decide__nobody_lends_the_debt__earns_to_the_wei_on_a_loan_of_the_collateral(
     manual_devnet: Devnet, full: bool
 ) -> None:

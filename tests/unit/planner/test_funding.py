@@ -91,10 +91,17 @@ def test_fundings__collateral_that_the_market_itself_would_lend__is_not_borrowed
     assert not isinstance(DESK.fundings(terms, {LENDER.name: (theirs, of_collateral)}), Declined)
 
 
-def test_fundings__debt_that_nothing_is_bought_for__no_loan_of_the_collateral() -> None:
+def test_fundings__debt_in_wrapped_native_coin__bought_with_a_loan_of_the_collateral_too() -> None:
     of_collateral = replace(OFFER, token=TERMS.collateral.address)
     desk = replace(DESK, wrapped_native=TERMS.debt.address)
-    assert isinstance(desk.fundings(TERMS, {LENDER.name: (of_collateral,)}), Declined)
+    found = desk.fundings(TERMS, {LENDER.name: (of_collateral,)})
+    assert not isinstance(found, Declined) and [one.of_collateral for one in found] == [True]
+
+
+def test_fundings__debt_in_the_collaterals_own_token__no_loan_but_of_that() -> None:
+    terms = replace(TERMS, debt=TERMS.collateral)
+    other = replace(OFFER, token=TERMS.debt.address)
+    assert isinstance(DESK.fundings(terms, {LENDER.name: (other,)}), Declined)
 
 
 def test_fundings__terms_that_fund_themselves__no_fee_no_limit_and_the_sales_inside() -> None:
