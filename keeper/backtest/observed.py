@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from keeper.abi import load
 from keeper.domain.address import Address, Hash32
 from keeper.domain.position import PositionId
-from keeper.ports import AnyProtocol
+from keeper.ports import AnyProtocol, Filter
 from keeper.query import Log
 
 
@@ -27,8 +26,13 @@ class Observed:
     collateral: Address | None
 
 
-TOPICS = (load("aave_v3_pool").event("LiquidationCall").topic, load("morpho_blue").event("Liquidate").topic)
-"""The first topics of the events that tell of a liquidation."""
+def telling(watched: Sequence[tuple[AnyProtocol, object]]) -> Filter:
+    """Return which logs tell of a liquidation in any of these markets."""
+    filters = [protocol.liquidating(market) for protocol, market in watched]
+    return Filter(
+        emitters=tuple(sorted({emitter for one in filters for emitter in one.emitters})),
+        topics=tuple(sorted({topic for one in filters for topic in one.topics})),
+    )
 
 
 def observed(logs: Iterable[Log], watched: Sequence[tuple[AnyProtocol, object]]) -> Iterator[Observed]:

@@ -45,7 +45,7 @@ class _Kind:
 _KINDS: Mapping[Class, _Kind] = {
     Class.CAUGHT: _Kind(name="caught before", colour="good", means="an earlier block"),
     Class.SAME_BLOCK: _Kind(name="same block", colour="accent", means="ahead of the winner in its block"),
-    Class.LATE: _Kind(name="late", colour="warm", means="behind the winner for want of time"),
+    Class.LATE: _Kind(name="late", colour="warm", means="behind the winner, or its prices had moved"),
     Class.OUTBID: _Kind(name="outbid", colour="hot", means="the winner offered more"),
     Class.DECLINED: _Kind(name="declined", colour="cool", means="seen, and left on purpose"),
     Class.NOT_SEEN: _Kind(name="not seen", colour="dim", means="trigger and liquidation in one block"),
@@ -170,8 +170,8 @@ def _range(figures: Summary) -> str:
         '<div class="range"><div class="track">'
         f'<i style="left:{at[0]:.1f}%;width:{max(at[2] - at[0], 0.4):.1f}%"></i>'
         f'<b style="left:{at[1]:.1f}%"></b></div>'
-        f"<p><span>low {_ether(figures.low_wei)}</span><span>central {_ether(figures.central_wei)}</span>"
-        f"<span>high {_ether(figures.high_wei)}</span></p></div>"
+        f'<p><span>low {_ether(figures.low_wei)}</span><span style="left:{min(max(at[1], 38), 62):.1f}%">'
+        f"central {_ether(figures.central_wei)}</span><span>high {_ether(figures.high_wei)}</span></p></div>"
     )
 
 
@@ -263,7 +263,7 @@ def _close_factor(score: Score) -> str:
         if one.realised_wei > 0
     ]
     whole = Axis(low=0, high=104)
-    return charts.scatter(points, x_name="percent of the debt", y_name="ether", x=whole)
+    return charts.scatter(points, x_name="percent of the debt", y_name="ether", x=whole, logarithmic=True)
 
 
 def _gas(ledger: Ledger) -> str:
@@ -323,8 +323,8 @@ def _miss(one: Verdict, symbols: Mapping[Address, str]) -> str:
     return (
         f"<tr><td>{seen.block_number}</td>"
         f"<td><code title={borrower}>{borrower[:8]}…{borrower[-4:]}</code></td>"
-        f"<td>{escape(pair) or '–'}</td>"
-        f'<td><i class="pip" style="background:var(--{told.colour})"></i>{told.name}</td>'
+        f'<td class="whole">{escape(pair) or "–"}</td>'
+        f'<td class="whole"><i class="pip" style="background:var(--{told.colour})"></i>{told.name}</td>'
         f'<td>{escape(one.detail)}</td><td class="r">{predicted}</td><td>{escape(advice(one))}</td></tr>'
     )
 

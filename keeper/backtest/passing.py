@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from keeper.backtest import past
 from keeper.backtest.landing import PastLanding
 from keeper.backtest.ledger import Ending, Episode, Ledger, Sighting
-from keeper.backtest.observed import TOPICS, Observed, observed
+from keeper.backtest.observed import Observed, observed, telling
 from keeper.backtest.overlay import Carried
 from keeper.backtest.past import Past, Untold
 from keeper.backtest.world import PastWorld
@@ -219,7 +219,7 @@ class Pass:
     async def _observed(self, first: Head, last: Head) -> tuple[Observed, ...]:
         """Return every liquidation after the first block, by the events of what is watched."""
         watched = self._watched()
-        emitters = {emitter for protocol, market in watched for emitter in protocol.concerns(market).emitters}
-        query = log_range(sorted(emitters), TOPICS, first=first.number + 1, last=last.number)
+        wanted = telling(watched)
+        query = log_range(wanted.emitters, wanted.topics, first=first.number + 1, last=last.number)
         found = await run(query, Mined(hash=last.hash), self._archive)
         return tuple(observed(found, watched))

@@ -22,7 +22,9 @@ h1 small{display:block;margin-top:8px;font-size:17px;font-weight:400;letter-spac
 color-mix(in srgb,var(--good) 45%,transparent),var(--good))}
 .track b{position:absolute;top:-5px;width:4px;height:20px;margin-left:-2px;border-radius:2px;
 background:var(--ink)}
-.range p{display:flex;justify-content:space-between;margin:10px 0 0;font-size:13px;color:var(--soft)}
+.range p{position:relative;display:flex;justify-content:space-between;margin:10px 0 0;font-size:13px;
+color:var(--soft)}
+.range p span:nth-child(2){position:absolute;transform:translateX(-50%);color:var(--ink)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:1px;border-radius:14px;
 overflow:hidden;background:var(--line);border:1px solid var(--line)}
 .tiles div{padding:18px 20px;background:var(--card)}
@@ -60,6 +62,7 @@ border-bottom:1px solid var(--line)}
 td{padding:9px 12px 9px 0;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td{border-bottom:0}
 .r{text-align:right;white-space:nowrap}
+.whole{white-space:nowrap}
 code{white-space:nowrap;font:12.5px ui-monospace,SFMono-Regular,Menlo,monospace}
 .pip{display:inline-block;width:9px;height:9px;margin-right:8px;border-radius:3px}
 .rows{display:grid;gap:16px;margin-top:22px}

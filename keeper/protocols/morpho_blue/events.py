@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
-from keeper.abi import load
+from keeper.abi import Event, load
 from keeper.domain.address import Address, Hash32, address_of
 from keeper.domain.position import PositionId
 from keeper.domain.race import Liquidation
@@ -70,19 +70,34 @@ def liquidating(morpho: Address) -> Filter:
     return Filter(emitters=(morpho,), topics=(_LIQUIDATED.topic,))
 
 
-def liquidations(
+def by_morpho(
     morpho: Address, logs: Iterable[Log], *, name_of: Callable[[Hash32], str]
 ) -> tuple[Liquidation, ...]:
-    """Return the liquidations that these logs tell of, which do not name the tokens."""
+    """Return the liquidations by Morpho itself that these logs tell of."""
+    return liquidations(
+        (log for log in logs if log.emitter == morpho),
+        _LIQUIDATED,
+        by="caller",
+        where=lambda log, told: name_of(Hash32(told["id"])),
+    )
+
+
+def liquidations(
+    logs: Iterable[Log], event: Event, *, by: str, where: Callable[[Log, Mapping[str, Any]], str]
+) -> tuple[Liquidation, ...]:
+    """Return the liquidations that these logs tell of by such an event, which does not name the tokens.
+
+    `by` is what it calls the liquidator, and `where` tells in which market a position is.
+    """
     found = []
     for log in logs:
-        if log.emitter != morpho or log.topics[:1] != (_LIQUIDATED.topic,):
+        if log.topics[:1] != (event.topic,):
             continue
-        told = _LIQUIDATED.decode(log.topics, log.data)
+        told = event.decode(log.topics, log.data)
         found.append(
             Liquidation(
-                position=PositionId(name_of(Hash32(told["id"])), Address(told["borrower"])),
-                liquidator=Address(told["caller"]),
+                position=PositionId(where(log, told), Address(told["borrower"])),
+                liquidator=Address(told[by]),
                 debt=None,
                 repaid_raw=told["repaidAssets"],
                 collateral=None,

@@ -150,7 +150,7 @@ class MorphoBlue:
         return events.liquidating(self.morpho)
 
     def liquidations(self, market: Markets, logs: Iterable[Log]) -> tuple[Liquidation, ...]:
-        found = events.liquidations(self.morpho, logs, name_of=self.market_name)
+        found = events.by_morpho(self.morpho, logs, name_of=self.market_name)
         return tuple(one for one in found if one.position.market in market.by_name)
 
     def touched(self, market: Markets, logs: Iterable[Log]) -> Touched:

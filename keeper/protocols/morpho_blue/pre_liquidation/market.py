@@ -32,6 +32,7 @@ _PRE = load("morpho_pre_liquidation")
 _MORPHO = _PRE.function("MORPHO")
 _ID = _PRE.function("ID")
 _PARAMETERS = _PRE.function("preLiquidationParams")
+_LIQUIDATED = _PRE.event("PreLiquidate")
 _CREATED = _PRE.event("CreatePreLiquidation").topic
 _AUTHORISED = load("morpho_blue").event("SetAuthorization").topic
 _IS_AUTHORISED = load("morpho_blue").function("isAuthorized")
@@ -212,11 +213,19 @@ class MorphoPreLiquidation:
         return Filter(emitters=(self.factory, market.morpho), topics=(_CREATED, _AUTHORISED))
 
     def liquidating(self, market: PreMarkets) -> Filter:
-        """Return that none can be told: others' pre-liquidations look like repays to Morpho."""
-        return Filter(emitters=(), topics=())
+        """Return each contract's own event: to Morpho, a pre-liquidation is a repay and a withdrawal."""
+        return Filter(
+            emitters=tuple(one.address for one in market.contracts.values()), topics=(_LIQUIDATED.topic,)
+        )
 
     def liquidations(self, market: PreMarkets, logs: Iterable[Log]) -> tuple[Liquidation, ...]:
-        return ()
+        known = {one.address for one in market.contracts.values()}
+        return events.liquidations(
+            (log for log in logs if log.emitter in known),
+            _LIQUIDATED,
+            by="liquidator",
+            where=lambda log, told: self._name(log.emitter),
+        )
 
     def touched(self, market: PreMarkets, logs: Iterable[Log]) -> Touched:
         """Return who opted in or out, and every opted-in position that Morpho's own logs may have changed."""

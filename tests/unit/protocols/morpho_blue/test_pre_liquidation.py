@@ -8,12 +8,12 @@ import pytest
 from eth_abi.abi import encode
 
 from keeper.abi import load
-from keeper.domain.address import ZERO_ADDRESS, Address, Hash32
+from keeper.domain.address import ZERO_ADDRESS, Address, Hash32, checksum
 from keeper.domain.fixed_point import WAD
 from keeper.domain.state import Mined, StateRef
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
 from keeper.protocols.morpho_blue.pre_liquidation.state import PreMarkets
-from keeper.query import Answer, Ask, Call, run
+from keeper.query import Answer, Ask, Call, Log, run
 from tests.unit.protocols.morpho_blue.markets import BLUE, MORPHO, ORACLE, USDC, WETH
 
 FACTORY = Address(b"\xfa" * 20)
@@ -86,3 +86,18 @@ async def test_open__some_markets_allowed__no_other_is_read(contract: Address) -
     market = await opened(chain, frozenset({IDS[contract]}))
     assert addresses(market) == {contract: BLUE.market_name(IDS[contract])}
     assert {id_ for id_ in IDS.values() if market_call(id_) in chain.asked} == {IDS[contract]}
+
+
+async def test_liquidations__a_contracts_own_event__names_its_borrower_and_liquidator() -> None:
+    """Of a contract that is watched; the same event of another one is nobody's here."""
+    protocol = MorphoPreLiquidation(factory=FACTORY)
+    market = await opened(Chain(), frozenset({IDS[HERE]}))
+    wanted = protocol.liquidating(market)
+    assert wanted.emitters == (HERE,)
+    liquidator, borrower = Address(b"\x0a" * 20), Address(b"\x0b" * 20)
+    topics = (wanted.topics[0], IDS[HERE], *(Hash32(one.rjust(32, b"\0")) for one in (liquidator, borrower)))
+    data = encode(["uint256"] * 3, [70, 7, 9])
+    logs = [Log(emitter, topics, data, 12, 3, Hash32(b"\x0c" * 32)) for emitter in (HERE, ELSEWHERE)]
+    (one,) = protocol.liquidations(market, logs)
+    assert one.position.market.endswith(checksum(HERE)) and one.position.borrower == borrower
+    assert (one.liquidator, one.repaid_raw, one.seized_raw) == (liquidator, 70, 9)
