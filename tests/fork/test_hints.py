@@ -19,6 +19,7 @@ from keeper.devnet import Devnet
 from keeper.devnet.oracle import Oracle, oracle
 from keeper.domain.errors import Unavailable
 from keeper.domain.events import Degraded, Event, Foreseen
+from keeper.domain.observation import Observation
 from keeper.domain.pending import Hint
 from keeper.domain.plan import Plan
 from keeper.domain.secret import Secret
@@ -27,6 +28,7 @@ from keeper.engine import Engine, Pace
 from keeper.live.foreseeing import Foreseer
 from keeper.live.world import LiveWorld
 from keeper.node.event_stream import EventStream
+from keeper.ports import Foresight
 from keeper.query import run
 from tests.fork.foreseer_stage import foreseer
 from tests.fork.keeper_stage import Stage, aave_book, stage
@@ -191,15 +193,7 @@ async def test_foreseer__made_up_without_end__only_so_many_are_handed_on_upon_on
 async def test_decide__behind_a_hash__one_plan_for_all_and_the_best_alone_where_that_is_too_much(
     on: Stage,
 ) -> None:
-    there = oracle(on.devnet)
-    await looked(on)
-    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, _):
-        foresight = await asyncio.wait_for(working.foreseen(), 5.0)
-    block = foresight.head.next_block(block_time_s=12)
-    seen = on.watcher.observe(block=block, deadline_s=block.timestamp_s + 24, prices=foresight.prices)
-    seen = replace(
-        seen, opportunities=tuple(o for o in seen.opportunities if o.position in foresight.positions)
-    )
+    seen, foresight = await foretold(on, oracle(on.devnet))
     whole = replace(foresight, behind=replace(foresight.behind, raw=b"\x02"))  # then each goes by itself
     each = [one.decision for one in await on.engine.decide(seen, behind=whole)]
     single = [one for one in each if isinstance(one, Plan)]
@@ -234,14 +228,7 @@ async def test_decide__joined_and_one_is_closed_by_another_first__the_others_run
     on: Stage,
 ) -> None:
     there = oracle(on.devnet)
-    await looked(on)
-    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, _):
-        foresight = await asyncio.wait_for(working.foreseen(), 5.0)
-    block = foresight.head.next_block(block_time_s=12)
-    seen = on.watcher.observe(block=block, deadline_s=block.timestamp_s + 240, prices=foresight.prices)
-    seen = replace(
-        seen, opportunities=tuple(o for o in seen.opportunities if o.position in foresight.positions)
-    )
+    seen, foresight = await foretold(on, there)
     whole = replace(foresight, behind=replace(foresight.behind, raw=b"\x02"))
     single = [one.decision for one in await on.engine.decide(seen, behind=whole)]
     plans = [one for one in single if isinstance(one, Plan)]
@@ -276,6 +263,17 @@ async def test_decide__joined_and_one_is_closed_by_another_first__the_others_run
     (receipt,) = on.execute([joined])  # by then nobody of them is left
     assert receipt["status"] == "0x0" and on.vault_wei() == before_wei
     assert int(receipt["gasUsed"], 16) < 60_000 + 40_000 * len(plans), "a lost race costs little"
+
+
+async def foretold(on: Stage, there: Oracle) -> tuple[Observation, Foresight]:
+    """Return those whom a hinted report lets fall, at its prices."""
+    await looked(on)
+    async with telling(hinted(there, LOWER)) as url, listening(on, url) as (working, _):
+        foresight = await asyncio.wait_for(working.foreseen(), 5.0)
+    block = foresight.head.next_block(block_time_s=12)
+    seen = on.watcher.observe(block=block, deadline_s=block.timestamp_s + 240, prices=foresight.prices)
+    theirs = tuple(one for one in seen.opportunities if one.position in foresight.positions)
+    return replace(seen, opportunities=theirs), foresight
 
 
 def failed_legs(receipt: dict[str, Any]) -> set[int]:
