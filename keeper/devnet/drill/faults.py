@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from keeper.devnet.drill.scene import CONFIRMATIONS, Scene
+from keeper.devnet.drill.scene import CONFIRMATIONS, DEEPEST, Scene
 from keeper.devnet.drill.torn import tear
 from keeper.devnet.faults import ENDPOINT, Fault
 from keeper.devnet.proxy_thread import Moment
@@ -20,6 +20,8 @@ from keeper.node.anvil import Anvil
 
 _A_WHILE_S = 0.8
 """How long a fault goes on where the keeper does not decide in spite of it."""
+_EXPIRES_WITHIN_S = 10.0
+"""How long the keeper may take to find that a deadline has passed."""
 _FULL_BYTES = 4_096
 """No file grows beyond that on a full disk."""
 _READS = ("eth_getLogs", "eth_call", "eth_simulateV1", "eth_getTransactionCount", "eth_getTransactionReceipt")
@@ -81,19 +83,23 @@ _CHAIN_ID = 31_337
 # --- the chain ----------------------------------------------------------------------------------------------
 
 
-def _reorg(scene: Scene, *, reverts: bool) -> None:
+def _reorg(scene: Scene, *, depth: int = CONFIRMATIONS, reverts: bool = False) -> None:
     """Take back the blocks of the keeper's transactions; let them be mined too late, or not at all."""
-    devnet = scene.stage.devnet
-    ours = scene.mined(depth=CONFIRMATIONS)
-    deadlines_s = [
-        one.deadline_s for one, _ in scene.stage.journal() if f"0x{one.transaction.hash.hex()}" in ours
-    ]
-    devnet.anvil.rpc("anvil_reorg", CONFIRMATIONS, [])
+    ours = scene.mined(depth=depth)
+    scene.stage.devnet.anvil.rpc("anvil_reorg", depth, [])
     if reverts:
         scene.put(ours)
-        devnet.mine(at_s=max([devnet.now_s, *deadlines_s]) + 1)
-        scene.blocks += 1
+        _passes_deadlines(scene, ours)
     scene.decided(within_s=_A_WHILE_S)
+
+
+def _passes_deadlines(scene: Scene, transactions: Mapping[str, str]) -> None:
+    """Mine a block in which these are too late."""
+    devnet = scene.stage.devnet
+    journal = scene.stage.journal()
+    deadlines_s = [one.deadline_s for one, _ in journal if f"0x{one.hash.hex()}" in transactions]
+    devnet.mine(at_s=max([devnet.now_s, *deadlines_s]) + 1)
+    scene.blocks += 1
 
 
 def _dropped(scene: Scene) -> None:
@@ -108,6 +114,17 @@ def _raced(scene: Scene) -> None:
     _goes_by(scene)
     if scene.random.random() < 0.5:
         scene.drop(scene.pending())
+    scene.put(lost)
+    _goes_by(scene)
+
+
+def _kept(scene: Scene) -> None:
+    """Lose transactions, and have who kept them send them when they are expired by all accounts."""
+    lost = scene.pending()
+    scene.drop(lost)
+    _passes_deadlines(scene, lost)
+    scene.decided(within_s=_EXPIRES_WITHIN_S)
+    scene.drop(scene.pending())
     scene.put(lost)
     _goes_by(scene)
 
@@ -172,8 +189,8 @@ def _is_pending(scene: Scene) -> bool:
     return bool(scene.pending())
 
 
-def _is_mined(scene: Scene) -> bool:
-    return bool(scene.mined(depth=CONFIRMATIONS))
+def _is_mined(scene: Scene, *, depth: int = CONFIRMATIONS) -> bool:
+    return bool(scene.mined(depth=depth))
 
 
 def _has_relay(scene: Scene) -> bool:
@@ -185,10 +202,14 @@ KINDS: Mapping[str, Kind] = {
     **{f"endpoint: {name}": Kind(strike=partial(_endpoint, make)) for name, make in ENDPOINT.items()},
     "second endpoint lags": Kind(strike=partial(_elsewhere, forks=False)),
     "head forks": Kind(strike=partial(_elsewhere, forks=True)),
-    "reorg drops ours": Kind(strike=partial(_reorg, reverts=False), possible=_is_mined),
+    "reorg drops ours": Kind(strike=_reorg, possible=_is_mined),
     "reorg reverts ours": Kind(strike=partial(_reorg, reverts=True), possible=_is_mined),
+    "reorg deeper than was waited for": Kind(
+        strike=partial(_reorg, depth=DEEPEST), possible=partial(_is_mined, depth=DEEPEST)
+    ),
     "dropped from the pool": Kind(strike=_dropped, possible=_is_pending),
     "replacement race": Kind(strike=_raced, possible=_is_pending),
+    "expired and included": Kind(strike=_kept, possible=_is_pending),
     **{
         f"relay: {mood}": Kind(strike=partial(_relay, mood), possible=_has_relay)
         for mood in Mood

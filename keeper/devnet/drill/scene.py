@@ -28,7 +28,9 @@ from keeper.devnet.scenario import Step, crash
 from keeper.node.blocking_rpc import RpcError
 
 CONFIRMATIONS = 2
-"""So many blocks may be taken back."""
+"""So many blocks the keeper waits for."""
+DEEPEST = 4
+"""No more blocks than that are taken back."""
 _PROTOCOLS = ("aave-v3", "morpho", "morpho-pre")
 _STARTS_WITHIN_S = 100.0
 _AS_THE_RELAY_ORDERS = ("--order", "fifo")
@@ -112,9 +114,10 @@ class Scene:
             self._hears(lambda line: False, unless=offered, within_s=_OFFERS_WITHIN_S)
 
     def rests(self) -> None:
-        """Let the market move no more."""
+        """Let the market move no more, and the keeper send no more: what is on its way comes to its end."""
         self._path = iter(())
         self._unreported_base = None
+        (self.stage.state / "kill").touch()
 
     def decided(self, *, within_s: float) -> bool:
         """Return whether the keeper has decided upon the head by then."""
@@ -208,7 +211,7 @@ def scene(folder: Path, *, seed: int, blocks: int, way: Way) -> Iterator[Scene]:
         reporting = oracle(devnet) if way is Way.BACKRUN else None
         background = stack.enter_context(Background())
         stage = stack.enter_context(daemon_stage(devnet, folder, protocols=_PROTOCOLS, endpoints=2))
-        for _ in range(CONFIRMATIONS):  # no reorg takes the keeper's own contracts
+        for _ in range(DEEPEST):  # no reorg takes the keeper's own contracts
             devnet.mine()
         clock = folder / "clock"
         clock.write_text("0")
