@@ -173,6 +173,8 @@ class Act:
         for _ in range(_MOST_BLOCKS):
             if not on.stage.open_intents() and not on.pending():
                 break
+            if not on.pending():
+                on.evict()
             self.goes_on()
         left_in_pool = on.pending()
         on.stage.stop()

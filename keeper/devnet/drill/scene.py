@@ -164,12 +164,20 @@ class Scene:
 
     def pending(self) -> dict[str, str]:
         """Return the keeper's transactions in the public pool, raw, by their hashes."""
-        by_sender = self._rpc("txpool_content")["pending"]
+        return {one: self._rpc("eth_getRawTransactionByHash", one) for one in self._pooled("pending")}
+
+    def evict(self) -> None:
+        """Take out of the pool what waits behind a gap of nonces, as nodes do some day."""
+        for one in self._pooled("queued"):
+            self._rpc("anvil_dropTransaction", one)
+
+    def _pooled(self, part: str) -> list[str]:
+        """Return the hashes of the keeper's transactions in a part of the pool, by their nonces."""
+        by_sender = self._rpc("txpool_content")[part]
         ours: Mapping[str, Any] = next(
             (of for who, of in by_sender.items() if who.lower() == self.operator), {}
         )
-        hashes = [one["hash"] for _, one in sorted(ours.items(), key=lambda entry: int(entry[0]))]
-        return {one: self._rpc("eth_getRawTransactionByHash", one) for one in hashes}
+        return [one["hash"] for _, one in sorted(ours.items(), key=lambda entry: int(entry[0]))]
 
     def mined(self, *, depth: int) -> dict[str, str]:
         """Return the keeper's transactions in the newest blocks, raw, by their hashes, oldest first."""
