@@ -37,7 +37,7 @@ class Taping:
         """Raises ConfigError where no tape can be written there."""
         self._keeper = keeper
         self._path = path
-        self._turn_at_bytes = max_bytes // 2
+        self._turn_at_bytes = max_bytes * 9 // 20  # a tape grows by the head in hand still
         self.world = Recorder(keeper.world, self._tape(), behind=behind)
         self._memory: Memory | None = None
         self._begun = False

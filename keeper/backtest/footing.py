@@ -23,7 +23,7 @@ class Footing(StrEnum):
     MOVED = "behind others' trades in its pools"
     """The block's own transactions had traded there, as they do behind a report of prices."""
     WITHOUT = "without one that it counts on"
-    """One of the keeper's own that was to come before it came behind it, or failed."""
+    """One of the keeper's own that was to come before it came behind it, failed, or stood otherwise."""
     BEHIND = "behind one that it does not count on"
     """One of the keeper's own that was to come later, or was planned upon another head, came first."""
 
@@ -39,22 +39,27 @@ def footings(flights: Sequence[Flight]) -> Mapping[Hash32, Footing]:
         upon[one.head.hash].append(one)
         if isinstance(one.outcome, Included):
             in_block[one.outcome.block_number].append(one)
-    return {
-        one.submission.hash: _footing(one, upon[one.head.hash], in_block)
-        for theirs in in_block.values()
-        for one in theirs
-    }
+    told: dict[Hash32, Footing] = {}
+    for one in flights:  # whom it counts on comes before it
+        if isinstance(one.outcome, Included):
+            told[one.submission.hash] = _footing(one, upon[one.head.hash], in_block, told)
+    return told
 
 
 def _footing(
-    flight: Flight, planned_with: Sequence[Flight], in_block: Mapping[int, Sequence[Flight]]
+    flight: Flight,
+    planned_with: Sequence[Flight],
+    in_block: Mapping[int, Sequence[Flight]],
+    told: Mapping[Hash32, Footing],
 ) -> Footing:
     if flight.touched & flight.plan.draft.pools:
         return Footing.MOVED
     before = planned_with[: planned_with.index(flight)]
     counted_on = [one for one in before if counts_on(flight, one)]
     found = list(_found(flight, in_block))
-    if any(one not in found for one in counted_on):
+    if any(
+        one not in found or told[one.submission.hash] is not Footing.AS_PLANNED for one in counted_on
+    ):  # one that passes through a second pool leaves there what it got in the first
         return Footing.WITHOUT
     return Footing.AS_PLANNED if len(found) == len(counted_on) else Footing.BEHIND
 

@@ -72,7 +72,12 @@ def test_footings__one_of_an_earlier_head_in_the_same_block__is_not_counted_on()
 
 
 def test_footings__others_traded_in_its_pool_before__it_was_moved() -> None:
-    assert stood(flight(1, P, run=0, touched=P), flight(2, P, run=1, touched=Q)) == [
+    assert stood(flight(1, P, run=0, touched=P), flight(2, Q, run=1, touched=P)) == [
         Footing.MOVED,
         Footing.AS_PLANNED,
     ]
+
+
+def test_footings__one_that_is_counted_on_stood_otherwise__so_does_this() -> None:
+    lost, between, last = flight(1, P, run=0, won=False), flight(2, P, Q, run=1), flight(3, Q, run=2)
+    assert stood(lost, between, last) == [None, Footing.WITHOUT, Footing.WITHOUT]
