@@ -179,17 +179,17 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[str]:
-    """Yield the address of a cluster on this machine: so many processes of one thread, and no dashboard.
+    """Yield the address of a cluster on this machine: so many processes of one thread.
 
-    Nor does anything in them take samples of what they are at, a hundred a second. Raises ConfigError where
-    the packages are not installed.
+    Nothing in them takes samples of what they are at, as Dask's workers do a hundred times a second. Raises
+    ConfigError where the packages are not installed.
     """
     distributed = _distributed()
     # what the workers are told when they start is what is set here then
     with (
         import_module("dask").config.set({"distributed.worker.profile.enabled": False}),
         distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
         ) as cluster,
     ):
         yield str(cluster.scheduler_address)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MEANS = {
     Class.CAUGHT: "in an earlier block",
     Class.SAME_BLOCK: "ahead of the winner in its block",
-    Class.LATE: "behind the winner for want of time",
+    Class.LATE: "behind the winner, or its prices had moved",
     Class.OUTBID: "the winner offered more",
     Class.DECLINED: "seen, and left",
     Class.NOT_SEEN: "trigger and liquidation in one block",
