@@ -736,6 +736,13 @@ class Landing(Protocol):
         """Return whether smaller sizes of a plan are of use: whether they can be offered beside it."""
         ...
 
+    def sequence(self, positions: Sequence[PositionId]) -> tuple[PositionId, ...]:
+        """Return positions in the order in which what is submitted for them, in this order, would run.
+
+        It is another where some must take the place of what is on its way.
+        """
+        ...
+
     def takes(self, behind: Leading) -> bool:
         """Return whether there is a way into a block right behind this."""
         ...

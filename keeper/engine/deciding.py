@@ -72,7 +72,8 @@ class Decider:
         free, left = self._free(seen.opportunities, flying)
         proposals = await _each(planner.proposing(seen, free))
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
-        choose = partial(planner.choosing, seen, busy_pools=busy_pools)
+        sequence = tuple if self.landing is None else self.landing.sequence
+        choose = partial(planner.choosing, seen, busy_pools=busy_pools, sequence=sequence)
         expected = self._usual.expected(proposed)
         chosen = await _each(choose(proposals, expected))
         together = self._together(seen, planner, chosen)

@@ -187,6 +187,12 @@ class Lander:
             return {}
         return self._submitter.positions_in_flight(self._now)
 
+    def sequence(self, positions: Sequence[PositionId]) -> tuple[PositionId, ...]:
+        """Return positions in the order in which what is sent for them in this order would run."""
+        if self._now is None:
+            return tuple(positions)
+        return self._submitter.sequence(self._now, positions)
+
     async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
         """Send a cancellation for each nonce that only a useless transaction holds; return what was sent.
 

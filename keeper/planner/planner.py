@@ -12,9 +12,9 @@ gives the gas, and must agree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
@@ -22,7 +22,7 @@ from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
 from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Transaction, Waterfall
-from keeper.domain.position import Opportunity, Terms
+from keeper.domain.position import Opportunity, PositionId, Terms
 from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
@@ -106,6 +106,10 @@ class Proposal:
         refused = [pair for pair in self.pairs if isinstance(pair, Declined)]
         refused += [one.why for one in self.opportunity.declined]
         return refused[0] if refused else Declined(reason=Reason.DUST, detail="nothing may be closed")
+
+
+Sequencing: TypeAlias = Callable[[Sequence[PositionId]], tuple[PositionId, ...]]
+"""Gives the order in which those who are planned in an order would run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +221,15 @@ class Planner:
         gas_used: Mapping[Draft, int | Declined],
         *,
         busy_pools: Collection[Address] = (),
+        sequence: Sequencing = tuple,
     ) -> tuple[Chosen, ...]:
         """Return one draft a borrower, in the order they are to run, then those who are left alone.
 
         `gas_used` is what each proposed draft used, or why its simulation failed. A draft that would pass
-        through one of `busy_pools` waits: a transaction in flight counts on that depth already.
+        through one of `busy_pools` waits: a transaction in flight counts on that depth already. `sequence`
+        says in which order they would run, where they were to run in another.
         """
-        return tuple(self.choosing(seen, proposals, gas_used, busy_pools=busy_pools))
+        return tuple(self.choosing(seen, proposals, gas_used, busy_pools=busy_pools, sequence=sequence))
 
     def choosing(
         self,
@@ -232,12 +238,14 @@ class Planner:
         gas_used: Mapping[Draft, int | Declined],
         *,
         busy_pools: Collection[Address] = (),
+        sequence: Sequencing = tuple,
     ) -> Iterator[Chosen]:
         """Yield what `choose` returns, borrower by borrower: there is time for something else in between."""
         contenders = [self._contender(seen, proposal, gas_used, busy_pools) for proposal in proposals]
         start = Left(pools=Depth(seen.pools), gas=seen.head.gas_limit, scarce=scarce(contenders))
         places = order(contenders, start, self._net, most_exact=self.options.exact_orders)
-        in_order = [proposals[at] for at in places]
+        by_position = {proposals[at].opportunity.position: proposals[at] for at in places}
+        in_order = [by_position[one] for one in sequence(tuple(by_position))]
         return self._run(seen, in_order, gas_used, start, frozenset(busy_pools))
 
     def _contender(

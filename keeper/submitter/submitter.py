@@ -23,8 +23,9 @@ whoever kept it may have it included until then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Invariant
@@ -150,6 +151,18 @@ class Submitter:
         slot = self._slots.setdefault(nonce, _Slot())
         slot.planned = Planned()
         return Place(nonce=nonce, over=self._to_outbid(nonce, slot, now))
+
+    def sequence(self, now: Now, positions: Sequence[PositionId]) -> tuple[PositionId, ...]:
+        """Return positions in the order in which what closes them would run, which is that of the nonces.
+
+        Whom a transaction may still close keeps its nonce; the others get those that are free, in this order.
+        """
+        closing = {position: one.nonce for one in self._live(now) for position in one.positions}
+        kept = {position: closing[position] for position in positions if position in closing}
+        free = (nonce for nonce in count(now.chain_nonce) if nonce not in kept.values())
+        free = (nonce for nonce in free if not self._is_held(nonce, now))
+        nonces = {one: kept[one] if one in kept else next(free) for one in positions}
+        return tuple(sorted(positions, key=nonces.__getitem__))
 
     def take(self, nonce: int) -> Place:
         """Set aside this very nonce, whatever holds it: for a cancellation.
@@ -360,6 +373,10 @@ class Submitter:
     def _states(self) -> Iterator[State]:
         for _, slot in sorted(self._slots.items()):
             yield from slot.alternatives.values()
+
+    def _is_held(self, nonce: int, now: Now) -> bool:
+        slot = self._slots.get(nonce)
+        return slot is not None and self._holder(slot, now) is not None
 
     def _holder(self, slot: _Slot, now: Now) -> State | None:
         """Return what keeps this nonce from being given, None where nothing does."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import permutations
 from typing import ClassVar
 
 import pytest
@@ -608,6 +609,26 @@ def test_plan__borrower_whose_transaction_may_still_run__that_nonce_or_none() ->
     assert isinstance(held, Held)
     assert held.by == lost
     assert planned(submitter, later(nonce=8), BORROWER).nonce == 8, "what had its nonce is in the chain"
+
+
+@pytest.mark.parametrize("wanted", list(permutations((1, 2, 3, 4))))
+def test_sequence__some_keep_the_nonces_of_what_is_stuck__as_the_nonces_are_given(
+    wanted: tuple[int, ...],
+) -> None:
+    submitter = Submitter()
+    for nonce, borrower in ((7, 5), (8, 2), (9, 3)):  # of 5 nothing is planned any more: 7 is free
+        sent(submitter, submission(nonce=nonce, borrower=borrower))
+    positions = [PositionId(MARKET, Address(one.to_bytes(20, "big"))) for one in wanted]
+    stuck = later(blocks=3)
+    sequence = submitter.sequence(stuck, positions)
+    nonces = []
+    for position in sequence:
+        place = submitter.plan(stuck, positions=[position])
+        assert isinstance(place, Place)
+        nonces.append(place.nonce)
+    assert nonces == [7, 8, 9, 10]
+    free = [one for one in sequence if int.from_bytes(one.borrower, "big") in (1, 4)]
+    assert free == [one for one in positions if one in free], "in the order that was wanted, where it can be"
 
 
 def test_plan__one_of_several_positions_in_flight__its_nonce_or_none() -> None:
