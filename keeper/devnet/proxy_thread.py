@@ -34,7 +34,7 @@ class Moment(StrEnum):
 
 
 class Trap:
-    """Holds the next request of one method, until released."""
+    """Holds requests of one method, until released."""
 
     def __init__(self, hold: Hold, background: Background) -> None:
         self._hold = hold
@@ -79,9 +79,13 @@ class ProxyThread:
         """Return its HTTP endpoint."""
         return self._proxy.url
 
-    def trap(self, method: str, moment: Moment = Moment.ANSWERED) -> Trap:
-        """Return a trap for the next request of this method. Several spring in the order they were set."""
-        return Trap(self._proxy.hold(method, after=moment is Moment.ANSWERED), self._background)
+    def trap(self, method: str, moment: Moment = Moment.ANSWERED, *, times: int | None = 1) -> Trap:
+        """Return a trap for the next request of this method, for so many, or for all from now on.
+
+        Several spring in the order they were set.
+        """
+        hold = self._proxy.hold(method, after=moment is Moment.ANSWERED, times=times)
+        return Trap(hold, self._background)
 
     def add(self, method: str | None, fault: Fault, *, times: int | None = None) -> None:
         """Misbehave so for requests with this method, so many times, or always."""

@@ -22,6 +22,8 @@ _A_WHILE_S = 0.8
 """How long a fault goes on where the keeper does not decide in spite of it."""
 _EXPIRES_WITHIN_S = 10.0
 """How long the keeper may take to find that a deadline has passed."""
+_ARRIVES_S = 0.2
+"""What was sent has come to a proxy by then."""
 _FULL_BYTES = 4_096
 """No file grows beyond that on a full disk."""
 _READS = ("eth_getLogs", "eth_call", "eth_simulateV1", "eth_getTransactionCount", "eth_getTransactionReceipt")
@@ -157,14 +159,18 @@ def _killed(scene: Scene) -> None:
 
 
 def _torn(scene: Scene) -> None:
-    """Cut the power while a line of the journal is written: nothing that hangs on it has happened yet."""
-    trap = scene.stage.proxy.trap(_SENDS, Moment.ASKED)
+    """Cut the power while a line of the journal is written: nothing that hangs on it has happened yet.
+
+    So nothing that is sent comes through from then on, by any endpoint.
+    """
+    traps = [proxy.trap(_SENDS, Moment.ASKED, times=None) for proxy in scene.stage.proxies]
     _goes_by(scene)
-    is_sending = trap.sprung
     scene.stage.kill()
-    trap.drop()
-    scene.stage.proxy.behave()
-    tear(scene.stage.journal_file, scene.random, written=not is_sending)
+    sprung = [trap.wait(within_s=_ARRIVES_S) for trap in traps]
+    for trap, proxy in zip(traps, scene.stage.proxies, strict=True):
+        trap.drop()
+        proxy.behave()
+    tear(scene.stage.journal_file, scene.random, written=not any(sprung))
     scene.restart()
 
 
