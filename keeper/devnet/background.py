@@ -32,7 +32,8 @@ class Background:
         return self
 
     def stop(self) -> None:
-        """End it: nothing is to run in it any more."""
+        """End it, and whatever still runs in it."""
+        self.run(_ended_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -44,3 +45,11 @@ class Background:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+async def _ended_others() -> None:
+    """Cancel all other tasks of the loop, and wait until they have ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
