@@ -194,15 +194,17 @@ class Lander:
         return self._submitter.sequence(self._now, positions)
 
     async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
-        """Send a cancellation for each nonce that only a useless transaction holds; return what was sent.
+        """Send a cancellation for each nonce that only a useless transaction holds, or that others wait for.
 
         Raises Rejected where one could not be sent, after the others were.
         """
         sent: list[Submission] = []
         failed: list[str] = []
-        for useless in self._submitter.to_cancel(self._known_now()):
+        now = self._known_now()
+        useless = [(one.nonce, one.is_private) for one in self._submitter.to_cancel(now)]
+        for nonce, is_private in (*useless, *((gap, False) for gap in self._submitter.gaps(now))):
             try:
-                sent.append(await self.cancel(useless.nonce, head, is_private=useless.is_private))
+                sent.append(await self.cancel(nonce, head, is_private=is_private))
             except Rejected as error:
                 failed.append(str(error))
         if failed:

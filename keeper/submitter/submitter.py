@@ -368,6 +368,19 @@ class Submitter:
                 found.append(known[-1].submission)
         return tuple(found)
 
+    def gaps(self, now: Now) -> tuple[int, ...]:
+        """Return the nonces that nobody has, below one that waits in the public pools: it waits for them."""
+        waiting = [
+            state.submission.nonce
+            for state in self._states()
+            if isinstance(state, Sent)
+            and state.standing is Standing.TAKEN
+            and not state.submission.is_private
+            and state.submission.target_block is None
+        ]
+        below = range(now.chain_nonce, max(waiting, default=0))
+        return tuple(nonce for nonce in below if nonce not in self._slots)
+
     # --- how it is found out --------------------------------------------------------------------------------
 
     def _states(self) -> Iterator[State]:
