@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -10,7 +10,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.plan import Draft
 from keeper.planner.planner import Chosen, Drafted, Planner
 
-MOST_GAS = 11_000_000
+_MOST_GAS = 11_000_000
 """Of one transaction, for its gas limit, half as much again, to stay below 2**24 (EIP-7825)."""
 
 
@@ -35,9 +35,13 @@ def batch(
     """
     running = [one for one in chosen if isinstance(one.drafted, Drafted)][: planner.options.most_joined]
     parts = tuple(one.drafted.draft for one in running if isinstance(one.drafted, Drafted))
-    fitting = sum(so_far <= MOST_GAS for so_far in accumulate(gas_used[draft] for draft in parts))
-    if fitting < 2:
+    parts = parts[: fitting(gas_used[draft] for draft in parts)]
+    if len(parts) < 2:
         return None
-    parts = parts[:fitting]
-    joined = planner.joined(seen, running[:fitting], [gas_used[draft] for draft in parts])
+    joined = planner.joined(seen, running[: len(parts)], [gas_used[draft] for draft in parts])
     return Batch(parts=parts, joined=joined)
+
+
+def fitting(gas_used: Iterable[int]) -> int:
+    """Return how many of these, in their order, one transaction has gas for."""
+    return sum(so_far <= _MOST_GAS for so_far in accumulate(gas_used))

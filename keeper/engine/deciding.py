@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
 from typing import TypeVar
 
 from keeper.domain.address import Address
@@ -20,7 +19,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity, PositionId
-from keeper.engine.batching import MOST_GAS, Batch, batch
+from keeper.engine.batching import Batch, batch, fitting
 from keeper.engine.simulating import Simulator
 from keeper.engine.usual_gas import UsualGas, as_expected
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
@@ -67,6 +66,7 @@ class Decider:
         if not seen.opportunities:
             return ()
         planner, basis = self._bidding(behind), self.simulator.basis(seen, behind)
+        odds = self.odds if behind is None else None
         flying = self.landing.in_flight() if self.landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
         free, left = self._free(seen.opportunities, flying)
@@ -91,7 +91,7 @@ class Decider:
         while True:
             simulated = await self.simulator.in_order(seen, _in_order(chosen), basis, known=simulations)
             rungs = {draft: simulations.known(ladder) for draft, ladder in ladders.items()}
-            decisions = await self._concluded(seen, planner, chosen, simulated, rungs, behind)
+            decisions = await self._concluded(seen, planner, chosen, simulated, rungs, odds)
             by_position = {one.opportunity.position: one for one in proposals}
             considered = [
                 Considered(
@@ -110,10 +110,9 @@ class Decider:
             proposals = tuple(one for one in proposals if one is not failed.proposal)
             chosen = await _each(choose(proposals, sized_for))
         if behind is not None and behind.behind.raw is None and len(simulated) > 1:
-            fitting = chosen[: _fitting(simulated)]
-            return await self._as_one(seen, planner, fitting, simulated, (*considered, *left), behind)
+            leading = chosen[: max(1, fitting(one.gas_used for one in simulated))]
+            return await self._as_one(seen, planner, leading, simulated, (*considered, *left), behind)
         if together is not None and together.is_head_of(_in_order(chosen)):
-            odds = self.odds if behind is None else None
             for joined, result in simulations.known([together.joined]):
                 decision = planner.conclude(seen, joined, result, odds=odds)
                 considered = _batched(considered, len(together.parts), decision)
@@ -163,10 +162,9 @@ class Decider:
         chosen: Sequence[Chosen],
         simulated: Sequence[Simulated],
         rungs: Mapping[Draft, Sequence[tuple[Drafted, Simulated]]],
-        behind: Foresight | None,
+        odds: Odds | None,
     ) -> Sequence[Decision]:
         """Return what each chosen draft came to, in its simulation; what was declined stays so."""
-        odds = self.odds if behind is None else None
         results = iter(simulated)
         return await _each(
             one.drafted
@@ -252,12 +250,6 @@ def _failed(chosen: Sequence[Chosen], considered: Sequence[Considered]) -> Consi
 
 def _in_order(chosen: Sequence[Chosen]) -> list[Draft]:
     return [one.drafted.draft for one in chosen if isinstance(one.drafted, Drafted)]
-
-
-def _fitting(simulated: Sequence[Simulated]) -> int:
-    """Return how many of these, in their order, one transaction has gas for; one at least."""
-    gas_used = accumulate(one.gas_used for one in simulated)
-    return max(1, sum(so_far <= MOST_GAS for so_far in gas_used))
 
 
 def _batched(considered: list[Considered], parts: int, decision: Decision) -> list[Considered]:

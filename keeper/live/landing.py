@@ -196,7 +196,7 @@ class Lander:
     async def cancel_useless(self, head: Head) -> tuple[Submission, ...]:
         """Send a cancellation for each nonce that only a useless transaction holds, or that others wait for.
 
-        Raises Rejected where one could not be sent, after the others were.
+        Returns what was sent. Raises Rejected where one could not be sent, after the others were.
         """
         sent: list[Submission] = []
         failed: list[str] = []

@@ -506,29 +506,26 @@ class Planner:
         """
         parts = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
         first, *others = [one.draft for one in parts]
-        made = self._draft(
-            seen, chosen[0].opportunity, [size for one in parts for size in one.sized], first.objective
-        )
         floor = min(one.floor_wei for one in (first, *others))
-        caveats = dict.fromkeys(one.caveat for one in (first, *others) if one.caveat)
-        draft = replace(
-            made.draft,
-            floor_wei=floor,
+        made = self._draft(
+            seen,
+            chosen[0].opportunity,
+            [size for one in parts for size in one.sized],
+            first.objective,
+            floor=floor,
             transaction=joined_transaction(
                 self.desk,
                 [
-                    Joining(
-                        [Closing(pair.terms, size, pair.funding) for pair, size in one.sized], gas_limit(gas)
-                    )
+                    Joining(_closings(one.sized), gas_limit(gas))
                     for one, gas in zip(parts, gas_used, strict=True)
                 ],
                 floor_wei=floor,
                 deadline_s=seen.deadline_s,
                 options=self.options,
             ),
-            caveat="; ".join(caveats),
-            others=tuple(one.position for one in others),
         )
+        caveats = dict.fromkeys(one.caveat for one in (first, *others) if one.caveat)
+        draft = replace(made.draft, caveat="; ".join(caveats), others=tuple(one.position for one in others))
         return replace(made, draft=draft)
 
     # --- explaining -----------------------------------------------------------------------------------------
@@ -601,7 +598,9 @@ class Planner:
         objective: Objective,
         *,
         floor: int | None = None,
+        transaction: Transaction | None = None,
     ) -> Drafted:
+        """Return a draft of these sizes, with a floor and a transaction of their own unless given."""
         profit_wei = sum(size.profit_wei for _, size in sized)
         if floor is None:
             floor = floor_wei(profit_wei=profit_wei, options=self.options)
@@ -621,19 +620,19 @@ class Planner:
             pools=frozenset(hop.pool for flow in flows for hop in flow.route.hops),
             floor_wei=floor,
             deadline_s=seen.deadline_s,
-            transaction=self._transaction(sized, floor_wei=floor, deadline_s=seen.deadline_s),
+            transaction=transaction or self._transaction(seen, sized, floor_wei=floor),
             caveat=opportunity.caveat,
         )
         return Drafted(sized=tuple(sized), draft=draft)
 
     def _transaction(
-        self, sized: Sequence[tuple[Pair, Evaluation]], *, floor_wei: int, deadline_s: int
+        self, seen: Observation, sized: Sequence[tuple[Pair, Evaluation]], *, floor_wei: int
     ) -> Transaction:
         return transaction(
             self.desk,
-            [Closing(pair.terms, size, pair.funding) for pair, size in sized],
+            _closings(sized),
             floor_wei=floor_wei,
-            deadline_s=deadline_s,
+            deadline_s=seen.deadline_s,
             options=self.options,
         )
 
@@ -667,6 +666,10 @@ class Planner:
             repaid_wei=drafted.repaid_wei,
             options=self.options,
         )
+
+
+def _closings(sized: Iterable[tuple[Pair, Evaluation]]) -> list[Closing]:
+    return [Closing(pair.terms, size, pair.funding) for pair, size in sized]
 
 
 def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -14,6 +14,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Invariant
 from keeper.domain.fixed_point import BPS, WAD, mul_div_down, mul_div_up
 from keeper.domain.position import Cash, Interval, Settlement, Terms
+from keeper.domain.search import smallest
 from keeper.domain.token import Token, TokenAmount
 from keeper.protocols.aave_v3.revision import (
     MAX_UINT,
@@ -274,7 +275,7 @@ class AaveTerms:
         least = stretch.least_raw
         if not reaches(least):
             least = max(least, min(self._too_little_for(target_wad), stretch.most_raw))
-        return _smallest(least, stretch.most_raw, reaches, may_reach)
+        return smallest(least, stretch.most_raw, reaches, may_reach)
 
     def _open_up_to_raw(self) -> int | None:
         """Return up to which repay the position stays unhealthy; None where it does whatever is repaid."""
@@ -311,23 +312,3 @@ def steady(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
     """
     capped = any(one.kind is Kind.ALL_COLLATERAL_BY_CAP for one in stretches)
     return tuple(one for one in stretches if not (capped and one.kind is Kind.ALL_COLLATERAL))
-
-
-def _smallest(
-    least: int,
-    most: int,
-    reaches: Callable[[int], bool],
-    may_reach: Callable[[int, int], bool],
-) -> int | None:
-    """Return the smallest amount that `reaches`, skipping each range in which nothing `may_reach`."""
-    ranges = [(least, most)]
-    while ranges:
-        low, high = ranges.pop()
-        if reaches(low):
-            return low
-        if low < high and may_reach(low, high):
-            middle = (low + high) // 2
-            ranges.append((middle + 1, high))
-            if low < middle:
-                ranges.append((low + 1, middle))
-    return None

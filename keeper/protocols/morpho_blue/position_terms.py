@@ -6,7 +6,6 @@ Both pay for themselves: the collateral arrives, the contract calls back, then i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,6 +14,7 @@ from keeper.domain.address import Address
 from keeper.domain.calls import Callback, ContractCall, Guard, Spend
 from keeper.domain.errors import Invariant
 from keeper.domain.position import Interval, Settlement, Terms
+from keeper.domain.search import smallest
 from keeper.domain.token import Token, TokenAmount
 from keeper.protocols.morpho_blue.arithmetic import MAX_UINT
 from keeper.protocols.morpho_blue.liquidation import PRICE_SCALE, Close, health_factor_wad, owed_raw
@@ -112,7 +112,7 @@ class PositionTerms(ABC):
             may_owe = held.position.collateral * self.price * self.limit_wad
             return may_owe >= target_wad * owed_raw(owed.totals, owed.position) * PRICE_SCALE
 
-        reaching = (_smallest(one.least_raw, one.most_raw, reaches, may_reach) for one in self.feasible)
+        reaching = (smallest(one.least_raw, one.most_raw, reaches, may_reach) for one in self.feasible)
         return next((repay for repay in reaching if repay is not None), None)
 
     def left(self, repay_raw: int) -> tuple[Close, Close | None]:
@@ -199,20 +199,3 @@ class PositionTerms(ABC):
         if not isinstance(closed, Close) or closed.repaid_raw != repay_raw:
             raise Invariant(f"repaying {repay_raw} was feasible, and came out as {closed}")
         return closed
-
-
-def _smallest(
-    least: int, most: int, reaches: Callable[[int], bool], may_reach: Callable[[int, int], bool]
-) -> int | None:
-    """Return the smallest amount that `reaches`, skipping each range in which nothing `may_reach`."""
-    ranges = [(least, most)]
-    while ranges:
-        low, high = ranges.pop()
-        if reaches(low):
-            return low
-        if low < high and may_reach(low, high):
-            middle = (low + high) // 2
-            ranges.append((middle + 1, high))
-            if low < middle:
-                ranges.append((low + 1, middle))
-    return None

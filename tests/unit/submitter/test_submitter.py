@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import permutations
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import Phase, settings
@@ -728,6 +728,27 @@ def test_to_cancel__private__never_for_its_deadline_ends_it(kind: dict[str, int]
     submitter = Submitter()
     sent(submitter, submission(borrower=1, **kind))  # type: ignore[arg-type]
     assert submitter.to_cancel(later(blocks=9, seconds=900)) == ()
+
+
+def test_gaps__public_behind_nonces_that_nobody_has__those_until_they_are_taken() -> None:
+    submitter = Submitter()
+    waiting = submission(nonce=9, borrower=1)
+    submitter.recover([waiting])
+    assert submitter.gaps(NOW) == (), "whether it waits is not known yet"
+    submitter.tell(waiting, looked(known=True))
+    assert submitter.gaps(NOW) == (7, 8)
+    submitter.take(7)
+    assert submitter.gaps(NOW) == (8,)
+    assert submitter.gaps(later(nonce=9)) == ()
+
+
+@pytest.mark.parametrize("kind", [{"is_private": True}, {"is_private": True, "target_block": 101}])
+def test_gaps__behind_what_is_in_no_public_pool__none(kind: dict[str, Any]) -> None:
+    submitter = Submitter()
+    hidden = submission(nonce=9, borrower=1, **kind)
+    submitter.recover([hidden])
+    submitter.tell(hidden, looked(known=True))
+    assert submitter.gaps(NOW) == ()
 
 
 def test_tell__late_answer_of_an_ended_submission__passes_over_its_successor() -> None:

@@ -7,6 +7,7 @@ or the collateral ends it. It is told in stretches all the same, by what each le
 from __future__ import annotations
 
 from keeper.domain.fixed_point import BPS
+from keeper.domain.search import first_amount
 from keeper.protocols.aave_v3.revision import Kind, Pair, Refusal, Stretch
 from keeper.protocols.aave_v3.revision_1.liquidation import (
     burns_any,
@@ -14,7 +15,6 @@ from keeper.protocols.aave_v3.revision_1.liquidation import (
     fee_raw,
     gross_raw,
 )
-from keeper.protocols.aave_v3.search import first_amount
 
 
 def feasible(pair: Pair) -> tuple[Stretch, ...] | Refusal:

@@ -8,6 +8,7 @@ So it is a stretch from the smallest amounts up, and apart from it what clears t
 from __future__ import annotations
 
 from keeper.domain.fixed_point import BPS, mul_div_up
+from keeper.domain.search import first_amount
 from keeper.protocols.aave_v3.revision import Kind, Pair, Refusal, Stretch
 from keeper.protocols.aave_v3.revision_8.liquidation import (
     LEFTOVER_LEAST_BASE,
@@ -17,7 +18,6 @@ from keeper.protocols.aave_v3.revision_8.liquidation import (
     fee_raw,
     gross_raw,
 )
-from keeper.protocols.aave_v3.search import first_amount
 
 
 def feasible(pair: Pair) -> tuple[Stretch, ...] | Refusal:

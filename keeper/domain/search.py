@@ -1,4 +1,4 @@
-"""The search for the first amount from which on something holds. Knows no protocol."""
+"""The search for the smallest amount of which something holds. Knows no protocol."""
 
 from __future__ import annotations
 
@@ -28,3 +28,20 @@ def first_amount(least: int, most: int, holds: Callable[[int], bool]) -> int | N
         else:
             least = middle
     return most
+
+
+def smallest(
+    least: int, most: int, reaches: Callable[[int], bool], may_reach: Callable[[int, int], bool]
+) -> int | None:
+    """Return the smallest amount that `reaches`, skipping each range in which nothing `may_reach`."""
+    ranges = [(least, most)]
+    while ranges:
+        low, high = ranges.pop()
+        if reaches(low):
+            return low
+        if low < high and may_reach(low, high):
+            middle = (low + high) // 2
+            ranges.append((middle + 1, high))
+            if low < middle:
+                ranges.append((low + 1, middle))
+    return None

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.protocols.aave_v3.search import first_amount
+from keeper.domain.search import first_amount
 
 _AMOUNTS = st.integers(min_value=0, max_value=10**30)
 
