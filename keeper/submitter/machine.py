@@ -271,7 +271,7 @@ def step(state: State, event: Event) -> Step:
         case Concluded(), OutcomeWritten():
             return Done(submission=state.submission, outcome=state.outcome), ()
         case Done(submission=submission, outcome=outcome), Looked():
-            if _stands(outcome, event):
+            if _stands(submission, outcome, event):
                 return state, ()
             return state, (JournalReopening(submission=submission, outcome=outcome, look=event),)
         case Done(submission=submission), ReopeningWritten(look=look):
@@ -319,16 +319,19 @@ def _looked(state: Sent | Mined, look: Looked) -> Step:
     return Sent(submission=submission, standing=_unknown(was)), ()
 
 
-def _stands(outcome: Outcome, look: Looked) -> bool:
+def _stands(submission: Submission, outcome: Outcome, look: Looked) -> bool:
     """Return whether an outcome is still what the chain says."""
     found = look.receipt
+    is_out = found is None or found.block_number > look.head_number
     match outcome:
         case Included() | Reverted():
             return look.head_number < outcome.block_number or (
                 found is not None and found.block_hash == outcome.block_hash
             )
-        case Expired() | Superseded():
-            return found is None or found.block_number > look.head_number
+        case Expired():
+            return is_out
+        case Superseded():  # its nonce may be free again, and whoever kept it may use it then
+            return is_out and look.chain_nonce > submission.nonce
         case _:
             assert_never(outcome)
 

@@ -294,6 +294,8 @@ def test_step__outcome_stands__nothing_is_done(outcome: Outcome, look: Looked) -
         (INCLUDED, looked(head=108, at_s=1_001), Expired),
         (EXPIRED, looked(head=107, found=receipt(block=106, succeeded=False), chain_nonce=8), Reverted),
         (Superseded(head_number=105), looked(head=107, found=receipt(block=106), chain_nonce=8), Included),
+        (Superseded(head_number=105), looked(head=106, at_s=900), MISSING),
+        (Superseded(head_number=105), looked(head=106, at_s=1_001), Expired),
     ],
 )
 def test_step__outcome_taken_back__written_and_goes_on_as_if_it_had_not_been(

@@ -258,10 +258,12 @@ class World(RuleBasedStateMachine):
             self.carry_out(one, self.submitter.tell(one, event), Fate.ACCEPTED)
 
     def cancel_useless(self) -> None:
-        for one in self.submitter.to_cancel(self.now):
+        gaps = self.submitter.gaps(self.now)
+        World.seen_classes["gap filled"] += len(gaps)
+        for nonce in (*(one.nonce for one in self.submitter.to_cancel(self.now)), *gaps):
             World.seen_classes["cancelled"] += 1
             self.launch(
-                self.submitter.take(one.nonce),
+                self.submitter.take(nonce),
                 Fate.ACCEPTED,
                 Way.PUBLIC,
                 borrower=0,
@@ -499,6 +501,7 @@ def test_world__whatever_happens__nothing_twice_and_one_outcome_each() -> None:
         "closed again",
         "included taken back",
         "expired taken back",
+        "gap filled",
     ):
         assert World.seen_classes[kind] >= 5, kind
 
