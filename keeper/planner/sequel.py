@@ -8,23 +8,17 @@ the collateral is spread over several tokens, the next close is simply the best 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from keeper.domain.declined import Declined
 from keeper.domain.funding import Offer
-from keeper.domain.position import Opportunity, Terms
+from keeper.domain.position import Opportunity
 from keeper.planner.contention import Left
 from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.sizing import value_wei
 
 _LIQUIDATION_GAS = 350_000
 """About what a close uses besides its loan and its hops: a further one must be worth it."""
-
-
-_Size: TypeAlias = Callable[[Terms, Left], Pair | Declined]
-"""Gives a pair of these terms on what is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,45 +32,32 @@ class Sequel:
         """Return the closes that bring most one after the other; None where one alone brings as much.
 
         `paying` are the pairs that may be worth a close, the best first: the whole of that goes first, or as
-        much of it as leaves the position open to another close. What that brings is told by the routes that
-        the pairs take alone: they are looked for anew where it pays so already, for they gain little by it.
+        much of it as leaves the position open to another close.
         """
-        best, worth = paying[0], {pair.key: pair for pair in paying if self._roughly_wei([pair]) > 0}
+        best, worth = paying[0], {pair.key for pair in paying if self._roughly_wei([pair]) > 0}
         if best.key not in worth or self.sizer.options.most_closes == 1:
             return None
-
-        def as_alone(terms: Terms, left: Left) -> Pair | Declined:
-            pair = worth[key_of(terms)]
-            return pair.on(terms, left.pools, available_raw=pair.trade.available_raw)
-
-        def anew(terms: Terms, left: Left) -> Pair | Declined:
-            return self.sizer.consider(terms, left.pools, self.offers)
-
-        found = self._continued(opportunity, best, left, worth, anew)
-        if (cut := self._reopened(best)) is not None:
-            for size in (as_alone, anew):
-                opened = size(cut, left)
-                if isinstance(opened, Declined):
-                    break
-                run = self._continued(opportunity, opened, left, worth, size)
-                if self._roughly_wei(run) <= self._roughly_wei(found):
-                    break
-                found = run
+        starts = [best, *self._opened(best, left)]
+        runs = [self._continued(opportunity, first, left, worth) for first in starts]
+        found = max(runs, key=self._roughly_wei)
         return found if len(found) > 1 and self._roughly_wei(found) > self._roughly_wei([best]) else None
 
-    def _reopened(self, best: Pair) -> Terms | None:
-        """Return the best pair's terms cut to what leaves the position open; None where it can't pay."""
+    def _opened(self, best: Pair, left: Left) -> list[Pair]:
+        """Return the best pair cut to what leaves the position open; none where that may not pay its gas."""
         if best.best.repay_raw != best.terms.feasible[-1].most_raw:  # more would not be worth it
-            return None
+            return []
         cut = best.terms.reopened()
         if cut is None or cut is best.terms:
-            return None
+            return []
         most = cut.settle(cut.feasible[-1].most_raw)
         bonus_wei = value_wei(best.trade, collateral_raw=most.seized_raw, debt_raw=-most.repaid_raw)
-        return cut if bonus_wei > self._fixed_wei else None
+        if bonus_wei <= self._fixed_wei:
+            return []
+        opened = self.sizer.consider(cut, left.pools, self.offers)
+        return [opened] if isinstance(opened, Pair) else []
 
     def _continued(
-        self, opportunity: Opportunity, first: Pair, left: Left, worth: Collection[Key], size: _Size
+        self, opportunity: Opportunity, first: Pair, left: Left, worth: Collection[Key]
     ) -> tuple[Pair, ...]:
         """Return a close, and the best one of what is left again and again, while it pays for its gas.
 
@@ -95,7 +76,8 @@ class Sequel:
                 (
                     pair
                     for terms in opportunity.terms
-                    if key_of(terms) in worth and isinstance(pair := size(terms, left), Pair)
+                    if key_of(terms) in worth
+                    and isinstance(pair := self.sizer.consider(terms, left.pools, self.offers), Pair)
                 ),
                 key=lambda pair: self._roughly_wei([pair]),
                 default=None,

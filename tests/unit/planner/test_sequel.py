@@ -1,19 +1,15 @@
-"""When another close of the same borrower pays, and how much is looked at to tell."""
+"""When another close of the same borrower pays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
-from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.depth import Pool
-from keeper.domain.funding import Offer
 from keeper.domain.position import Interval, Opportunity, Terms
 from keeper.planner.contention import Left
-from keeper.planner.pairs import Pair, Sizer
+from keeper.planner.pairs import Pair
 from keeper.planner.parallel import Depth
 from keeper.planner.sequel import Sequel
 from tests.unit.planner.crowd import Crowd, crowd
@@ -44,21 +40,8 @@ class HalfAtOnce(LinearTerms):
         return replace(self, owed_raw=self.owed_raw - repay_raw, balance_raw=left_raw, open_raw=0)
 
 
-class Counting(Sizer):
-    """A sizer that tells for how many pairs it looked for routes."""
-
-    __slots__ = ()
-    considered = 0
-
-    def consider(
-        self, terms: Terms, pools: Mapping[Address, Pool], offers: Mapping[str, Sequence[Offer]]
-    ) -> Pair | Declined:
-        Counting.considered += 1
-        return super().consider(terms, pools, offers)
-
-
-def sequel_of(open_raw: int) -> tuple[tuple[Pair, ...] | None, Pair, int]:
-    """Return the closes in a row, the one that is best alone, and how often routes were looked for."""
+def sequel_of(open_raw: int) -> tuple[tuple[Pair, ...] | None, Pair]:
+    """Return the closes in a row, and the one that is best alone."""
     of: Crowd = crowd(1, borrowers=1, falling=True, depth=(6, 6))
     terms = HalfAtOnce(
         collateral=TOKENS["WETH"],
@@ -70,27 +53,23 @@ def sequel_of(open_raw: int) -> tuple[tuple[Pair, ...] | None, Pair, int]:
         bonus_bps=10_500,
         open_raw=open_raw,
     )
-    plain = of.planner._sizer(of.seen)
-    sizer = Counting(**{name: getattr(plain, name) for name in Sizer.__slots__})
+    sizer = of.planner._sizer(of.seen)
     left = Left(pools=Depth(of.seen.pools), gas=of.seen.head.gas_limit)
     best = sizer.consider(terms, left.pools, of.seen.offers)
     assert isinstance(best, Pair)
     opportunity: Opportunity = replace(of.seen.opportunities[0], terms=(terms,))
-    Counting.considered = 0
-    found = Sequel(sizer=sizer, offers=of.seen.offers).of(opportunity, [best], left)
-    return found, best, Counting.considered
+    return Sequel(sizer=sizer, offers=of.seen.offers).of(opportunity, [best], left), best
 
 
-def test_of__much_may_be_closed_before_it_heals__in_two_closes_through_routes_looked_for_anew() -> None:
-    found, best, considered = sequel_of(_OWED_RAW * 3 // 10)
+def test_of__much_may_be_closed_before_it_heals__in_two_closes() -> None:
+    found, best = sequel_of(_OWED_RAW * 3 // 10)
     assert found is not None
     assert [one.best.repay_raw for one in found] == [_OWED_RAW * 3 // 10, _OWED_RAW * 7 // 20]
     assert sum(one.best.profit_wei for one in found) > best.best.profit_wei
-    assert considered == 2
 
 
 @pytest.mark.parametrize("share", [100, 40])
-def test_of__what_is_closed_more_is_not_worth_its_gas__no_routes_are_looked_for(share: int) -> None:
-    found, best, considered = sequel_of(_OWED_RAW // share)
+def test_of__what_is_closed_more_is_not_worth_its_gas__none(share: int) -> None:
+    found, best = sequel_of(_OWED_RAW // share)
     assert best.best.repay_raw == _OWED_RAW // 2
-    assert (found, considered) == (None, 0)
+    assert found is None
