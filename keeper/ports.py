@@ -12,7 +12,7 @@ from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Pool, Route
-from keeper.domain.events import Concluded
+from keeper.domain.events import Settled
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.pending import Leading
@@ -707,8 +707,8 @@ class Guard(Protocol):
         """Return why no further plan is sent now, where so many are on their way; or None."""
         ...
 
-    def concluded(self, concluded: Concluded) -> None:
-        """Take in what came of a submission."""
+    def settled(self, settled: Sequence[Settled]) -> None:
+        """Take in what came to an outcome, and which outcomes stand no longer; all of it is journalled."""
         ...
 
 
@@ -767,6 +767,6 @@ class Landing(Protocol):
         """
         ...
 
-    async def settle(self, head: Head) -> tuple[Concluded, ...]:
-        """Return those in flight that have come to their outcome by `head`, journalled."""
+    async def settle(self, head: Head) -> tuple[Settled, ...]:
+        """Return what has come to its outcome by `head`, and which outcomes stand no longer, journalled."""
         ...

@@ -14,7 +14,7 @@ from keeper.config import Settings
 from keeper.config.channel import BidSetting, ChannelName
 from keeper.domain.address import checksum
 from keeper.domain.errors import ConfigError, Unavailable
-from keeper.domain.events import Concluded, Listener
+from keeper.domain.events import Listener
 from keeper.domain.head import Head
 from keeper.domain.odds import Odds
 from keeper.keys import ExecutorSigner, Key, SigningLimits
@@ -112,11 +112,10 @@ def _operator_key(keeper: Assembled) -> Key:
 
 
 async def take_up(armed: Armed, head: Head, listen: Listener) -> None:
-    """Take up what an earlier run left open. What came to its outcome meanwhile, the brakes count too."""
+    """Take up what an earlier run left open. What that came to meanwhile, the brakes count too."""
     for recovered in await armed.lander.recover(head):
         listen(recovered)
-        if recovered.outcome is not None:
-            armed.guard.concluded(Concluded(submission=recovered.submission, outcome=recovered.outcome))
+    armed.guard.count_anew()
 
 
 def odds_of(settings: Settings, journal: SqliteJournal) -> Odds:

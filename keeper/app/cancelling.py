@@ -11,7 +11,7 @@ from keeper.app.build import assemble
 from keeper.app.liquidating import LOOK_EVERY_S
 from keeper.config import Settings
 from keeper.domain.errors import Rejected, Underbid
-from keeper.domain.events import Listener, Sent
+from keeper.domain.events import Concluded, Listener, Sent
 from keeper.domain.submission import Expired, Outcome, Submission
 
 _MOST_TRIES = 40
@@ -76,7 +76,7 @@ async def _tried(armed: Armed, held: HeldNonce, listener: Listener) -> Outcome:
     listener(Sent(submission=submission))
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        for concluded in await lander.settle(await endpoints.block("latest")):
-            listener(concluded)
-            if concluded.submission.hash == submission.hash:
-                return concluded.outcome
+        for one in await lander.settle(await endpoints.block("latest")):
+            listener(one)
+            if isinstance(one, Concluded) and one.submission.hash == submission.hash:
+                return one.outcome

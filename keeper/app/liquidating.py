@@ -11,7 +11,7 @@ from keeper.app.inspecting import observe, worst
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.events import Listener, Sent
+from keeper.domain.events import Concluded, Listener, Sent
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Outcome, Submission
 
@@ -55,10 +55,11 @@ async def _outcome(armed: Armed, submission: Submission, listener: Listener) -> 
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         head = await armed.keeper.endpoints.block("latest")
-        for concluded in await armed.lander.settle(head):
-            listener(concluded)
-            armed.guard.concluded(concluded)
-            if concluded.submission.hash == submission.hash:
-                return concluded.outcome
+        settled = await armed.lander.settle(head)
+        armed.guard.settled(settled)
+        for one in settled:
+            listener(one)
+            if isinstance(one, Concluded) and one.submission.hash == submission.hash:
+                return one.outcome
         for cancelling in await armed.lander.cancel_useless(head):
             listener(Sent(submission=cancelling))

@@ -352,7 +352,7 @@ def _supposed(done: Backtest) -> Iterator[tuple[str, str]]:
     yield "bid", f"up to {model.bid_bps / 100:g} % of the profit predicted after gas"
     yield "channel", "a lost race costs its gas" if model.reverts_land else "what would revert is dropped"
     if odds.reverts_land:
-        began = replace(odds, won=()).chance
+        began = replace(odds, races=()).chance
         yield (
             "a race is run",
             "where p × its profit is more than (1 − p) × what losing it costs; p is taken from the races "

@@ -13,7 +13,7 @@ from keeper.backtest.past import Headers, Past, Question, decode_headers, encode
 from keeper.backtest.state import state_key
 from keeper.backtest.tape import Answered, Decision, Fact, Failed, Heard, Remembered, TapeWriter
 from keeper.domain.errors import ConfigError, Inconsistent, KeeperError, Unavailable
-from keeper.domain.events import Concluded, Degraded, Event, Left, Overtaken, Planned, Sent
+from keeper.domain.events import Concluded, Degraded, Event, Left, Overtaken, Planned, Reopened, Sent
 from keeper.domain.head import Head
 from keeper.domain.state import StateRef
 from keeper.ports import NewHead, Signal, World
@@ -107,7 +107,7 @@ class Recorder:
         match event:
             case Planned(behind=bytes()) | Left(behind=bytes()):
                 pass  # a replay has heads alone: it knows nothing of what was pending
-            case Planned() | Left() | Sent() | Concluded() | Degraded() | Overtaken():
+            case Planned() | Left() | Sent() | Concluded() | Reopened() | Degraded() | Overtaken():
                 self._write(partial(self._decided, event))
             case _:
                 pass

@@ -134,6 +134,17 @@ class Concluded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reopened:
+    """An outcome stands no longer: the chain took it back, or took after all what had expired."""
+
+    submission: Submission
+    outcome: Outcome
+
+
+Settled: TypeAlias = Concluded | Reopened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """All that was to be done upon this head is done."""
 
@@ -220,6 +231,7 @@ Event: TypeAlias = (
     | Planned
     | Sent
     | Concluded
+    | Reopened
     | Decided
     | Foretold
     | Foreseen

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from keeper.domain.address import Hash32
 from keeper.domain.submission import Included, Outcome, Purpose, Submission, Superseded
 
 _REMEMBERED = 100
@@ -21,13 +22,13 @@ class Odds:
     channels: tuple[str, ...]
     reverts_land: bool
     """Whether a transaction that does not succeed may land, and costs its gas."""
-    won: tuple[bool, ...] = ()
-    """The last ones, the newest last."""
+    races: tuple[tuple[Hash32, bool], ...] = ()
+    """The last ones by their transactions, the newest last, and whether each was won."""
 
     @property
     def chance(self) -> Fraction:
         """Return how likely the next one is won."""
-        return Fraction(sum(self.won) + _BELIEVED_WON, len(self.won) + _BELIEVED_RUN)
+        return Fraction(sum(won for _, won in self.races) + _BELIEVED_WON, len(self.races) + _BELIEVED_RUN)
 
     def after(self, submission: Submission, outcome: Outcome | None) -> Odds:
         """Return the odds after one more. What went another way, or was replaced, tells nothing.
@@ -42,7 +43,12 @@ class Odds:
             or (submission.rung and not isinstance(outcome, Included))
         ):
             return self
-        return replace(self, won=(*self.won, isinstance(outcome, Included))[-_REMEMBERED:])
+        race = (submission.hash, isinstance(outcome, Included))
+        return replace(self, races=(*self.races, race)[-_REMEMBERED:])
+
+    def without(self, submission: Submission) -> Odds:
+        """Return the odds as if this one's race were not over: the chain took its outcome back."""
+        return replace(self, races=tuple(race for race in self.races if race[0] != submission.hash))
 
     def after_all(self, submissions: Iterable[tuple[Submission, Outcome | None]]) -> Odds:
         """Return the odds after these, oldest first."""

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
-from keeper.domain.events import Concluded
+from keeper.domain.events import Concluded, Reopened, Settled
 from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
 from keeper.domain.plan import Decision, Draft, Plan
@@ -118,10 +118,17 @@ class Decider:
                 considered = _batched(considered, len(together.parts), decision)
         return (*considered, *left)
 
-    def learn(self, concluded: Concluded) -> None:
-        """Take in how a race came out."""
-        if self.odds is not None:
-            self.odds = self.odds.after(concluded.submission, concluded.outcome)
+    def learn(self, settled: Settled) -> None:
+        """Take in how a race came out, or that it is not over after all."""
+        if self.odds is None:
+            return
+        match settled:
+            case Concluded(submission=submission, outcome=outcome):
+                self.odds = self.odds.after(submission, outcome)
+            case Reopened(submission=submission):
+                self.odds = self.odds.without(submission)
+            case _:
+                assert_never(settled)
 
     def _together(self, seen: Observation, planner: Planner, chosen: Sequence[Chosen]) -> Batch | None:
         """Return the drafts that may go in one transaction, where several are to."""

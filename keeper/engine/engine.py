@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 from keeper.domain.errors import Broken, Inconsistent, Unavailable
 from keeper.domain.events import (
     Audited,
-    Concluded,
     Decided,
     Degraded,
     Foretold,
@@ -28,6 +27,7 @@ from keeper.domain.events import (
     Observed,
     Overtaken,
     Relinked,
+    Settled,
     Stopped,
 )
 from keeper.domain.head import Head
@@ -215,10 +215,10 @@ class Engine:
     async def step(self, seen: NewHead, *, overtaken: Callable[[], bool] = lambda: False) -> None:
         """Take in one head, settle what is in flight, decide, and send."""
         head = seen.head
-        observation, concluded = await asyncio.gather(
+        observation, settled = await asyncio.gather(
             self.observe(head), self._settle(head), return_exceptions=True
         )
-        self._told(concluded if isinstance(concluded, tuple) else ())
+        self._told(settled if isinstance(settled, tuple) else ())
         if isinstance(observation, BaseException):
             self._degraded(f"head {head.number} could not be read", observation)
             return
@@ -236,8 +236,8 @@ class Engine:
             )
         )
         self._sender.tell_purse()
-        if isinstance(concluded, BaseException):
-            self._degraded(f"head {head.number} was not dealt with to its end", concluded)
+        if isinstance(settled, BaseException):
+            self._degraded(f"head {head.number} was not dealt with to its end", settled)
             return
         if overtaken():
             self._listen(Overtaken(head=head))
@@ -259,17 +259,16 @@ class Engine:
             return
         self._listen(Decided(head=head, sent=sent, milliseconds=self._since(seen)))
 
-    async def _settle(self, head: Head) -> tuple[Concluded, ...]:
+    async def _settle(self, head: Head) -> tuple[Settled, ...]:
         return () if self._landing is None else await self._landing.settle(head)
 
-    def _told(self, concluded: Sequence[Concluded]) -> None:
-        """Tell what has come to its outcome: whoever listens, then what brakes by it."""
-        for one in concluded:
+    def _told(self, settled: Sequence[Settled]) -> None:
+        """Tell what has come to its outcome, or stands no longer: whoever listens, then what brakes by it."""
+        for one in settled:
             self._listen(one)
             self._decider.learn(one)
-            if self._guard is not None:
-                self._guard.concluded(one)
         if self._guard is not None:
+            self._guard.settled(settled)
             self._guard.look()
 
     def _degraded(self, what: str, why: BaseException) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keeper.domain.errors import Unavailable
-from keeper.domain.events import Concluded, Degraded, Event, Listener, Raced
+from keeper.domain.events import Concluded, Degraded, Event, Listener, Raced, Reopened
 from keeper.store.journal import SqliteJournal
 from keeper.submitter.bidding import Bidding, Bounds
 
@@ -23,7 +23,7 @@ class LearnedBids:
 
     def __call__(self, event: Event) -> None:
         """Hear, as a listener, what may have become of a bid."""
-        self._is_stale = self._is_stale or isinstance(event, Concluded | Raced)
+        self._is_stale = self._is_stale or isinstance(event, Concluded | Reopened | Raced)
 
     def share_bps(self) -> int:
         """Return the share to bid. Where the journal can't be read it is the last one."""

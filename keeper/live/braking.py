@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keeper.domain.brake import Landed, Resumed, Tripped
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.errors import Unavailable
-from keeper.domain.events import Braked, Concluded, Degraded, Listener, Released
+from keeper.domain.events import Braked, Concluded, Degraded, Listener, Released, Reopened, Settled
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Included, Purpose, Reverted
 from keeper.store.journal import SqliteJournal
@@ -35,12 +35,10 @@ class Braking:
         self._listen = listen
         self._clock = clock
         self._told = ""
-        self._brakes = brakes_of(journal, limits)
-        turns = journal.turns()
-        self._turns = len(turns)
-        tripped = self._brakes.on(self._now_s())
-        if tripped is not None and tripped not in turns:  # a limit was lowered, or the disk was full
-            self._write_down(tripped)
+        self._limits = limits
+        self._brakes = Brakes(limits)
+        self._turns = 0
+        self._take_up()
 
     # --- the port -------------------------------------------------------------------------------------------
 
@@ -67,8 +65,39 @@ class Braking:
             )
         return None
 
-    def concluded(self, concluded: Concluded) -> None:
-        """Count what landed, and write down the brake that comes on by it."""
+    def settled(self, settled: Sequence[Settled]) -> None:
+        """Count what landed, and write down the brake that comes on by it.
+
+        Where an outcome stands no longer, all is counted anew, by the journal, which has everything of this.
+        """
+        if not any(isinstance(one, Reopened) for one in settled) or not self.count_anew():
+            for one in settled:
+                if isinstance(one, Concluded):
+                    self._count(one)
+
+    def count_anew(self) -> bool:
+        """Count what the journal has, and that alone; return whether it can be read. What is on stays on."""
+        try:
+            self._take_up()
+        except Unavailable as error:  # too much is counted rather than too little
+            self._listen(Degraded(what="the brakes count what stands no longer", why=str(error)))
+            return False
+        self.look()
+        return True
+
+    def _take_up(self) -> None:
+        """Count what the journal has. Raises Unavailable where it can't be read."""
+        turns, now_s = self._journal.turns(), self._now_s()
+        anew, on = brakes_of(self._journal, self._limits), self._brakes.on(now_s)
+        released = any(isinstance(turn, Resumed) for turn in turns[self._turns :])
+        if on is not None and not released and anew.on(now_s) is None:  # it could not be written down
+            anew.rebuild([on])
+        self._brakes, self._turns = anew, len(turns)
+        tripped = anew.on(now_s)
+        if tripped is not None and tripped not in turns:  # a limit was lowered, or the disk was full
+            self._write_down(tripped)
+
+    def _count(self, concluded: Concluded) -> None:
         outcome = concluded.outcome
         if not isinstance(outcome, Included | Reverted):
             return  # it cost nothing

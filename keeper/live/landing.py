@@ -7,9 +7,8 @@ it told back as an event.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
@@ -20,7 +19,7 @@ from keeper import abi, contracts
 from keeper.builders import built_by
 from keeper.domain.address import Address, Hash32
 from keeper.domain.errors import Inconsistent, Invariant, Rejected, Unavailable, Underbid
-from keeper.domain.events import Concluded, Recovered
+from keeper.domain.events import Concluded, Recovered, Reopened, Settled
 from keeper.domain.head import Head
 from keeper.domain.pending import Leading
 from keeper.domain.plan import Fees, Plan, Transaction
@@ -48,8 +47,6 @@ from keeper.submitter.earnings import earnings_wei, failed_parts
 from keeper.submitter.machine import Looked
 from keeper.submitter.replacing import extra_wei, outbidding
 from keeper.submitter.submitter import REMEMBERED_BLOCKS, Held, Now, Submitter
-
-_log = logging.getLogger(__name__)
 
 
 class Lander:
@@ -107,7 +104,7 @@ class Lander:
         looks = await self._look(intents, head)
         self._submitter.recover(intents, ended)
         told = (*await self._told(looks), *await self._revised(head, left_branch=True))
-        outcomes = {one.submission.hash: one.outcome for one in told}
+        outcomes = {one.submission.hash: one.outcome for one in told if isinstance(one, Concluded)}
         reopened = [one for one, _ in ended if self._submitter.holds(one) or one.hash in outcomes]
         self._settled_at = head.hash
         return tuple(
@@ -155,8 +152,8 @@ class Lander:
             if one.rung > submission.rung and one.head_hash == submission.head_hash
         )
 
-    async def settle(self, head: Head) -> tuple[Concluded, ...]:
-        """Return those in flight that have come to their outcome by `head`, journalled.
+    async def settle(self, head: Head) -> tuple[Settled, ...]:
+        """Return what has come to its outcome by `head`, and which outcomes stand no longer, journalled.
 
         Asks nothing where nothing is in flight, nothing that expired may be included after all, and `head` is
         the next one: only a branch that was left takes back what a block decided, and its nonces. Raises
@@ -166,17 +163,17 @@ class Lander:
         follows, self._settled_at = self._settled_at in (head.parent, head.hash), None
         if follows and not waiting and now is not None and not self._submitter.may_land_after_all(now):
             self._now = replace(now, head_number=head.number, timestamp_s=head.timestamp_s)
-            concluded: tuple[Concluded, ...] = ()
+            settled: tuple[Settled, ...] = ()
         else:
-            concluded = await self._told(await self._look(waiting, head))
+            settled = await self._told(await self._look(waiting, head))
             try:
-                concluded += await self._revised(head, left_branch=not follows)
+                settled += await self._revised(head, left_branch=not follows)
             except (Unavailable, Inconsistent):
-                if not concluded:
+                if not settled:
                     raise
-                return concluded  # these are told first; the next time everything is looked at
+                return settled  # these are told first; the next time everything is looked at
         self._settled_at = head.hash
-        return concluded
+        return settled
 
     def in_flight(self) -> Mapping[PositionId, frozenset[Address]]:
         """Return each position with a transaction on its way, and the pools that it counts on.
@@ -403,28 +400,26 @@ class Lander:
         self, submission: Submission, commands: tuple[machine.Command, ...], behind: Leading | None
     ) -> Submission:
         """Carry out what is commanded, and return the submission. Raises Rejected where it is over then."""
-        done = await self._carry_out(submission, commands, behind)
+        done = [one async for one in self._carrying_out(submission, commands, behind)]
         if self._submitter.holds(submission):
             return submission
         refused = [event for _, event in done if isinstance(event, Refused)]
         too_low = any(one.kind is Refusal.REPLACEMENT_UNDERPRICED for one in refused)
         raise (Underbid if too_low else Rejected)("; ".join(map(str, refused)))
 
-    async def _carry_out(
+    async def _carrying_out(
         self,
         submission: Submission,
         commands: tuple[machine.Command, ...],
         behind: Leading | None = None,
-    ) -> list[tuple[machine.Command, machine.Event]]:
-        """Do what is commanded, and what follows from that; return it all, each with what came of it."""
-        done: list[tuple[machine.Command, machine.Event]] = []
+    ) -> AsyncIterator[tuple[machine.Command, machine.Event]]:
+        """Do what is commanded, and what follows from that; yield it all, each with what came of it."""
         waiting = deque(commands)
         while waiting:
             command = waiting.popleft()
             event = await self._do(command, behind)
-            done.append((command, event))
             waiting.extend(self._submitter.tell(submission, event))
-        return done
+            yield command, event
 
     async def _do(self, command: machine.Command, behind: Leading | None) -> machine.Event:
         if isinstance(command, machine.Send):
@@ -445,14 +440,8 @@ class Lander:
             case machine.JournalOutcome(submission=submission, outcome=outcome):
                 self._journal.concluded(submission, outcome)
                 return machine.OutcomeWritten()
-            case machine.JournalReopening(submission=submission, outcome=outcome, look=look):
+            case machine.JournalReopening(submission=submission, look=look):
                 self._journal.reopened(submission)
-                _log.warning(
-                    "nonce %d, 0x%s: %s no longer stands: the chain took it back, or took it after all",
-                    submission.nonce,
-                    submission.hash.hex(),
-                    outcome,
-                )
                 return machine.ReopeningWritten(look=look)
             case _:
                 assert_never(command)
@@ -506,8 +495,8 @@ class Lander:
 
     # --- looking at the chain -------------------------------------------------------------------------------
 
-    async def _revised(self, head: Head, *, left_branch: bool) -> tuple[Concluded, ...]:
-        """Look again at what came to an outcome that may not stand; return what came to another."""
+    async def _revised(self, head: Head, *, left_branch: bool) -> tuple[Settled, ...]:
+        """Look again at what came to an outcome that may not stand; return what that settled."""
         now = self._known_now()
         self._submitter.forget(now)
         doubted = self._submitter.doubted(now, left_branch=left_branch)
@@ -550,23 +539,22 @@ class Lander:
             for submission, (receipt, known) in zip(submissions, found, strict=True)
         ]
 
-    async def _told(self, looks: Sequence[tuple[Submission, Looked]]) -> tuple[Concluded, ...]:
-        """Tell the machines what was seen, and return those that came to their outcome, journalled."""
-        concluded: list[Concluded] = []
-        for submission, look in looks:
-            commands = self._submitter.tell(submission, look)
-            try:
-                done = await self._carry_out(submission, commands)
-            except Unavailable:
-                if not concluded:  # else these are told first; the next look writes the others
-                    raise
-                break
-            concluded += [
-                Concluded(submission=submission, outcome=command.outcome)
-                for command, _ in done
-                if isinstance(command, machine.JournalOutcome)
-            ]
-        return tuple(concluded)
+    async def _told(self, looks: Sequence[tuple[Submission, Looked]]) -> tuple[Settled, ...]:
+        """Tell the machines what was seen, and return what that settled, journalled, in its order."""
+        settled: list[Settled] = []
+        try:
+            for submission, look in looks:
+                commands = self._submitter.tell(submission, look)
+                async for command, _ in self._carrying_out(submission, commands):
+                    match command:
+                        case machine.JournalOutcome(outcome=outcome):
+                            settled.append(Concluded(submission=submission, outcome=outcome))
+                        case machine.JournalReopening(outcome=outcome):
+                            settled.append(Reopened(submission=submission, outcome=outcome))
+        except Unavailable:
+            if not settled:  # else this is told first; the next look writes the others
+                raise
+        return tuple(settled)
 
     def _receipt(self, mined: MinedReceipt) -> machine.Receipt:
         vault_profit_wei, tip_wei = earnings_wei(mined.logs, executor=self._executor, executed=self._executed)

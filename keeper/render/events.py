@@ -28,6 +28,7 @@ from keeper.domain.events import (
     Recovered,
     Released,
     Relinked,
+    Reopened,
     Resumed,
     Sent,
     Started,
@@ -104,7 +105,9 @@ class EventLog:
         match event:
             case Braked():
                 return Severity.ERROR
-            case Degraded() | Released() | Concluded(outcome=Reverted()) | Recovered(outcome=Reverted()):
+            case Degraded() | Released() | Reopened():
+                return Severity.WARNING
+            case Concluded(outcome=Reverted()) | Recovered(outcome=Reverted()):
                 return Severity.WARNING
             case Observed(skipped=skipped) if skipped:
                 return Severity.WARNING
@@ -192,6 +195,9 @@ def _told(event: Event) -> tuple[str, str]:
             )
         case Concluded(submission=submission, outcome=outcome):
             return _outcome(submission, outcome)
+        case Reopened(submission=submission, outcome=outcome):
+            name, told = _outcome(submission, outcome)
+            return "reopened", f"it stands no longer: {name} {told}"
         case Decided(head=head, sent=sent, milliseconds=milliseconds):
             return "decided", f"{head.number:,}: {sent} sent, {milliseconds:,.0f} ms after it came"
         case Foretold(head=head, triggers=triggers):

@@ -13,6 +13,7 @@ from keeper import abi, contracts
 from keeper.channels.public import PublicChannel
 from keeper.devnet.proxy import Proxy
 from keeper.domain.address import Address
+from keeper.domain.events import Concluded
 from keeper.domain.head import Head
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
 from keeper.domain.role import Role
@@ -84,7 +85,8 @@ class Keeper:
 
     async def outcomes(self) -> list[Outcome]:
         """Settle at the newest head; return the outcomes that came of it."""
-        return [one.outcome for one in await self.lander.settle(await self.head())]
+        settled = await self.lander.settle(await self.head())
+        return [one.outcome for one in settled if isinstance(one, Concluded)]
 
     @property
     def sends(self) -> int:

@@ -185,8 +185,8 @@ def test_backtest__odds__are_those_of_the_races_that_the_journal_tells_of(looked
     concluded = [line["outcome"] for line in lines if line["kind"] == "concluded"]
     odds, flights = looked.done.odds, looked.done.ledger.flights
     assert odds.reverts_land and {one.submission.channels for one in flights} == {odds.channels}
-    assert len(odds.won) == len(concluded) >= 20
-    assert sum(odds.won) == sum(isinstance(one.outcome, Included) for one in flights)
+    assert len(odds.races) == len(concluded) >= 20
+    assert sum(won for _, won in odds.races) == sum(isinstance(one.outcome, Included) for one in flights)
 
 
 def test_simulate__at_the_old_block_and_on_a_fork_of_it__says_the_same_to_the_byte(looked: Looked) -> None:

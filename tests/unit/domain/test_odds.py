@@ -7,7 +7,15 @@ from fractions import Fraction
 
 from keeper.domain.address import Hash32
 from keeper.domain.odds import Odds
-from keeper.domain.submission import Expired, Included, Outcome, Purpose, Reverted, Superseded
+from keeper.domain.submission import (
+    Expired,
+    Included,
+    Outcome,
+    Purpose,
+    Reverted,
+    SignedTransaction,
+    Superseded,
+)
 from tests.unit.submitter.submissions import submission
 
 HASH = Hash32(bytes(32))
@@ -41,6 +49,13 @@ def test_chance__after_races__comes_to_be_what_they_tell() -> None:
 
 def test_after__more_than_a_hundred__the_oldest_are_forgotten() -> None:
     assert after(*[INCLUDED] * 200, *[REVERTED] * 100).chance == Fraction(1, 105)
+
+
+def test_without__taken_back_by_the_chain__as_if_it_were_not_over() -> None:
+    another = replace(SENT, nonce=9, transaction=SignedTransaction(raw=b"9", hash=Hash32(b"9" * 32)))
+    odds = after(INCLUDED, REVERTED).after(another, REVERTED)
+    assert odds.without(another) == after(INCLUDED, REVERTED)
+    assert odds.without(another).after(another, INCLUDED).chance == Fraction(3, 8)
 
 
 def test_after__no_race_of_these_channels__tells_nothing() -> None:

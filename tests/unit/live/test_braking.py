@@ -16,9 +16,9 @@ from keeper.domain.address import Hash32
 from keeper.domain.brake import Resumed
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Unavailable
-from keeper.domain.events import Braked, Concluded, Degraded, Event, Released
+from keeper.domain.events import Braked, Concluded, Degraded, Event, Released, Reopened, Settled
 from keeper.domain.position import PositionId
-from keeper.domain.submission import Expired, Outcome, Reverted
+from keeper.domain.submission import Expired, Included, Outcome, Reverted
 from keeper.live.braking import Braking
 from keeper.store import SqliteJournal
 from keeper.submitter.brakes import Limits
@@ -28,6 +28,14 @@ CHAIN_ID = 1
 NOW_S = 2_000_000_000.5
 REVERTED = Reverted(
     block_number=7, block_hash=Hash32(b"\7" * 32), gas_used=100_000, effective_gas_price_wei=10**9
+)
+INCLUDED = Included(
+    block_number=7,
+    block_hash=Hash32(b"\7" * 32),
+    gas_used=100_000,
+    effective_gas_price_wei=10**9,
+    vault_profit_wei=10**18,
+    tip_wei=0,
 )
 
 
@@ -53,7 +61,17 @@ class Keeper:
         one = submission(serial)
         self.journal.intended(one)
         self.journal.concluded(one, outcome)
-        self.braking.concluded(Concluded(submission=one, outcome=outcome))
+        self.braking.settled((Concluded(submission=one, outcome=outcome),))
+
+    def take_back(self, serial: int, *, instead: Outcome | None = None, was: Outcome = REVERTED) -> None:
+        """Let the chain take an outcome back; and at the same head another may have come `instead`."""
+        one = submission(serial)
+        self.journal.reopened(one)
+        settled: list[Settled] = [Reopened(submission=one, outcome=was)]
+        if instead is not None:
+            self.journal.concluded(one, instead)
+            settled.append(Concluded(submission=one, outcome=instead))
+        self.braking.settled(settled)
 
     @property
     def held(self) -> str:
@@ -142,6 +160,80 @@ def test_backing_off__borrower_whose_plan_failed__is_left_alone(tmp_path: Path) 
         assert refusal is not None and refusal.reason is Reason.BACKING_OFF
 
 
+# --- what the chain takes back ------------------------------------------------------------------------------
+
+
+def test_settled__a_revert_is_taken_back__counts_no_more(tmp_path: Path) -> None:
+    with keeper(tmp_path, max_gas_wei_per_hour=2 * REVERTED.gas_wei) as one:
+        position = submission(1).positions[0]
+        one.land(1)
+        assert one.braking.backing_off(position) is not None
+        one.take_back(1)
+        assert one.braking.backing_off(position) is None
+        one.land(2)
+        assert not one.held
+        one.land(3)
+        assert one.held
+
+
+def test_settled__taken_back_and_reverted_in_another_block__counts_once(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.take_back(1, instead=replace(REVERTED, block_number=8))
+        assert not one.held
+        one.land(2)
+        assert one.held
+
+
+def test_settled__a_success_between_two_reverts_is_taken_back__they_are_in_a_row(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.land(2, INCLUDED)
+        one.land(3)
+        assert not one.held
+        one.take_back(2, was=INCLUDED)
+        assert "2 reverted in a row" in one.held
+        assert [type(event) for event in one.heard] == [Braked]
+        assert len(one.journal.turns()) == 1
+
+
+def test_settled__what_it_came_on_by_is_taken_back__on_until_somebody_resumes(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.land(2)
+        one.take_back(2)
+        assert one.held and len(one.journal.turns()) == 1
+        one.journal.braked(Resumed(at_s=int(NOW_S)))
+        one.take_back(1)
+        assert not one.held
+
+
+def test_settled__came_on_with_the_disk_full_then_taken_back__on_and_written_down(tmp_path: Path) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        one.journal.intended(submission(2))
+        one.journal.concluded(submission(2), REVERTED)
+        one.journal._connection.execute("PRAGMA query_only = ON")
+        one.braking.settled((Concluded(submission=submission(2), outcome=REVERTED),))
+        one.journal._connection.execute("PRAGMA query_only = OFF")
+        assert one.held and not one.journal.turns()
+        one.take_back(2)
+        assert one.held and len(one.journal.turns()) == 1
+
+
+def test_settled__taken_back_and_the_journal_cannot_be_read__too_much_is_counted_and_said(
+    tmp_path: Path,
+) -> None:
+    with keeper(tmp_path) as one:
+        one.land(1)
+        first = submission(1)
+        one.journal.close()
+        reopened = Reopened(submission=first, outcome=REVERTED)
+        one.braking.settled((reopened, Concluded(submission=first, outcome=REVERTED)))
+        assert one.held
+        assert [type(event) for event in one.heard] == [Degraded, Braked, Degraded]
+
+
 # --- what breaks under it -----------------------------------------------------------------------------------
 
 
@@ -187,7 +279,7 @@ def test_concluded__disk_full__braked_all_the_same_and_after_a_restart(tmp_path:
         try:
             with pytest.raises(Unavailable):
                 one.journal.intended(submission(3))
-            one.braking.concluded(Concluded(submission=second, outcome=REVERTED))
+            one.braking.settled((Concluded(submission=second, outcome=REVERTED),))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert one.held
