@@ -20,6 +20,7 @@ from eth_abi.exceptions import DecodingError
 from eth_abi.registry import BaseEquals, registry
 from eth_utils.crypto import keccak
 
+from keeper import encoding
 from keeper.domain.address import Address, Hash32
 
 WORD = 32
@@ -38,11 +39,11 @@ class Function:
     outputs: tuple[str, ...]
 
     def encode(self, *arguments: object) -> bytes:
-        """Return the call's data. Raises eth_abi's EncodingError where the arguments do not fit."""
+        """Return the call's data. Raises ValueError where the arguments do not fit."""
         try:
             return _encoded(self.selector, self.inputs, *arguments)
         except TypeError:  # a list among them, which is not hashed
-            return self.selector + _CODEC.encode(self.inputs, arguments)
+            return self.selector + encoding.encode(self.inputs, arguments)
 
     def decode(self, answer: bytes) -> tuple[Any, ...]:
         """Return what the function returned. Raises ValueError where it is not of the declared types."""
@@ -196,7 +197,7 @@ def _type(parameter: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=1 << 14, typed=True)
 def _encoded(selector: bytes, inputs: tuple[str, ...], *arguments: object) -> bytes:
     """Return a call's data, as long as its arguments are values."""
-    return selector + _CODEC.encode(inputs, arguments)
+    return selector + encoding.encode(inputs, arguments)
 
 
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
