@@ -114,6 +114,10 @@ class Draft:
     others: tuple[PositionId, ...] = ()
     """Whom else its one transaction closes, in their order."""
 
+    def __hash__(self) -> int:
+        """Return a hash of what would be sent: all the rest is in that."""
+        return hash(self.transaction.data)
+
     @property
     def close(self) -> Close:
         """Return the first close."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 
@@ -41,6 +41,18 @@ _ROUNDINGS = 8
 """More units of either token than all the roundings of a close together are worth."""
 
 
+class _Known:
+    """What was computed of terms already: the same amounts are asked about again and again."""
+
+    __slots__ = ("closes", "feasible", "late_closes", "settlements")
+
+    def __init__(self) -> None:
+        self.closes: dict[int, Close] = {}
+        self.late_closes: dict[int, Close | Refusal] = {}
+        self.settlements: dict[int, Settlement] = {}
+        self.feasible: tuple[Interval, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AaveTerms:
     """The terms of one pair: a :class:`keeper.domain.position.Terms`."""
@@ -54,6 +66,7 @@ class AaveTerms:
     """The same pair at the deadline."""
     stretches: tuple[Stretch, ...]
     """What can be repaid: the revision's `feasible`, made `steady`."""
+    _known: _Known = field(default_factory=_Known, init=False, compare=False, repr=False)
 
     # --- what is exchanged
 
@@ -92,6 +105,12 @@ class AaveTerms:
     @property
     def feasible(self) -> tuple[Interval, ...]:
         """Return the amounts that may be repaid, ascending and disjoint."""
+        if self._known.feasible is None:
+            self._known.feasible = self._joined()
+        return self._known.feasible
+
+    def _joined(self) -> tuple[Interval, ...]:
+        """Return the stretches, those that touch as one."""
         joined: list[Interval] = []
         for stretch in self.stretches:
             least, most = stretch.least_raw, stretch.most_raw
@@ -103,17 +122,21 @@ class AaveTerms:
 
     def settle(self, repay_raw: int) -> Settlement:
         """Return what repaying `repay_raw` moves. Raises ValueError outside the feasible set."""
+        known = self._known.settlements.get(repay_raw)
+        if known is not None:
+            return known
         close, late = self._close(repay_raw), self._late_close(repay_raw)
-        closes = (close,) if isinstance(late, Refusal) else (close, late)
-        return Settlement(
+        latest = close if isinstance(late, Refusal) else late
+        settlement = self._known.settlements[repay_raw] = Settlement(
             repaid_raw=close.repaid_raw,
             seized_raw=close.seized_raw,
             protocol_fee_raw=close.protocol_fee_raw,
-            repaid_limit_raw=max(one.repaid_raw for one in closes),
-            seized_least_raw=min(one.seized_raw for one in closes),
+            repaid_limit_raw=max(close.repaid_raw, latest.repaid_raw),
+            seized_least_raw=min(close.seized_raw, latest.seized_raw),
             clears_debt=close.debt_scaled_after == 0,
-            bad_debt_base=sum(deficit.base for deficit in close.deficits),
+            bad_debt_base=sum([deficit.base for deficit in close.deficits]),
         )
+        return settlement
 
     def health_after_wad(self, repay_raw: int) -> int:
         """Return the health factor after repaying `repay_raw`. Raises ValueError outside the feasible set."""
@@ -241,18 +264,25 @@ class AaveTerms:
         return MAX_UINT if kinds & _WHOLE else repay_raw
 
     def _close(self, repay_raw: int) -> Close:
+        known = self._known.closes.get(repay_raw)
+        if known is not None:
+            return known
         close = self.revision.close(
             self.pair, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
         )
         if isinstance(close, Refusal) or close.repaid_raw != repay_raw:
             raise Invariant(f"repaying {repay_raw} was feasible, and came out as {close}")
+        self._known.closes[repay_raw] = close
         return close
 
     def _late_close(self, repay_raw: int) -> Close | Refusal:
         """Return what the same call does at the deadline."""
-        return self.revision.close(
-            self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
-        )
+        known = self._known.late_closes.get(repay_raw)
+        if known is None:
+            known = self._known.late_closes[repay_raw] = self.revision.close(
+                self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
+            )
+        return known
 
     def _remainder(self, repay_raw: int) -> Remainder:
         return self.revision.remainder(self.pair, self._close(repay_raw))
