@@ -8,51 +8,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keeper.abi import load
 from keeper.domain.address import Address
 from keeper.oracles.rules import Rule
 from keeper.ports import Feed, Formula, Prices
 from keeper.query import Call
-
-_LATEST_ANSWER = load("price_source").function("latestAnswer").encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """A feed: its answer is whatever was reported last."""
 
-    address: Address
-    reporter: Address
-    """The contract behind it that reports go to."""
-    description: str
-    decimals: int
-
-    @property
-    def call(self) -> Call:
-        return Call(self.address, _LATEST_ANSWER)
+    feed: Feed
 
     @property
     def feeds(self) -> tuple[Feed, ...]:
-        return (
-            Feed(
-                address=self.address,
-                reporter=self.reporter,
-                call=self.call,
-                name=self.description,
-                decimals=self.decimals,
-            ),
-        )
+        return (self.feed,)
 
     @property
     def reads(self) -> tuple[Call, ...]:
-        return (self.call,)
+        return (self.feed.call,)
 
     @property
     def contracts(self) -> frozenset[Address]:
-        return frozenset((self.address, self.reporter))
+        return frozenset((self.feed.address, self.feed.reporter))
 
     def value(self, answers: Prices, *, at_s: int) -> int | None:
-        word = answers.get(self.call)
+        word = answers.get(self.feed.call)
         return None if word is None else _signed(word)
 
 

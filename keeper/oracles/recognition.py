@@ -9,7 +9,7 @@ from keeper.abi import load
 from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.oracles.formulas import Derived, One, Reported
 from keeper.oracles.kinds import KINDS, Kind, Rate
-from keeper.ports import Formula
+from keeper.ports import Feed, Formula
 from keeper.query import Call, Query, attempt, both
 
 _SOURCE = load("price_source")
@@ -92,10 +92,13 @@ def _formula(source: Address, told: Mapping[Address, _Told], above: tuple[Addres
     if said.words["decimals"] > _MOST_DECIMALS:
         return f"{_named(source, said)} has too many decimals"
     return Reported(
-        address=source,
-        reporter=said.named("aggregator"),
-        description=said.description or f"0x{source.hex()}",
-        decimals=said.words["decimals"],
+        feed=Feed(
+            address=source,
+            reporter=said.named("aggregator"),
+            call=Call(source, _DATA["latestAnswer"]),
+            name=said.description or f"0x{source.hex()}",
+            decimals=said.words["decimals"],
+        )
     )
 
 

@@ -9,7 +9,7 @@ is told by name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -167,6 +167,22 @@ class Pricing:
             return {}
         answers = {feed: int(self.answer(feed) * by) for feed, by in factors.items()}
         return self._valued(origins, answers, at_s=self._head.timestamp_s)
+
+    def along(self, origins: Iterable[Origin], feed: Feed) -> Callable[[Fraction], Prices]:
+        """Return what gives the prices that this feed is behind, at so many times its answer, floored.
+
+        It is `moved` of one feed, for many places. Raises KeyError where nothing of the feed was read.
+        """
+        formulas = [(one.sourced.call, one.formula) for one in origins if one.formula is not None]
+        formulas = [(call, formula) for call, formula in formulas if feed in formula.feeds]
+        words, answer = self._words, self.answer(feed)
+        at_s = 0 if self._head is None else self._head.timestamp_s
+
+        def at(times: Fraction) -> Prices:
+            there = {**words, feed.call: int(answer * times) % 2**256}
+            return {call: _above_zero(formula.value(there, at_s=at_s)) for call, formula in formulas}
+
+        return at
 
     def answers(self, aggregators: Collection[Address]) -> Mapping[Feed, int]:
         """Return what the feeds answer now that these aggregators report to."""

@@ -7,7 +7,7 @@ straight lines, or are cut into pieces that are; along each piece all positions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from keeper.domain.fixed_point import BPS
@@ -23,7 +23,10 @@ _STRAIGHT_WITHIN = 10**6
 """A price is straight where it is off by a millionth at most, in the middle, and by what is floored."""
 _FLOORED = 2
 _MOST_PIECES = 64
-_HALVINGS = 40
+_HALVINGS = 24
+"""A bend is found to a millionth of what the feed answers: nothing is told of a trigger that is finer."""
+_NEARLY = 8
+"""A piece may be shorter by so many parts than it could be."""
 
 
 def triggers(book: AnyBook, pricing: Pricing, *, at_s: int) -> Iterator[tuple[Trigger, ...]]:
@@ -31,7 +34,7 @@ def triggers(book: AnyBook, pricing: Pricing, *, at_s: int) -> Iterator[tuple[Tr
     known = [origin for origin, why_not in pricing.origins(book) if not why_not]
     for feed in pricing.feeds(book):
         origins = [one for one in known if one.formula is not None and feed in one.formula.feeds]
-        line = _Line(pricing, origins, feed)
+        line = _Line(pricing.along(origins, feed))
         for farthest in (1 / _FARTHEST, _FARTHEST):
             found = _first_to_fall(book, line, farthest, at_s=at_s)
             yield () if found is None else tuple(_told(book, pricing, feed, origins, *found))
@@ -47,10 +50,10 @@ def unpredicted(book: AnyBook, pricing: Pricing) -> Iterator[Unpredicted]:
 class _Line:
     """The prices behind one feed, by how many times its answer it gives, or by what share of it."""
 
-    def __init__(self, pricing: Pricing, origins: Sequence[Origin], feed: Feed) -> None:
-        self._pricing = pricing
-        self._origins = origins
-        self._feed = feed
+    def __init__(self, prices_at: Callable[[Fraction], Prices]) -> None:
+        """`prices_at` gives them by how many times its answer the feed gives."""
+        self._prices_at = prices_at
+        self._known: dict[Fraction, Prices] = {}
         self._divides = False
         self._divides = not self._straight(Fraction(1), Fraction(2))
         if self._divides and not self._straight(Fraction(1), Fraction(2)):
@@ -58,24 +61,34 @@ class _Line:
 
     def at(self, times: Fraction) -> Prices:
         """Return the prices where the feed answers so many times what it does, or a share of that."""
-        by = 1 / times if self._divides else times
-        return self._pricing.moved(self._origins, {self._feed: by})
+        by = self.times(times)
+        if by not in self._known:
+            self._known[by] = self._prices_at(by)
+        return self._known[by]
 
     def times(self, place: Fraction) -> Fraction:
         """Return how many times its answer the feed gives at a place on the line, or the other way."""
         return 1 / place if self._divides else place
 
-    def straight_to(self, start: Fraction, end: Fraction) -> Fraction:
-        """Return the place nearest to `end` up to which all prices are straight from `start` on."""
+    def straight_to(self, start: Fraction, end: Fraction, *, after: Fraction) -> Fraction:
+        """Return about the farthest place before `end` up to which all prices are straight from `start` on.
+
+        It is found soonest where that piece is about as long as the one before, which came `after` a place.
+        """
         if self._straight(start, end):
             return end
         reached, beyond = start, end
+        middle = start + 2 * (start - after)
+        if middle == start or abs(middle - start) >= abs(end - start):
+            middle = (start + end) / 2
         for _ in range(_HALVINGS):
-            middle = (reached + beyond) / 2
             if self._straight(start, middle):
                 reached = middle
             else:
                 beyond = middle
+            if abs(beyond - reached) * _NEARLY <= abs(reached - start):
+                break
+            middle = (reached + beyond) / 2
         return reached if reached != start else beyond
 
     def _straight(self, start: Fraction, end: Fraction) -> bool:
@@ -92,15 +105,16 @@ def _first_to_fall(
     book: AnyBook, line: _Line, farthest: Fraction, *, at_s: int
 ) -> tuple[Fraction, PositionId] | None:
     """Return how many times its answer the feed gives where the next position falls, and which."""
-    start, end = Fraction(1), line.times(farthest)
+    start = after = Fraction(1)
+    end = line.times(farthest)
     for _ in range(_MOST_PIECES):
-        reached = line.straight_to(start, end)
+        reached = line.straight_to(start, end, after=after)
         found = book.first_to_fall(line.at(start), line.at(reached), at_s=at_s)
         if found is not None and found[0] <= 1:
             return line.times(start + Fraction(found[0]) * (reached - start)), found[1]
         if reached == end:
             return None
-        start = reached
+        after, start = start, reached
     return None
 
 

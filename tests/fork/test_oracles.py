@@ -153,3 +153,26 @@ async def test_triggers__a_feed_goes_there__just_that_borrower_falls(
     report(on, feed, int(answer * (1 - beyond)))
     fallen = {one.position for one in (await taken_in(on)).opportunities} - before
     assert PositionId(told.market, told.borrower) in fallen
+
+
+async def test_triggers__of_morpho_where_ether_prices_both_sides__just_there_the_first_one_falls(
+    on: Stage,
+) -> None:
+    book, pricing, at_s = on.watcher.books[1], on.watcher.pricing, on.devnet.now_s
+    known = [origin for origin, why_not in pricing.origins(book) if not why_not]
+    (feed,) = (one for one in pricing.feeds(book) if one.name == "WETH / USD")
+
+    def below(change_bps: int) -> set[PositionId]:
+        prices = pricing.moved(known, {feed: 1 + Fraction(change_bps, 10_000)})
+        market = book.protocol.priced(book.market, prices)
+        return {position for position, _, _ in book.below(WAD, at_s=at_s, market=market)}
+
+    found = [
+        one for of_feed in triggers(book, pricing, at_s=at_s) for one in of_feed if one.feed == feed.name
+    ]
+    ways = {one.feed_change_bps < 0: one for one in found}
+    assert len(ways) == 2
+    for falls, one in ways.items():
+        way = -1 if falls else 1
+        assert below(one.feed_change_bps - way) <= below(0)
+        assert PositionId(one.market, one.borrower) in below(one.feed_change_bps + way)
