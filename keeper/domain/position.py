@@ -56,8 +56,7 @@ class Interval:
     most_raw: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What one liquidation moves, exactly, at the block time the terms were computed for."""
 
     repaid_raw: int

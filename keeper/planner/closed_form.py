@@ -23,7 +23,7 @@ IDENTITY = Segment(a=1, b=1, c=0, capacity_in=1 << 255)
 """A token for itself: no pool on the way. The one segment whose `c` is 0."""
 
 _ROOT_BITS = 256
-"""How many bits more than they need the roots are taken with."""
+"""How many bits a root is taken with at least: far more than an amount has."""
 
 
 class Line(NamedTuple):
@@ -31,6 +31,25 @@ class Line(NamedTuple):
 
     first: int
     rise: int
+
+    @property
+    def last(self) -> int:
+        """Return the amount at the end of the span."""
+        return self.first + self.rise
+
+    def at(self, place: int, span: int) -> int:
+        """Return the amount at a place that is counted from the beginning, floored."""
+        return self.first + place * self.rise // span
+
+
+class Optimum(NamedTuple):
+    """Where Z is greatest; where that is at the end, the prices there, but for a common factor."""
+
+    size: int
+    gives: int = 0
+    """What a unit that is seized gives."""
+    costs: int = 0
+    """What a unit that is owed costs."""
 
 
 def optimal_size(
@@ -42,62 +61,46 @@ def optimal_size(
     span: int,
     least: int,
     most: int,
-) -> int:
+) -> Optimum:
     """Return the r from `least` to `most` where Z is greatest; if depth ends before, where it ends.
 
-    `gives` is H, `costs` the depth whose inverse is T, each best price first. Both lines must rise.
+    `gives` is H, `costs` the depth whose inverse is T, each best price first. Both lines must rise, and
+    `most` be more than `least`.
     """
-    seized_first, seized_rise = seized.first, seized.rise
-    owed_first, owed_rise = owed.first, owed.rise
+    seized_first, seized_rise = seized
+    owed_first, owed_rise = owed
     width, at = most - least, 0  # sizes are counted from `least` on
-    given, cost = next(gives, None), next(costs, None)
-    if given is None or cost is None:
-        return least
-    given_to, cost_to = given.capacity_in, _capacity_out(cost)
-    given_end = (given_to - seized_first) * span // seized_rise
-    cost_end = (cost_to - owed_first) * span // owed_rise
+    given_to = given_end = cost_to = cost_end = 0
     # Z' > 0 at t where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t)
-    gain, give_0, give_1 = _given(given, seized_first, seized_rise, span)
-    price, cost_0, cost_1 = _cost(cost, owed_first, owed_rise, span)
+    gain = give_0 = give_1 = price = cost_0 = cost_1 = 0
     while True:
-        end = min(given_end, cost_end, width)
-        if end > at:
-            give, paid = give_0 + give_1 * end, cost_0 - cost_1 * end
-            if gain * paid * paid <= price * give * give:
-                gain, price = isqrt(gain << _ROOT_BITS), isqrt(price << _ROOT_BITS)
-                falls = gain * cost_1 + price * give_1
-                root = (gain * cost_0 - price * give_0) // falls if falls else 0
-                return least + min(max(root, at), end)
-            at = end
-        if end == width:
-            return most
-        if given_end <= cost_end:
-            given = next(gives, None)
-            if given is None:
-                return least + at
-            gain, give_0, give_1 = _given(given, seized_first - given_to, seized_rise, span)
-            given_to += given.capacity_in
+        while given_end <= at:  # the next segment of H, which is entered at `given_to`
+            segment = next(gives, None)
+            if segment is None:
+                return Optimum(least + at)
+            a, b, c, capacity_in = segment
+            gain, give_1 = seized_rise * a * b, c * seized_rise
+            give_0 = span * (b + c * (seized_first - given_to))
+            given_to += capacity_in
             given_end = (given_to - seized_first) * span // seized_rise
-        else:
-            cost = next(costs, None)
-            if cost is None:
-                return least + at
-            price, cost_0, cost_1 = _cost(cost, owed_first - cost_to, owed_rise, span)
-            cost_to += _capacity_out(cost)
+        while cost_end <= at:  # and of T
+            segment = next(costs, None)
+            if segment is None:
+                return Optimum(least + at)
+            a, b, c, capacity_in = segment
+            price, cost_1 = owed_rise * a * b, c * owed_rise
+            cost_0 = span * (a - c * (owed_first - cost_to))
+            cost_to += a * capacity_in // (b + c * capacity_in)
             cost_end = (cost_to - owed_first) * span // owed_rise
-
-
-def _given(segment: Segment, first: int, rise: int, span: int) -> tuple[int, int, int]:
-    """Return the gain, and the line b + c x, over a segment that is entered with `first`; times the span."""
-    a, b, c, _ = segment
-    return rise * a * b, span * (b + c * first), c * rise
-
-
-def _cost(segment: Segment, first: int, rise: int, span: int) -> tuple[int, int, int]:
-    """Return the price, and the line a - c y, over a segment that is entered with `first`."""
-    a, b, c, _ = segment
-    return rise * a * b, span * (a - c * first), c * rise
-
-
-def _capacity_out(segment: Segment) -> int:
-    return segment.a * segment.capacity_in // (segment.b + segment.c * segment.capacity_in)
+        end = min(given_end, cost_end, width)
+        give, paid = give_0 + give_1 * end, cost_0 - cost_1 * end
+        up, down = gain * paid * paid, price * give * give
+        if up <= down:
+            missing = max(2 * _ROOT_BITS - min(gain, price).bit_length(), 0)
+            gain, price = isqrt(gain << missing), isqrt(price << missing)
+            falls = gain * cost_1 + price * give_1
+            root = (gain * cost_0 - price * give_0) // falls if falls else 0
+            return Optimum(least + min(max(root, at), end))
+        if end == width:
+            return Optimum(most, up * owed_rise, down * seized_rise)
+        at = end

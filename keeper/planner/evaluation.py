@@ -94,13 +94,15 @@ class Evaluation:
         return sum(flow.amount_in_raw for flow in self.buys)
 
 
-def evaluate(trade: Trade, repay_raw: int) -> Evaluation | Declined:
+def evaluate(trade: Trade, repay_raw: int, settlement: Settlement | None = None) -> Evaluation | Declined:
     """Return what repaying `repay_raw` brings, to the wei; Declined where loan or depth do not suffice.
 
     Debt token that was borrowed and not pulled counts as zero, unless it is the wrapped native token or the
-    collateral, which reach the vault. Raises ValueError outside the feasible set.
+    collateral, which reach the vault. `settlement` is what the repay moves, where that is known already.
+    Raises ValueError outside the feasible set.
     """
-    settlement = trade.terms.settle(repay_raw)
+    if settlement is None:
+        settlement = trade.terms.settle(repay_raw)
     loan_raw = settlement.repaid_limit_raw
     to_buy_raw = trade.to_buy_raw(loan_raw)
     pools = Depth.of(trade.pools)

@@ -6,9 +6,10 @@ up, all that is seized goes through that common beginning (H), and what is maxim
 it less what the rest of the purchase (T) takes there; the rest of the surplus' sale only grows with that.
 
 Rounding makes neighbouring amounts uneven by a unit or two: the optimum's own is evaluated exactly, and its
-neighbours are not. The dust rules make holes in what may be repaid: each interval has its own best. Where
-both sales meet again in a pool the optimum is climbed from there, over exact evaluations; where terms are
-not linear an integer search takes its place.
+neighbours are not. The dust rules make holes in what may be repaid: each interval has its own best, but where
+the profit still rises from one end of a hole to the other, only the far one counts. Where both sales meet
+again in a pool the optimum is climbed from there, over exact evaluations; where terms are not linear an
+integer search takes its place.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Hop, Route, Segment
 from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.position import Interval, Settlement
-from keeper.planner.closed_form import IDENTITY, Line, optimal_size
+from keeper.planner.closed_form import IDENTITY, Line, Optimum, optimal_size
 from keeper.planner.evaluation import Evaluation, Trade, evaluate, value_wei, waterfall
 from keeper.planner.parallel import parallel_segments
 from keeper.planner.routing import mid_price
@@ -64,10 +65,16 @@ def max_profit(trade: Trade, *, beat_wei: int | None = None) -> Evaluation | Dec
     bests: list[Evaluation | Declined] = []
     turned: Evaluation | None = None
     """The size from which on profit falls, once it is found."""
-    for interval in trade.terms.feasible:
-        if turned is not None and not _pays_more(trade, interval.least_raw, turned):
+    behind: Settlement | None = None
+    """Of the first size of the next interval."""
+    feasible = trade.terms.feasible
+    for at, interval in enumerate(feasible, start=1):
+        first, behind = behind, trade.terms.settle(feasible[at].least_raw) if at < len(feasible) else None
+        if turned is not None and first is not None and not _pays_more(first, turned):
             continue
-        found = _best_within(trade, interval, beat_wei=_LOWEST_WEI if beat_wei is None else beat_wei)
+        if bests and isinstance(bests[-1], Evaluation) and bests[-1].repay_raw == interval.most_raw:
+            continue  # it is a single size, and was found to bring more than those before it
+        found = _best_within(trade, interval, behind, beat_wei=_LOWEST_WEI if beat_wei is None else beat_wei)
         bests.append(found)
         if isinstance(found, Evaluation) and _ends_clearly_after(interval, found.repay_raw):
             turned = found
@@ -150,42 +157,71 @@ def _too_little(best: Evaluation, missing_wei: int) -> Declined:
 # --- the most profitable of one interval --------------------------------------------------------------------
 
 
-def _best_within(trade: Trade, interval: Interval, *, beat_wei: int) -> Evaluation | Declined:
-    """Return the most profitable size of an interval; Declined where none of it can be carried out."""
+def _best_within(
+    trade: Trade, interval: Interval, behind: Settlement | None, *, beat_wei: int
+) -> Evaluation | Declined:
+    """Return the most profitable size of an interval; Declined where none of it can be carried out.
+
+    Where the first size `behind` the hole after it is sure to bring more, it is that one.
+    """
     least_raw, most_raw = interval.least_raw, interval.most_raw
-    if not trade.borrows_collateral:
-        most_raw = min(most_raw, trade.available_raw)
+    if not trade.borrows_collateral and trade.available_raw < most_raw:
+        most_raw, behind = trade.available_raw, None
     if least_raw >= most_raw:
         return evaluate(trade, least_raw)
     # The very end may clear the debt, and then pulls what accrues up to the deadline as well.
     last_raw = max(most_raw - 1, least_raw + 1)
     seized, owed = _lines(trade, least_raw, last_raw)
     span = last_raw - least_raw
-
-    def bends_at(raw: int, settlement: Settlement) -> bool:
-        on_line_raw = seized.first + (raw - least_raw) * seized.rise // span
-        return abs(settlement.seized_raw - on_line_raw) > _ROUNDING_RAW * max(seized.rise // span, 1)
-
     if seized.rise <= 0 or owed.rise <= 0:
         return _searched(trade, least_raw, most_raw)
 
+    def bends_at(raw: int, settlement: Settlement) -> bool:
+        off_line_raw = abs(settlement.seized_raw - seized.at(raw - least_raw, span))
+        return off_line_raw > _ROUNDING_RAW * max(seized.rise // span, 1)
+
     shared = _common(trade)
+    meet_again = _meet_again(trade, shared)
+    if meet_again or trade.borrows_collateral:
+        behind = None
+    # up to the deadline a little accrues
+    reach_raw = most_raw if behind is None else behind.repaid_raw + (behind.repaid_raw >> _NOTHING_BITS)
     gives, costs = _depth(trade, shared)
-    guess_raw = optimal_size(
-        gives, costs, seized=seized, owed=owed, span=span, least=least_raw, most=most_raw
-    )
+    optimum = optimal_size(gives, costs, seized=seized, owed=owed, span=span, least=least_raw, most=reach_raw)
+    guess_raw, middle_raw = min(optimum.size, most_raw), least_raw + span // 2
+    if behind is not None and optimum.size == reach_raw:
+        reach = seized.at(reach_raw - least_raw, span), owed.at(reach_raw - least_raw, span)
+        if _pays_across(trade, (seized.last, owed.last), behind, reach, optimum):
+            beyond = evaluate(trade, behind.repaid_raw, behind)
+            if isinstance(beyond, Evaluation) and not bends_at(middle_raw, trade.terms.settle(middle_raw)):
+                return beyond
     best = evaluate(trade, guess_raw)
     if isinstance(best, Declined):
         return _last_before(trade, least_raw, guess_raw)
-    if _meet_again(trade, shared) or (trade.borrows_collateral and best.flash_fee_raw):
+    if meet_again or (trade.borrows_collateral and best.flash_fee_raw):
         return _climbed(trade, best, least_raw, most_raw, beat_wei=beat_wei)
     between, settlement = best.repay_raw, best.settlement
     if between in (least_raw, most_raw):  # both are on the line, whatever is between them
-        between = least_raw + span // 2
-        settlement = trade.terms.settle(between)
-    if bends_at(between, settlement):
-        return _searched(trade, least_raw, most_raw)
-    return best
+        between, settlement = middle_raw, trade.terms.settle(middle_raw)
+    return _searched(trade, least_raw, most_raw) if bends_at(between, settlement) else best
+
+
+def _pays_across(
+    trade: Trade, near: tuple[int, int], far: Settlement, reach: tuple[int, int], optimum: Optimum
+) -> bool:
+    """Return whether the far end of a hole surely brings more than the near one: two of (seized, owed).
+
+    As H is concave and T convex, what is seized more there is worth no less than at the prices at `reach`,
+    and what is owed more costs no more, where both reach so far. It must pay clearly, and be more than some
+    units: amounts are rounded.
+    """
+    far_seized_raw, far_owed_raw = far.seized_raw, trade.to_buy_raw(far.repaid_limit_raw)
+    if far_seized_raw > reach[0] or far_owed_raw > reach[1]:
+        return False
+    seized_raw, owed_raw = far_seized_raw - near[0], far_owed_raw - near[1]
+    if min(seized_raw, owed_raw) < max(1 << _NOTHING_BITS, far.repaid_raw >> _NOTHING_BITS):
+        return False
+    return optimum.gives * seized_raw > optimum.costs * (owed_raw + (owed_raw >> _CLEARLY_BITS))
 
 
 def _ends_clearly_after(interval: Interval, repay_raw: int) -> bool:
@@ -193,14 +229,14 @@ def _ends_clearly_after(interval: Interval, repay_raw: int) -> bool:
     return interval.most_raw - repay_raw > (interval.most_raw - interval.least_raw) >> _CLEARLY_BITS
 
 
-def _pays_more(trade: Trade, repay_raw: int, turned: Evaluation) -> bool:
+def _pays_more(first: Settlement, turned: Evaluation) -> bool:
     """Return whether a size seizes more for each unit owed than a smaller one from which on profit falls.
 
     Where it does not it can't bring more: what is sold last brings least.
     """
-    settlement, before = trade.terms.settle(repay_raw), turned.settlement
-    return (settlement.seized_raw - _ROUNDING_RAW) * before.repaid_limit_raw > (
-        before.seized_raw * settlement.repaid_limit_raw
+    before = turned.settlement
+    return (first.seized_raw - _ROUNDING_RAW) * before.repaid_limit_raw > (
+        before.seized_raw * first.repaid_limit_raw
     )
 
 
@@ -210,17 +246,17 @@ def _lines(trade: Trade, least_raw: int, last_raw: int) -> tuple[Line, Line]:
     Where the smaller one is next to nothing the lines begin at nothing, which seizes and owes nothing.
     """
 
-    def amounts_raw(repay_raw: int) -> tuple[int, int]:
-        settlement = trade.terms.settle(repay_raw)
-        limit_raw = settlement.repaid_limit_raw
-        return settlement.seized_raw, trade.to_buy_raw(limit_raw)
-
-    seized_raw, owed_raw = amounts_raw(last_raw)
+    last = trade.terms.settle(last_raw)
+    seized_raw, owed_raw = last.seized_raw, trade.to_buy_raw(last.repaid_limit_raw)
     if least_raw << _NOTHING_BITS <= last_raw:
-        first = seized_raw * least_raw // last_raw, owed_raw * least_raw // last_raw
+        seized_first_raw = seized_raw * least_raw // last_raw
+        owed_first_raw = owed_raw * least_raw // last_raw
     else:
-        first = amounts_raw(least_raw)
-    return Line(first[0], seized_raw - first[0]), Line(first[1], owed_raw - first[1])
+        first = trade.terms.settle(least_raw)
+        seized_first_raw, owed_first_raw = first.seized_raw, trade.to_buy_raw(first.repaid_limit_raw)
+    return Line(seized_first_raw, seized_raw - seized_first_raw), Line(
+        owed_first_raw, owed_raw - owed_first_raw
+    )
 
 
 def _depth(trade: Trade, shared: int) -> tuple[Iterator[Segment], Iterator[Segment]]:
@@ -242,9 +278,12 @@ def _common(trade: Trade) -> int:
     """Return how many hops both sales have in common at their beginning, where neither is split."""
     if len(trade.buys) != 1 or len(trade.sells) != 1:
         return 0
-    buy, sell = trade.buys[0].hops, trade.sells[0].hops
-    pairs = zip(buy, sell, strict=False)
-    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(buy), len(sell)))
+    shared = 0
+    for one, other in zip(trade.buys[0].hops, trade.sells[0].hops, strict=False):
+        if one.pool != other.pool or one.token_in != other.token_in:
+            break
+        shared += 1
+    return shared
 
 
 def _meet_again(trade: Trade, shared: int) -> bool:

@@ -103,7 +103,10 @@ class LinearTerms:
         return min(mul_div_half_up(base_raw, self.bonus_bps, BPS), self.balance_raw)
 
     def settle(self, repay_raw: int) -> Settlement:
-        if not any(interval.least_raw <= repay_raw <= interval.most_raw for interval in self.feasible):
+        for interval in self.feasible:
+            if interval.least_raw <= repay_raw <= interval.most_raw:
+                break
+        else:
             raise ValueError(f"{repay_raw} may not be repaid")
         gross_raw = self._gross_raw(repay_raw)
         bonus_raw = gross_raw - mul_div_half_up(gross_raw, BPS, self.bonus_bps)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from keeper.domain.depth import Segment
@@ -24,7 +24,7 @@ def test_optimal_size__constant_product__is_the_textbook_optimum() -> None:
         iter([reserves(x, y)]), iter([IDENTITY]), seized=seized, owed=owed, span=most, least=0, most=most
     )
     keeps = 0.997
-    assert found == pytest.approx(((keeps * x * y / 0.95) ** 0.5 - x) / keeps, rel=1e-12)
+    assert found.size == pytest.approx(((keeps * x * y / 0.95) ** 0.5 - x) / keeps, rel=1e-12)
 
 
 def test_optimal_size__both_amounts_kept__is_the_end_that_pays() -> None:
@@ -38,7 +38,7 @@ def test_optimal_size__both_amounts_kept__is_the_end_that_pays() -> None:
             least=0,
             most=100,
         )
-        assert found == expected
+        assert found.size == expected
 
 
 def test_optimal_size__price_falls_at_once__is_where_it_falls() -> None:
@@ -53,7 +53,7 @@ def test_optimal_size__price_falls_at_once__is_where_it_falls() -> None:
         least=0,
         most=10**9,
     )
-    assert found == 1_000_000
+    assert found.size == 1_000_000
 
 
 def test_optimal_size__depth_ends__is_where_it_ends() -> None:
@@ -66,7 +66,7 @@ def test_optimal_size__depth_ends__is_where_it_ends() -> None:
         least=0,
         most=10**6,
     )
-    assert found == 1_000
+    assert found.size == 1_000
 
 
 @settings(max_examples=200, deadline=None)
@@ -87,9 +87,10 @@ def test_optimal_size__random_segments__no_size_is_better(
     most = least + width
     seized = Line(first=least, rise=width)
     owed = Line(first=least * owed_per_mille // 1_000, rise=max(width * owed_per_mille // 1_000, 1))
-    found = optimal_size(
+    optimum = optimal_size(
         iter(gives), iter(costs), seized=seized, owed=owed, span=width, least=least, most=most
     )
+    found = optimum.size
     assert least <= found <= most
 
     def z(r: int) -> Fraction | None:
@@ -107,6 +108,38 @@ def test_optimal_size__random_segments__no_size_is_better(
             assert abs(found - r) <= 2 or r <= found + 2  # rounding put the end of the depth just beyond it
         else:
             assert other <= best + 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(10**4, 10**8), min_size=1, max_size=4),
+    st.lists(st.integers(10**4, 10**8), min_size=1, max_size=4),
+    st.integers(10**3, 10**7),
+)
+@example([10**6, 10**6], [10**6, 10**6], 1_500_000)  # each ends in its second segment
+def test_optimal_size__rises_to_the_end__tells_the_prices_there(
+    given_depth: list[int], cost_depth: list[int], width: int
+) -> None:
+    gives = [reserves(10**9 * (at + 10), 10**10, capacity_in=x) for at, x in enumerate(given_depth)]
+    costs = [reserves(10**9 * (at + 10), 10**10, capacity_in=x) for at, x in enumerate(cost_depth)]
+    owed = width // 10  # far less than is seized gives
+    optimum = optimal_size(
+        iter(gives),
+        iter(costs),
+        seized=Line(first=0, rise=width),
+        owed=Line(first=0, rise=owed),
+        span=width,
+        least=0,
+        most=width,
+    )
+    assume(optimum.size == width and sum(given_depth) > width + 2)
+    given_out = [forward(gives, Fraction(width + by)) for by in (-2, 0, 2)]
+    cost_in = [backward(costs, Fraction(owed + by)) for by in (-2, 0, 2)]
+    give_before, give, give_after = [one for one in given_out if one is not None]
+    cost_before, cost, cost_after = [one for one in cost_in if one is not None]
+    least_price = (give_after - give) / (cost_after - cost)
+    most_price = (give - give_before) / (cost - cost_before)
+    assert least_price <= Fraction(optimum.gives, optimum.costs) <= most_price
 
 
 def forward(segments: list[Segment], x: Fraction) -> Fraction | None:

@@ -29,7 +29,7 @@ def test_why_not__best_pair__says_what_stopped_it(profit_wei: int, seized_bps: i
     trade = random_trade(1, Shape.APART)
     best = evaluate(trade, trade.terms.feasible[-1].most_raw // 1_000)
     assert isinstance(best, Evaluation)
-    settlement = replace(best.settlement, seized_raw=best.settlement.seized_raw * seized_bps // 10_000)
+    settlement = best.settlement._replace(seized_raw=best.settlement.seized_raw * seized_bps // 10_000)
     pair = Pair(
         terms=trade.terms,
         funding=OwnCallback(),

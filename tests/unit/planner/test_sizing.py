@@ -109,6 +109,29 @@ def test_max_profit__tokens_of_18_decimals__is_within_wei_of_the_search(seed: in
     assert evaluated(max_profit(trade)).profit_wei >= other.profit_wei - 4
 
 
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, SHAPES, st.floats(-3, 4), st.floats(-8, -1.5))
+@example(4, Shape.OWES_NATIVE, 3, -7)  # the profit turns within the hole, and the far end brings more
+@example(17, Shape.KEEPS_COLLATERAL, 0.1, -6.1)  # a little accrues, and costs more than the hole brings
+@example(5, Shape.APART, 0.2, -4)  # much does
+def test_max_profit__a_hole__neither_end_of_it_brings_more(
+    seed: int, shape: Shape, dust_magnitude: float, accrual_magnitude: float
+) -> None:
+    trade = random_trade(seed, shape)
+    assert isinstance(trade.terms, LinearTerms)
+    terms = replace(
+        trade.terms,
+        dust_base=int(10 ** (8 + dust_magnitude)),
+        accrues_raw=int(trade.terms.owed_raw * 10**accrual_magnitude),
+    )
+    trade = replace(trade, terms=terms)
+    ends = [evaluate(trade, raw) for at in terms.feasible for raw in (at.least_raw, at.most_raw)]
+    best = max_profit(trade)
+    for end in ends:
+        if isinstance(end, Evaluation):
+            assert evaluated(best).profit_wei >= end.profit_wei - 4 * unit_wei(trade)
+
+
 def test_max_profit__small_position__is_the_best_of_all_sizes() -> None:
     trade = small_trade(owed_raw=40_000)
     every = [
