@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from keeper.domain.address import Address
@@ -31,6 +31,8 @@ class Desk:
     venues: tuple[Venue, ...]
     lenders: tuple[FlashSource, ...]
     """Where there are none, only what funds itself can be liquidated."""
+    _hop_gas: dict[str, int] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """By venue, once it was asked for."""
 
     def fundings(self, terms: Terms, offers: Mapping[str, Sequence[Offer]]) -> tuple[Funding, ...] | Declined:
         """Return every way to pay for a repay of these terms; `offers` is what is lent at this state."""
@@ -42,19 +44,27 @@ class Desk:
         if not reached:
             names = ", ".join(lender.name for lender in self.lenders)
             return Declined(reason=Reason.NO_FUNDING, detail=f"{names} could not be read")
-        loans = tuple(self._loans(terms, [(one, offer) for one in reached for offer in offers[one.name]]))
+        loans = tuple(self._loans(terms, [(lender, offers[lender.name]) for lender in reached]))
         return loans or Declined(
             reason=Reason.NO_FUNDING, detail=f"nobody lends {terms.debt.symbol} at this moment"
         )
 
-    def _loans(self, terms: Terms, offered: Sequence[tuple[FlashSource, Offer]]) -> Iterator[Loan]:
+    def _loans(self, terms: Terms, lent: Sequence[tuple[FlashSource, Sequence[Offer]]]) -> Iterator[Loan]:
         """Yield every loan of the debt token; where none is enough, those of the collateral too.
 
         The collateral's cash must be there when it is seized: what the market itself has of it is not lent.
         """
+
+        def offers_of(token: Address) -> list[tuple[FlashSource, Offer]]:
+            return [
+                (lender, offer)
+                for lender, offers in lent
+                for offer in offers
+                if offer.token == token and offer.available_raw > 0
+            ]
+
         debt, collateral = terms.debt.address, terms.collateral.address
-        offered = [(lender, offer) for lender, offer in offered if offer.available_raw > 0]
-        of_debt = [(lender, offer) for lender, offer in offered if offer.token == debt]
+        of_debt = offers_of(debt)
         for lender, offer in of_debt:
             yield Loan(lender=lender, offer=offer, executor=self.executor)
         if debt == collateral:  # nothing is bought then
@@ -62,9 +72,8 @@ class Desk:
         wanted_raw = terms.settle(terms.feasible[-1].most_raw).repaid_limit_raw
         if any(offer.available_raw >= wanted_raw for _, offer in of_debt):
             return
-        for lender, offer in offered:
-            is_markets = terms.cash is not None and offer.holder == terms.cash.holder
-            if offer.token == collateral and not is_markets:
+        for lender, offer in offers_of(collateral):
+            if terms.cash is None or offer.holder != terms.cash.holder:
                 yield Loan(lender=lender, offer=offer, executor=self.executor, of_collateral=True)
 
     def stretches(self, route: Route) -> tuple[tuple[Venue, Route], ...]:
@@ -82,7 +91,9 @@ class Desk:
 
     def gas(self, route: Route) -> int:
         """Return about what passing through a route costs, in gas."""
-        hop_gas = {venue.name: venue.hop_gas for venue in self.venues}
+        hop_gas = self._hop_gas
+        if not hop_gas:
+            hop_gas.update({venue.name: venue.hop_gas for venue in self.venues})
         return sum([hop_gas[hop.venue] for hop in route.hops])
 
 

@@ -7,7 +7,7 @@ than the gas that its hops use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import ceil, floor
 
@@ -73,6 +73,7 @@ class _Search:
         self._ways = ways
         self._gas_price_wei = gas_price_wei
         self._least_route_wei = min([venue.hop_gas for venue in desk.venues], default=0) * gas_price_wei
+        self._first_prices: dict[tuple[Address, Address], float] = {}
 
     def sale(self, pools: Depth, token_in: Address, amount_in_raw: int) -> Passage | None:
         """Return the best sale into the wrapped native token, split where that pays; None where none is."""
@@ -115,7 +116,10 @@ class _Search:
 
     def _least_for(self, amount_out_raw: int, token_in: Address, token_out: Address) -> int:
         """Return what an amount would cost if all of it had the price of the first unit."""
-        price = self._ways.first_price(self._pools, token_in, token_out)
+        price = self._first_prices.get((token_in, token_out))
+        if price is None:
+            price = self._ways.first_price(self._pools, token_in, token_out)
+            self._first_prices[token_in, token_out] = price
         return floor(amount_out_raw / (price * _OVER)) if price else 0
 
     def _grown(
@@ -133,21 +137,26 @@ class _Search:
         what would be had, or paid, if all passed at the price of the first unit: no routes give more.
         """
 
-        def net_wei(amount_raw: int, routes: Iterable[Route]) -> int:
-            gas = sum([self._desk.gas(route) for route in routes])
+        def net_wei(amount_raw: int, gas: int) -> int:
             return worth_wei(amount_raw) - gas * self._gas_price_wei
 
+        def own_net_wei(one: Best) -> int:
+            return net_wei(one.amount_raw, self._desk.gas(one.route))
+
         grown: Passage | None = None
-        grown_wei = 0
+        grown_wei = gas = 0
         routes: tuple[Route, ...] = ()
+        used: set[Address] = set()
         while len(routes) < _MOST_PARALLEL:
-            used = {hop.pool for route in routes for hop in route.hops}
             found = best(len(routes) + 1, used)
             if not found:
                 break
-            routes = (*routes, max(found, key=lambda one: net_wei(one.amount_raw, (one.route,))).route)
-            passage = through(routes)
-            passage_wei = net_wei(out(passage), routes)
+            chosen = found[0] if len(found) == 1 else max(found, key=own_net_wei)
+            routes = (*routes, chosen.route)
+            used |= {hop.pool for hop in chosen.route.hops}
+            gas += self._desk.gas(chosen.route)
+            passage = chosen.passage if grown is None else through(routes)
+            passage_wei = net_wei(out(passage), gas)
             if passage.exhausted or (grown is not None and passage_wei <= grown_wei):
                 break
             grown, grown_wei = passage, passage_wei

@@ -8,24 +8,35 @@ pools lie between which tokens no swap changes: that is laid out once for all st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from keeper.domain.address import Address
-from keeper.domain.depth import Hop, Pool, Route
+from keeper.domain.depth import Flow, Hop, Pool, Route, Swap
 from keeper.planner.parallel import Depth
+from keeper.planner.routing import Passage
 
 MOST_HOPS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Best:
+class Best(NamedTuple):
     """The best route of so many hops, and what it gives, or costs, in raw units."""
 
-    route: Route
+    flow: Flow
     amount_raw: int
+    swaps: tuple[Swap, ...]
+    """What it makes in each pool, first to last."""
+
+    @property
+    def route(self) -> Route:
+        return self.flow.route
+
+    @property
+    def passage(self) -> Passage:
+        """Return what passes through it."""
+        hops = zip(self.route.hops, self.swaps, strict=True)
+        return Passage((self.flow,), {hop.pool: swap.after for hop, swap in hops}, exhausted=False)
 
 
 class Ways:
@@ -47,6 +58,7 @@ class Ways:
             one, other = pool.tokens
             self._of.setdefault(one, {}).setdefault(other, []).append(pool.address)
             self._of.setdefault(other, {}).setdefault(one, []).append(pool.address)
+        self._onwards: dict[tuple[Address, Address, bool], list[tuple[Address, list[Address]]]] = {}
 
     def sales(
         self,
@@ -103,60 +115,65 @@ class Ways:
     ) -> tuple[Best, ...]:
         """Label tokens hop by hop from `start`: forwards with what comes out, backwards with what goes in."""
         found: list[Best] = []
-        labels = [_Label(amount_raw, (start,), ())]
+        labels = [_Label((amount_raw,), (start,), (), ())] if amount_raw else []
         for length in range(1, MOST_HOPS + 1):
             reached: dict[Address, _Label] = {}
-            for raw, tokens, passed in labels:
-                for other, between in self._onward(tokens[-1], end, last=length == MOST_HOPS):
+            for raws, tokens, passed, swaps in labels:
+                raw, token = raws[-1], tokens[-1]
+                for other, between in self._onward(token, end, last=length == MOST_HOPS):
                     if other in tokens:
                         continue
                     for address in between:
                         if address in avoid:
                             continue
-                        had = _passed(pools[address], tokens[-1], raw, selling=selling)
+                        pool = pools[address]
+                        swap = pool.sell(token, raw) if selling else pool.buy(token, raw)
+                        if swap.exhausted:
+                            continue
+                        had = swap.amount_out_raw if selling else swap.amount_in_raw
                         known = reached.get(other)
-                        if had is not None and (
-                            known is None or (had > known.raw if selling else had < known.raw)
-                        ):
-                            reached[other] = _Label(had, (*tokens, other), (*passed, address))
+                        if known is None or (had > known.raw if selling else had < known.raw):
+                            reached[other] = _Label(
+                                (*raws, had), (*tokens, other), (*passed, pool), (*swaps, swap)
+                            )
             if (last := reached.pop(end, None)) is not None and (
                 not found or (last.raw > found[-1].amount_raw if selling else last.raw < found[-1].amount_raw)
             ):
-                found.append(Best(route=last.route(pools, selling=selling), amount_raw=last.raw))
-            labels = list(reached.values())
+                found.append(last.best(selling=selling))
+            labels = [label for label in reached.values() if label.raw]
         return tuple(found)
 
-    def _onward(self, token: Address, end: Address, *, last: bool) -> Iterator[tuple[Address, list[Address]]]:
-        """Yield where a route may go on to from a token, and through which pools."""
-        for other, pools in self._of.get(token, {}).items():
-            if other == end or (not last and other in self._between):
-                yield other, pools
+    def _onward(self, token: Address, end: Address, *, last: bool) -> Sequence[tuple[Address, list[Address]]]:
+        """Return where a route may go on to from a token, and through which pools."""
+        onward = self._onwards.get((token, end, last))
+        if onward is None:
+            onward = self._onwards[token, end, last] = [
+                (other, pools)
+                for other, pools in self._of.get(token, {}).items()
+                if other == end or (not last and other in self._between)
+            ]
+        return onward
 
 
 class _Label(NamedTuple):
-    """What is had of a token, by way of which others and through which pools, from the start on."""
+    """What is had of a token, and of those before it, through which pools, from the start on."""
 
-    raw: int
+    amounts_raw: tuple[int, ...]
     tokens: tuple[Address, ...]
-    pools: tuple[Address, ...]
+    pools: tuple[Pool, ...]
+    swaps: tuple[Swap, ...]
 
-    def route(self, pools: Mapping[Address, Pool], *, selling: bool) -> Route:
+    @property
+    def raw(self) -> int:
+        return self.amounts_raw[-1]
+
+    def best(self, *, selling: bool) -> Best:
         """Return it as a route, in the order that it is sold along."""
-        passed = [
-            (pools[address], *(tokens if selling else tokens[::-1]))
-            for address, tokens in zip(self.pools, pairwise(self.tokens), strict=True)
-        ]
-        return Route(hops=tuple(_hop(*one) for one in (passed if selling else reversed(passed))))
-
-
-def _passed(pool: Pool, token: Address, amount_raw: int, *, selling: bool) -> int | None:
-    """Return what a sale of `token` gives, or its purchase costs; None where the pool does not have it."""
-    if amount_raw == 0:
-        return None
-    swap = pool.sell(token, amount_raw) if selling else pool.buy(token, amount_raw)
-    if swap.exhausted:
-        return None
-    return swap.amount_out_raw if selling else swap.amount_in_raw
+        step = 1 if selling else -1
+        pools, tokens = self.pools[::step], self.tokens[::step]
+        hops = [_hop(pool, *pair) for pool, pair in zip(pools, pairwise(tokens), strict=True)]
+        flow = Flow(route=Route(hops=tuple(hops)), amounts_raw=self.amounts_raw[::step])
+        return Best(flow, self.raw, self.swaps[::step])
 
 
 def _hop(pool: Pool, token_in: Address, token_out: Address) -> Hop:
