@@ -260,25 +260,28 @@ def _logs(answer: Answer) -> tuple[Log, ...]:
 
 def settle(queries: Sequence[Query[T]]) -> Query[tuple[T | Broken, ...]]:
     """Run queries side by side, each round of all as one batch; one that breaks does not stop the others."""
-    results: dict[int, T | Broken] = {}
-    running: list[tuple[int, tuple[Answer, ...] | None]] = [(place, None) for place in range(len(queries))]
+    results: list[T | Broken | None] = [None] * len(queries)
+    running: list[tuple[int, Any]] = [(place, None) for place in range(len(queries))]
     while True:
-        waiting: list[tuple[int, tuple[Ask, ...]]] = []
+        waiting: list[tuple[int, int]] = []
+        asked: list[Ask] = []
         for place, share in running:
-            query = queries[place]
             try:
-                waiting.append((place, next(query) if share is None else query.send(share)))
+                asks = queries[place].send(share)  # at first None: it starts
             except StopIteration as stop:
                 results[place] = stop.value
             except Broken as why:
                 results[place] = why
+            else:
+                waiting.append((place, len(asks)))
+                asked += asks
         if not waiting:
-            return tuple([results[place] for place in range(len(queries))])
-        answers = yield tuple([ask for _, asks in waiting for ask in asks])
+            return tuple(cast("list[T | Broken]", results))
+        answers = yield tuple(asked)
         running, at = [], 0
-        for place, asks in waiting:
-            running.append((place, answers[at : at + len(asks)]))
-            at += len(asks)
+        for place, count in waiting:
+            running.append((place, answers[at : at + count]))
+            at += count
 
 
 def gather(queries: Sequence[Query[T]]) -> Query[tuple[T, ...]]:

@@ -16,7 +16,7 @@ from keeper.domain.depth import Route
 from keeper.domain.position import Terms
 from keeper.planner.assembly import Desk
 from keeper.planner.parallel import Depth, buy_split, sell_split
-from keeper.planner.routing import Passage, mid_price
+from keeper.planner.routing import Passage
 from keeper.planner.ways import Best, Ways
 
 _PROBED_PARTS = (1, 4, 16)
@@ -43,7 +43,8 @@ def choices(terms: Terms, desk: Desk, pools: Depth, ways: Ways, *, gas_price_wei
     chosen: set[Choice] = set()
     for part in _PROBED_PARTS:
         settlement = terms.settle(_within(terms, terms.feasible[-1].most_raw // part))
-        left, left_raw = pools, settlement.seized_raw
+        left_raw = settlement.seized_raw
+        bought: Passage | None = None
         buys: tuple[Route, ...] = ()
         sells: tuple[Route, ...] = ()
         if debt not in (native, collateral):
@@ -53,8 +54,9 @@ def choices(terms: Terms, desk: Desk, pools: Depth, ways: Ways, *, gas_price_wei
             if bought is None:
                 continue
             buys = tuple([flow.route for flow in bought.flows])
-            left, left_raw = pools.after(bought.after), settlement.seized_raw - bought.amount_in_raw
+            left_raw -= bought.amount_in_raw
         if collateral != native:
+            left = pools.after(bought.after) if bought is not None else pools
             sold = search.sale(left, collateral, max(left_raw, 1))
             if sold is None:
                 continue
@@ -112,7 +114,7 @@ class _Search:
         if token == native:
             return Fraction(1)
         best = self._ways.sales(self._pools, token, native, max(amount_raw, 1))
-        return (mid_price(self._pools, best[-1].route) if best else None) or Fraction(0)
+        return (self._pools.mid_price(best[-1].route) if best else None) or Fraction(0)
 
     def _least_for(self, amount_out_raw: int, token_in: Address, token_out: Address) -> int:
         """Return what an amount would cost if all of it had the price of the first unit."""

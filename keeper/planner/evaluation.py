@@ -14,7 +14,8 @@ from keeper.domain.fixed_point import BPS, mul_div_up
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import Settlement, Terms
 from keeper.planner.parallel import Depth, buy_split, sell_split
-from keeper.planner.routing import mid_price
+
+_WORTHLESS, _ITSELF = Fraction(0), Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,4 +207,4 @@ def value_wei(trade: Trade, *, collateral_raw: int = 0, debt_raw: int = 0) -> in
 
 def _mid_price(trade: Trade, routes: Sequence[Route]) -> Fraction:
     """Return the price along the first of parallel routes, the best of them; one where there is none."""
-    return (mid_price(trade.pools, routes[0]) or Fraction(0)) if routes else Fraction(1)
+    return (Depth.of(trade.pools).mid_price(routes[0]) or _WORTHLESS) if routes else _ITSELF

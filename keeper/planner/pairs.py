@@ -23,7 +23,6 @@ from keeper.planner.costs import least_vault_wei, tip_wei
 from keeper.planner.funding import Funding, worth_trying
 from keeper.planner.options import PlannerOptions
 from keeper.planner.parallel import Depth
-from keeper.planner.routing import mid_price
 from keeper.planner.sizing import (
     Evaluation,
     Trade,
@@ -255,7 +254,7 @@ def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:
     terms = trade.terms
     if terms.collateral == terms.debt:
         return None
-    pools_price = mid_price(trade.pools, (trade.buys or trade.sells)[0])
+    pools_price = Depth.of(trade.pools).mid_price((trade.buys or trade.sells)[0])
     oracle_price, unchanged_s = terms.oracle_price, terms.oracle_unchanged_s
     if pools_price is None or not oracle_price:
         return Declined(reason=Reason.ZERO_PRICE, detail="the oracle or the pools give no price")

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from fractions import Fraction
 from math import isqrt
 from typing import NamedTuple, TypeAlias
 
 from keeper.domain.address import Address
 from keeper.domain.depth import Pool, Route, Segment
-from keeper.planner.routing import Passage, buy_through, route_segments, scaled, sell_through
+from keeper.planner.routing import Passage, buy_through, mid_price, route_segments, scaled, sell_through
 
 _BITS = 192
 """The fraction bits of a root."""
@@ -31,13 +32,14 @@ _Key: TypeAlias = tuple[tuple[Address, Address], ...]
 class Depth(dict[Address, Pool]):
     """Pools at one state. It remembers what was walked of the routes that something was split over."""
 
-    __slots__ = ("_changed", "_courses", "_earlier", "_first_prices", "_parallels")
+    __slots__ = ("_changed", "_courses", "_earlier", "_first_prices", "_mid_prices", "_parallels")
 
     def __init__(self, pools: Mapping[Address, Pool]) -> None:
         super().__init__(pools)
         self._courses: dict[_Key, _Course] = {}
         self._parallels: dict[tuple[_Key, ...], _Parallel] = {}
         self._first_prices: dict[tuple[Address, Address], float] = {}
+        self._mid_prices: dict[_Key, Fraction | None] = {}
         self._earlier: Depth | None = None
         self._changed: Collection[Address] = ()
 
@@ -48,13 +50,14 @@ class Depth(dict[Address, Pool]):
 
     def after(self, changed: Mapping[Address, Pool]) -> Depth:
         """Return the state in which some pools are others: what is known of the rest stays known."""
-        depth = Depth({**self, **changed})
+        depth = Depth(self)
+        depth.update(changed)
         depth._earlier, depth._changed = self, changed.keys()
         return depth
 
     def parallel(self, routes: Sequence[Route]) -> _Parallel:
         """Return routes that share no pool as one."""
-        keys = tuple([tuple([(hop.pool, hop.token_in) for hop in route.hops]) for route in routes])
+        keys = tuple(map(_key, routes))
         found = self._parallels.get(keys)
         if found is None:
             courses = [self._course(key, route) for key, route in zip(keys, routes, strict=True)]
@@ -71,6 +74,13 @@ class Depth(dict[Address, Pool]):
             found = self._first_prices[pool, token_in] = first.a / first.b if first else 0.0
         return found
 
+    def mid_price(self, route: Route) -> Fraction | None:
+        """Return what :func:`keeper.planner.routing.mid_price` does."""
+        key = _key(route)
+        if key not in self._mid_prices:
+            self._mid_prices[key] = mid_price(self, route)
+        return self._mid_prices[key]
+
     def _course(self, key: _Key, route: Route) -> _Course:
         found = self._courses.get(key)
         if found is None:
@@ -79,6 +89,10 @@ class Depth(dict[Address, Pool]):
                 return earlier._course(key, route)
             found = self._courses[key] = _Course(route_segments(self, route))
         return found
+
+
+def _key(route: Route) -> _Key:
+    return tuple([(hop.pool, hop.token_in) for hop in route.hops])
 
 
 def sell_split(pools: Mapping[Address, Pool], routes: Sequence[Route], amount_in_raw: int) -> Passage:

@@ -59,6 +59,7 @@ class Ways:
             self._of.setdefault(one, {}).setdefault(other, []).append(pool.address)
             self._of.setdefault(other, {}).setdefault(one, []).append(pool.address)
         self._onwards: dict[tuple[Address, Address, bool], list[tuple[Address, list[Address]]]] = {}
+        self._hops: dict[tuple[Address, Address], Hop] = {}
 
     def sales(
         self,
@@ -139,9 +140,30 @@ class Ways:
             if (last := reached.pop(end, None)) is not None and (
                 not found or (last.raw > found[-1].amount_raw if selling else last.raw < found[-1].amount_raw)
             ):
-                found.append(last.best(selling=selling))
+                found.append(self._as_best(last, selling=selling))
             labels = [label for label in reached.values() if label.raw]
         return tuple(found)
+
+    def _as_best(self, label: _Label, *, selling: bool) -> Best:
+        """Return a label as a route, in the order that it is sold along."""
+        step = 1 if selling else -1
+        pools, tokens = label.pools[::step], label.tokens[::step]
+        hops = [self._hop(pool, *pair) for pool, pair in zip(pools, pairwise(tokens), strict=True)]
+        flow = Flow(route=Route(hops=tuple(hops)), amounts_raw=label.amounts_raw[::step])
+        return Best(flow, label.raw, label.swaps[::step])
+
+    def _hop(self, pool: Pool, token_in: Address, token_out: Address) -> Hop:
+        hop = self._hops.get((pool.address, token_in))
+        if hop is None:
+            hop = self._hops[pool.address, token_in] = Hop(
+                pool=pool.address,
+                venue=pool.venue,
+                token_in=token_in,
+                token_out=token_out,
+                fee_ppm=pool.fee_ppm,
+                tier=pool.tier,
+            )
+        return hop
 
     def _onward(self, token: Address, end: Address, *, last: bool) -> Sequence[tuple[Address, list[Address]]]:
         """Return where a route may go on to from a token, and through which pools."""
@@ -166,22 +188,3 @@ class _Label(NamedTuple):
     @property
     def raw(self) -> int:
         return self.amounts_raw[-1]
-
-    def best(self, *, selling: bool) -> Best:
-        """Return it as a route, in the order that it is sold along."""
-        step = 1 if selling else -1
-        pools, tokens = self.pools[::step], self.tokens[::step]
-        hops = [_hop(pool, *pair) for pool, pair in zip(pools, pairwise(tokens), strict=True)]
-        flow = Flow(route=Route(hops=tuple(hops)), amounts_raw=self.amounts_raw[::step])
-        return Best(flow, self.raw, self.swaps[::step])
-
-
-def _hop(pool: Pool, token_in: Address, token_out: Address) -> Hop:
-    return Hop(
-        pool=pool.address,
-        venue=pool.venue,
-        token_in=token_in,
-        token_out=token_out,
-        fee_ppm=pool.fee_ppm,
-        tier=pool.tier,
-    )

@@ -343,6 +343,8 @@ class _Table:
         self, adds: NDArray[np.float64], slack: NDArray[np.float64], scratch: _Scratch
     ) -> Iterator[_Rows]:
         """Yield the rows whose entries come to no more than their slack. Each slot must have both."""
+        if not self.count:
+            return
         width = len(self._slots)
         most = width * float(slack.max())
         step = _CHUNK // width

@@ -258,10 +258,10 @@ class AaveTerms:
         Both grow with time; a number would leave dust a second later. Raises ValueError outside the
         feasible set.
         """
-        kinds = {one.kind for one in self.stretches if one.least_raw <= repay_raw <= one.most_raw}
+        kinds = [one.kind for one in self.stretches if one.least_raw <= repay_raw <= one.most_raw]
         if not kinds:
             raise ValueError(f"{repay_raw} of {self.debt.symbol} is not among the amounts that may be repaid")
-        return MAX_UINT if kinds & _WHOLE else repay_raw
+        return repay_raw if _WHOLE.isdisjoint(kinds) else MAX_UINT
 
     def _close(self, repay_raw: int) -> Close:
         known = self._known.closes.get(repay_raw)
