@@ -6,11 +6,10 @@ Only where the gas turns out to change that order, or a draft fails, is there an
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from keeper.domain.address import Address
 from keeper.domain.declined import Declined, Reason
@@ -20,13 +19,13 @@ from keeper.domain.odds import Odds
 from keeper.domain.plan import Decision, Draft, Plan
 from keeper.domain.position import Opportunity, PositionId
 from keeper.engine.batching import Batch, batch, fitting
+from keeper.engine.each import each
+from keeper.engine.in_sequence import in_sequence
 from keeper.engine.simulating import Simulator
 from keeper.engine.usual_gas import UsualGas, as_expected
 from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
 from keeper.ports import Bidder, BidForm, Foresight, Guard, Landing
 from keeper.query import Simulated
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +69,12 @@ class Decider:
         flying = self.landing.in_flight() if self.landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
         free, left = self._free(seen.opportunities, flying)
-        proposals = await _each(planner.proposing(seen, free))
+        proposals = await each(planner.proposing(seen, free))
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         sequence = tuple if self.landing is None else self.landing.sequence
         choose = partial(planner.choosing, seen, busy_pools=busy_pools, sequence=sequence)
         expected = self._usual.expected(proposed)
-        chosen = await _each(choose(proposals, expected))
+        chosen = await in_sequence(partial(choose, gas_used=expected), proposals, sequence)
         together = self._together(seen, planner, chosen)
         ladders = self._ladders(seen, planner, chosen, behind, but=together.parts if together else ())
         beside = [rung.draft for ladder in ladders.values() for rung in ladder]
@@ -87,7 +86,7 @@ class Decider:
         # sized for the expected gas where that came true, so that what was simulated is what is sent
         sized_for = {draft: as_expected(gas, expected[draft]) for draft, gas in gas_used.items()}
         if sized_for != expected:
-            chosen = await _each(choose(proposals, sized_for))
+            chosen = await in_sequence(partial(choose, gas_used=sized_for), proposals, sequence)
         while True:
             simulated = await self.simulator.in_order(seen, _in_order(chosen), basis, known=simulations)
             rungs = {draft: simulations.known(ladder) for draft, ladder in ladders.items()}
@@ -108,7 +107,7 @@ class Decider:
             # those after it counted on the depth that it would have left: choose again without it
             left.append(failed)
             proposals = tuple(one for one in proposals if one is not failed.proposal)
-            chosen = await _each(choose(proposals, sized_for))
+            chosen = await in_sequence(partial(choose, gas_used=sized_for), proposals, sequence)
         if behind is not None and behind.behind.raw is None and len(simulated) > 1:
             leading = chosen[: max(1, fitting(one.gas_used for one in simulated))]
             return await self._as_one(seen, planner, leading, simulated, (*considered, *left), behind)
@@ -173,7 +172,7 @@ class Decider:
     ) -> Sequence[Decision]:
         """Return what each chosen draft came to, in its simulation; what was declined stays so."""
         results = iter(simulated)
-        return await _each(
+        return await each(
             one.drafted
             if isinstance(one.drafted, Declined)
             else planner.conclude(
@@ -235,15 +234,6 @@ class Decider:
         if position in flying:
             return Declined(reason=Reason.IN_FLIGHT, detail="a transaction is on its way")
         return None if self.guard is None else self.guard.backing_off(position)
-
-
-async def _each(ones: Iterable[T]) -> tuple[T, ...]:
-    """Return all of what is computed one by one, and let others go on in between: heads, answers, a stop."""
-    found: list[T] = []
-    for one in ones:
-        found.append(one)
-        await asyncio.sleep(0)
-    return tuple(found)
 
 
 def _failed(chosen: Sequence[Chosen], considered: Sequence[Considered]) -> Considered | None:
