@@ -33,21 +33,8 @@ def _routes(
         for through in permutations(between, length):
             path = (token_in, *through, token_out)
             ways = [
-                [hop(pool, sold) for pool in pools.values() if set(pool.tokens) == {sold, bought}]
+                [Hop.into(pool, sold) for pool in pools.values() if set(pool.tokens) == {sold, bought}]
                 for sold, bought in pairwise(path)
             ]
             for hops in product(*ways):
                 yield Route(hops=hops)
-
-
-def hop(pool: Pool, token_in: Address) -> Hop:
-    """Return the hop that sells a token into a pool."""
-    (token_out,) = set(pool.tokens) - {token_in}
-    return Hop(
-        pool=pool.address,
-        venue=pool.venue,
-        token_in=token_in,
-        token_out=token_out,
-        fee_ppm=pool.fee_ppm,
-        tier=pool.tier,
-    )

@@ -120,19 +120,7 @@ def to_sell(pool: Pool, token_in: Address, *, until: float) -> int:
 
 def route(pool: Pool, token_in: Address) -> Route:
     """Return the route through this pool alone."""
-    token_out = next(token for token in pool.tokens if token != token_in)
-    return Route(
-        hops=(
-            Hop(
-                pool=pool.address,
-                venue=pool.venue,
-                token_in=token_in,
-                token_out=token_out,
-                fee_ppm=pool.fee_ppm,
-                tier=pool.tier,
-            ),
-        )
-    )
+    return Route(hops=(Hop.into(pool, token_in),))
 
 
 # --- oracles ------------------------------------------------------------------------------------------------

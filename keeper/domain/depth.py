@@ -101,6 +101,19 @@ class Hop:
     tier: int | None = None
     """What its venue tells the pool by from others of the same tokens, where that is not its fee."""
 
+    @classmethod
+    def into(cls, pool: Pool, token_in: Address) -> Hop:
+        """Return the hop that sells a token into a pool."""
+        one, other = pool.tokens
+        return cls(
+            pool=pool.address,
+            venue=pool.venue,
+            token_in=token_in,
+            token_out=other if token_in == one else one,
+            fee_ppm=pool.fee_ppm,
+            tier=pool.tier,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:

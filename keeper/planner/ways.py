@@ -9,7 +9,6 @@ pools lie between which tokens no swap changes: that is laid out once for all st
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from keeper.domain.address import Address
@@ -148,21 +147,14 @@ class Ways:
         """Return a label as a route, in the order that it is sold along."""
         step = 1 if selling else -1
         pools, tokens = label.pools[::step], label.tokens[::step]
-        hops = [self._hop(pool, *pair) for pool, pair in zip(pools, pairwise(tokens), strict=True)]
+        hops = map(self._hop, pools, tokens)  # the last token is sold into none
         flow = Flow(route=Route(hops=tuple(hops)), amounts_raw=label.amounts_raw[::step])
         return Best(flow, label.raw, label.swaps[::step])
 
-    def _hop(self, pool: Pool, token_in: Address, token_out: Address) -> Hop:
+    def _hop(self, pool: Pool, token_in: Address) -> Hop:
         hop = self._hops.get((pool.address, token_in))
         if hop is None:
-            hop = self._hops[pool.address, token_in] = Hop(
-                pool=pool.address,
-                venue=pool.venue,
-                token_in=token_in,
-                token_out=token_out,
-                fee_ppm=pool.fee_ppm,
-                tier=pool.tier,
-            )
+            hop = self._hops[pool.address, token_in] = Hop.into(pool, token_in)
         return hop
 
     def _onward(self, token: Address, end: Address, *, last: bool) -> Sequence[tuple[Address, list[Address]]]:

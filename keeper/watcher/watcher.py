@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from types import MappingProxyType
 
@@ -205,14 +206,18 @@ def _unwrapped(
     """Yield the pairs, and those of what their tokens give up when unwrapped, once and again."""
     holds = {pool.address: pool.unwraps_to for pool in pools if pool.unwraps_to is not None}
 
+    @cache
     def forms(token: Address) -> list[Address]:
         found = [token]
         while (inner := holds.get(found[-1])) is not None and inner not in found:
             found.append(inner)
         return found
 
-    for pair in pairs:
-        yield from product(*map(forms, pair))
+    for one, other in pairs:
+        if one in holds or other in holds:
+            yield from product(forms(one), forms(other))
+        else:
+            yield one, other
 
 
 def _known(surcharges: Sequence[Surcharge | Broken]) -> Surcharge | None:

@@ -12,10 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keeper.domain.address import Address
-from keeper.domain.depth import Pool, Route, Segment, Swap
+from keeper.domain.depth import Hop, Pool, Route, Segment, Swap
 from keeper.planner.parallel import buy_split, parallel_segments, sell_split
 from keeper.planner.routing import buy_through, sell_through
-from tests.routes import hop
 from tests.unit.venues.uniswap_v3.pools import random_pool
 
 A, B, C = (Address(bytes([at]) * 20) for at in (0x0A, 0x0B, 0x0C))
@@ -73,8 +72,8 @@ def lanes(seed: int) -> tuple[dict[Address, Pool], tuple[Route, ...]]:
         )
         return pools[address]
 
-    found = [Route(hops=(hop(add(A, B), A),)) for _ in range(draw.randint(1, 2))]
-    found.append(Route(hops=(hop(add(A, C), A), hop(add(C, B) if C < B else add(B, C), C))))
+    found = [Route(hops=(Hop.into(add(A, B), A),)) for _ in range(draw.randint(1, 2))]
+    found.append(Route(hops=(Hop.into(add(A, C), A), Hop.into(add(C, B) if C < B else add(B, C), C))))
     if draw.random() < 0.4:
         wrapper = Wrapper(
             address=Address(b"\xee" * 20),
@@ -82,7 +81,7 @@ def lanes(seed: int) -> tuple[dict[Address, Pool], tuple[Route, ...]]:
             limit_raw=10 ** draw.randint(17, 19),
         )
         pools[wrapper.address] = wrapper
-        found.append(Route(hops=(hop(wrapper, A),)))
+        found.append(Route(hops=(Hop.into(wrapper, A),)))
     return pools, tuple(found)
 
 
