@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -93,10 +93,14 @@ class Interface:
     functions: tuple[Function, ...]
     events: tuple[Event, ...]
     errors: tuple[Error, ...]
+    _found: dict[str, Function] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def function(self, name: str) -> Function:
         """Return a function by its name. Raises KeyError where there is none, or several."""
-        return _named(name, self.functions)
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = _named(name, self.functions)
+        return found
 
     def event(self, name: str) -> Event:
         """Return an event by its name. Raises KeyError where there is none, or several."""

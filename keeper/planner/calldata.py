@@ -130,7 +130,8 @@ class _Table:
         listed = list(dict.fromkeys((wrapped_native, *tokens)))
         self._tokens = len(listed) - 1
         listed = list(dict.fromkeys((*listed, *others)))
-        self._index = {address: index for index, address in enumerate(listed)}
+        # where there are more than fit, `encode` raises
+        self._index = {address: bytes((index & 0xFF,)) for index, address in enumerate(listed)}
         for address in listed:
             if len(address) != 20:
                 raise ValueError(f"an address has 20 bytes, not {len(address)}")
@@ -150,7 +151,7 @@ class _Table:
         )
 
     def __getitem__(self, address: Address) -> bytes:
-        return _fixed(self._index[address], 1, "an address's index")
+        return self._index[address]
 
     def encode(self) -> bytes:
         listed = list(self._index)[1:]

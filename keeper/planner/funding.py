@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall
@@ -135,16 +135,32 @@ def worth_trying(loans: Iterable[Funding], *, most_raw: int, gas_raw: Fraction) 
     another has as much, or all that is needed, and costs no more whatever the amount: costs are linear in it,
     so both ends are compared.
     """
+    wei, per = gas_raw.numerator, gas_raw.denominator
 
-    def costs(one: Funding) -> tuple[Fraction, Fraction]:
-        return one.gas * gas_raw + one.fee_raw(1), one.gas * gas_raw + one.fee_raw(most_raw)
+    def priced(one: Funding) -> _Priced:
+        gas = one.gas * wei
+        has_raw = min(one.available_raw, most_raw)
+        return _Priced(gas + one.fee_raw(most_raw) * per, one.name, gas + one.fee_raw(1) * per, has_raw, one)
 
-    def beats(one: Funding, other: Funding) -> bool:
-        has_as_much = min(one.available_raw, most_raw) >= min(other.available_raw, most_raw)
-        return has_as_much and all(a <= b for a, b in zip(costs(one), costs(other), strict=True))
-
-    kept: list[Funding] = []
-    for one in sorted(loans, key=lambda loan: (costs(loan)[1], loan.name)):
-        if one.available_raw > 0 and not any(beats(other, one) for other in kept):
+    kept: list[_Priced] = []
+    for one in sorted([priced(loan) for loan in loans], key=lambda loan: loan[:2]):
+        if one.has_raw > 0 and not any(other.beats(one) for other in kept):
             kept.append(one)
-    return tuple(kept)
+    return tuple([one.funding for one in kept])
+
+
+class _Priced(NamedTuple):
+    """A funding, and what it costs, gas included, on one scale for all."""
+
+    whole: int
+    """For the most that may be wanted."""
+    name: str
+    unit: int
+    """For a unit."""
+    has_raw: int
+    """Of what may be wanted."""
+    funding: Funding
+
+    def beats(self, other: _Priced) -> bool:
+        """Return whether it has as much, and costs no more whatever the amount."""
+        return self.has_raw >= other.has_raw and self.unit <= other.unit and self.whole <= other.whole

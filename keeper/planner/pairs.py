@@ -258,7 +258,10 @@ def _divergence(trade: Trade, options: PlannerOptions) -> Declined | None:
     oracle_price, unchanged_s = terms.oracle_price, terms.oracle_unchanged_s
     if pools_price is None or not oracle_price:
         return Declined(reason=Reason.ZERO_PRICE, detail="the oracle or the pools give no price")
-    if abs(pools_price - oracle_price) * BPS <= options.max_oracle_divergence_bps * oracle_price:
+    # in ints, over the product of both denominators
+    oracle = oracle_price.numerator * pools_price.denominator
+    apart = abs(pools_price.numerator * oracle_price.denominator - oracle)
+    if apart * BPS <= options.max_oracle_divergence_bps * oracle:
         return None
     detail = (
         f"the pools pay {float(pools_price / oracle_price):.2%} of the oracle's price of "
