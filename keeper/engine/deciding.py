@@ -69,7 +69,7 @@ class Decider:
         flying = self.landing.in_flight() if self.landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)
         free, left = self._free(seen.opportunities, flying)
-        proposals = await each(planner.proposing(seen, free))
+        proposals = await each(planner.proposing(seen, free), of=len(free))
         proposed = [drafted.draft for proposal in proposals for drafted in proposal.drafts]
         sequence = tuple if self.landing is None else self.landing.sequence
         choose = partial(planner.choosing, seen, busy_pools=busy_pools, sequence=sequence)
@@ -172,7 +172,7 @@ class Decider:
     ) -> Sequence[Decision]:
         """Return what each chosen draft came to, in its simulation; what was declined stays so."""
         results = iter(simulated)
-        return await each(
+        concluding = (
             one.drafted
             if isinstance(one.drafted, Declined)
             else planner.conclude(
@@ -180,6 +180,7 @@ class Decider:
             )
             for one in chosen
         )
+        return await each(concluding, of=len(chosen))
 
     async def _as_one(
         self,

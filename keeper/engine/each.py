@@ -9,10 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def each(ones: Iterable[T]) -> tuple[T, ...]:
-    """Return all of what is computed one by one, and let others go on in between: heads, answers, a stop."""
+async def each(ones: Iterable[T], *, of: int) -> tuple[T, ...]:
+    """Return all of what is computed one by one, and let others go on in between: heads, answers, a stop.
+
+    `of` is how many there are: after the last of them there is no need to.
+    """
     found: list[T] = []
     for one in ones:
         found.append(one)
-        await asyncio.sleep(0)
+        if len(found) < of:
+            await asyncio.sleep(0)
     return tuple(found)

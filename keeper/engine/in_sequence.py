@@ -21,7 +21,7 @@ async def in_sequence(
     """
     left: list[Chosen] = []
     while True:
-        chosen = await each(choose(proposals))
+        chosen = await each(choose(proposals), of=len(proposals))
         drafted = tuple(one.opportunity.position for one in chosen if isinstance(one.drafted, Drafted))
         if sequence(drafted) == drafted:
             return (*chosen, *left)

@@ -82,7 +82,11 @@ class Sender:
                         held_pools |= plan.draft.pools
                         self._leave(head, one.opportunity, refusal, behind)
                         continue
-                    submitting = asyncio.create_task(self._submit(plan, head, one.opportunity, behind))
+                    if self._landing is None:
+                        continue
+                    submitting = asyncio.create_task(
+                        self._submit(self._landing, plan, head, one.opportunity, behind)
+                    )
                     sending.append(submitting)
                     await asyncio.sleep(0)  # it has its nonce, is signed and journalled: now the next one
                     if submitting.done() and submitting.exception() is not None:
@@ -129,16 +133,16 @@ class Sender:
             return None
         return self._guard.refuses(in_flight=len(self._landing.in_flight()))
 
-    async def _submit(self, plan: Plan, head: Head, opportunity: Opportunity, behind: Leading | None) -> bool:
+    async def _submit(
+        self, landing: Landing, plan: Plan, head: Head, opportunity: Opportunity, behind: Leading | None
+    ) -> bool:
         """Return whether it is on its way, or may be."""
-        if self._landing is None:
-            return False
         try:
-            submission = await self._landing.submit(plan, head, behind=behind)
+            submission = await landing.submit(plan, head, behind=behind)
         except Rejected as error:
             self._listen(Degraded(what=f"a plan for 0x{opportunity.borrower.hex()}", why=str(error)))
             return False
-        for one in (submission, *self._landing.beside(submission)):
+        for one in (submission, *landing.beside(submission)):
             self._listen(Sent(submission=one))
         return True
 
