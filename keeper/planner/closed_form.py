@@ -7,8 +7,8 @@ and what is owed costs T(owed) of the same, so that::
 
 is to be greatest. H is concave and T convex, each a chain of constant-product segments: a segment
 out(x) = a x / (b + c x) has the slope a b / (b + c x)^2, and its inverse in(y) = b y / (a - c y) has the
-slope a b / (a - c y)^2. Where Z' = 0 both slopes are squares but for a constant factor: with the roots
-taken, the equation is linear in r. So the segments are walked once, and one equation solved.
+slope a b / (a - c y)^2. Where Z' = 0 both slopes are squares but for a constant factor: with the root of
+that taken, the equation is linear in r. So the segments are walked once, and one equation solved.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from keeper.domain.depth import Segment
 IDENTITY = Segment(a=1, b=1, c=0, capacity_in=1 << 255)
 """A token for itself: no pool on the way. The one segment whose `c` is 0."""
 
-_ROOT_BITS = 256
-"""How many bits a root is taken with at least: far more than an amount has."""
+_ROOT_BITS = 192
+"""How many bits the root is taken with at least: far more than an amount has."""
 
 
 class Line(NamedTuple):
@@ -71,7 +71,7 @@ def optimal_size(
     owed_first, owed_rise = owed
     width, at = most - least, 0  # sizes are counted from `least` on
     given_to = given_end = cost_to = cost_end = 0
-    # Z' > 0 at t where sqrt(gain) * (cost_0 - cost_1 * t) > sqrt(price) * (give_0 + give_1 * t)
+    # Z' > 0 at t where cost_0 - cost_1 * t > sqrt(price / gain) * (give_0 + give_1 * t)
     gain = give_0 = give_1 = price = cost_0 = cost_1 = 0
     while True:
         while given_end <= at:  # the next segment of H, which is entered at `given_to`
@@ -96,11 +96,11 @@ def optimal_size(
         give, paid = give_0 + give_1 * end, cost_0 - cost_1 * end
         up, down = gain * paid * paid, price * give * give
         if up <= down:
-            missing = max(2 * _ROOT_BITS - min(gain, price).bit_length(), 0)
-            gain, price = isqrt(gain << missing), isqrt(price << missing)
-            falls = gain * cost_1 + price * give_1
-            root = (gain * cost_0 - price * give_0) // falls if falls else 0
-            return Optimum(least + min(max(root, at), end))
+            bits = max(_ROOT_BITS + (gain.bit_length() - price.bit_length()) // 2, 0)
+            root = isqrt((price << 2 * bits) // gain)
+            falls = (cost_1 << bits) + root * give_1
+            turns = ((cost_0 << bits) - root * give_0) // falls if falls else 0
+            return Optimum(least + min(max(turns, at), end))
         if end == width:
             return Optimum(most, up * owed_rise, down * seized_rise)
         at = end

@@ -78,6 +78,8 @@ def max_profit(trade: Trade, *, beat_wei: int | None = None) -> Evaluation | Dec
         bests.append(found)
         if isinstance(found, Evaluation) and _ends_clearly_after(interval, found.repay_raw):
             turned = found
+    if len(bests) == 1:
+        return bests[0]
     best = _most_profitable(bests)
     if best is not None:
         return best
@@ -290,7 +292,7 @@ def _meet_again(trade: Trade, shared: int) -> bool:
     """Return whether the two sales share a pool after they have parted."""
     if not trade.buys or not trade.sells:
         return False
-    bought_in = {hop.pool for route in trade.buys for hop in route.hops[shared:]}
+    bought_in = [hop.pool for route in trade.buys for hop in route.hops[shared:]]
     return any(hop.pool in bought_in for route in trade.sells for hop in route.hops[shared:])
 
 
