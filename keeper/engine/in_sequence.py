@@ -10,7 +10,7 @@ from keeper.planner.planner import Chosen, Drafted, Proposal
 
 
 async def in_sequence(
-    choose: Callable[[Sequence[Proposal]], Iterable[Chosen]],
+    choose: Callable[[Sequence[Proposal]], Iterable[Chosen | None]],
     proposals: Sequence[Proposal],
     sequence: Callable[[Sequence[PositionId]], tuple[PositionId, ...]],
 ) -> tuple[Chosen, ...]:

@@ -23,7 +23,7 @@ from keeper.planner.evaluation import Evaluation
 from keeper.planner.funding import Loan
 from keeper.planner.pairs import Pair
 from keeper.planner.parallel import Depth
-from keeper.planner.selection import MOST_EXACT, ROUNDING, Step, best_order, groups
+from keeper.planner.selection import MOST_EXACT, ROUNDING, Step, Unhurried, best_order, groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,16 +170,21 @@ def scarce(contenders: Sequence[Contender]) -> frozenset[Address]:
 
 def order(
     contenders: Sequence[Contender], start: Left, net: Net, *, most_exact: int = MOST_EXACT
-) -> tuple[int, ...]:
+) -> Unhurried[tuple[int, ...]]:
     """Return the order of all contenders that brings most in total, by their places."""
     places = range(len(contenders))
     if len(places) < 2:
         return tuple(places)
     contest = _Contest(contenders, net)
-    alone_wei = [step.worth_wei if (step := contest.play(at, start)) else 0 for at in places]
+    alone_wei: list[int] = []
+    for at in places:
+        step = contest.play(at, start)
+        alone_wei.append(step.worth_wei if step else 0)
+        yield
     crowded = sum(one.gas for one in contenders) > start.gas
-    best = [
-        best_order(
+    best: list[tuple[int, ...]] = []
+    for group in groups([contest.uses(at, start, crowded=crowded) for at in places]):
+        found = yield from best_order(
             group,
             start,
             contest.play,
@@ -187,8 +192,7 @@ def order(
             only_falls=contest.only_falls(group),
             most_exact=most_exact,
         )
-        for group in groups([contest.uses(at, start, crowded=crowded) for at in places])
-    ]
+        best.append(found)
     return _merged(best, alone_wei)
 
 

@@ -229,7 +229,8 @@ class Planner:
         through one of `busy_pools` waits: a transaction in flight counts on that depth already. `sequence`
         says in which order they would run, where they were to run in another.
         """
-        return tuple(self.choosing(seen, proposals, gas_used, busy_pools=busy_pools, sequence=sequence))
+        choosing = self.choosing(seen, proposals, gas_used, busy_pools=busy_pools, sequence=sequence)
+        return tuple([one for one in choosing if one is not None])
 
     def choosing(
         self,
@@ -239,14 +240,17 @@ class Planner:
         *,
         busy_pools: Collection[Address] = (),
         sequence: Sequencing = tuple,
-    ) -> Iterator[Chosen]:
-        """Yield what `choose` returns, borrower by borrower: there is time for something else in between."""
+    ) -> Iterator[Chosen | None]:
+        """Yield what `choose` returns, borrower by borrower: there is time for something else in between.
+
+        Before that it yields None after each step of looking for the best order.
+        """
         contenders = [self._contender(seen, proposal, gas_used, busy_pools) for proposal in proposals]
         start = Left(pools=Depth(seen.pools), gas=seen.head.gas_limit, scarce=scarce(contenders))
-        places = order(contenders, start, self._net, most_exact=self.options.exact_orders)
+        places = yield from order(contenders, start, self._net, most_exact=self.options.exact_orders)
         by_position = {proposals[at].opportunity.position: proposals[at] for at in places}
         in_order = [by_position[one] for one in sequence(tuple(by_position))]
-        return self._run(seen, in_order, gas_used, start, frozenset(busy_pools))
+        yield from self._run(seen, in_order, gas_used, start, frozenset(busy_pools))
 
     def _contender(
         self,

@@ -12,7 +12,7 @@ brings more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
@@ -27,7 +27,11 @@ _MOST_STEPS = 16
 ROUNDING = 10**8
 """A part in so many is what the contracts' rounding makes, no matter of order."""
 
+T = TypeVar("T")
 State = TypeVar("State")
+
+Unhurried: TypeAlias = Generator[None, None, T]
+"""What takes long to work out: it yields after each step, and there is time for something else in between."""
 
 
 class Step(NamedTuple, Generic[State]):
@@ -67,19 +71,20 @@ def best_order(
     covers: Covers[State],
     only_falls: bool,
     most_exact: int = MOST_EXACT,
-) -> tuple[int, ...]:
+) -> Unhurried[tuple[int, ...]]:
     """Return the order that brings most in total. Those that do nothing where they would come are in it too.
 
     `only_falls` promises that nobody brings more once others have gone first: what can't bring more is then
     known early. Of equals the earliest found is taken, the greedy order before all; what differs by less than
     rounding makes is equal.
     """
-    greedy = _greedy(items, start, play)
+    greedy = yield from _greedy(items, start, play)
     if len(items) < 2:
         return greedy.order
     if len(items) <= most_exact:
-        return _Search(play, covers, greedy, only_falls=only_falls).best(start)
-    return _exchanged(greedy, play, steps=min(_STEPS_EACH * len(items), _MOST_STEPS)).order
+        return (yield from _Search(play, covers, greedy, only_falls=only_falls).best(start))
+    steps = min(_STEPS_EACH * len(items), _MOST_STEPS)
+    return (yield from _exchanged(greedy, play, steps=steps)).order
 
 
 class _Run(NamedTuple, Generic[State]):
@@ -96,7 +101,7 @@ class _Run(NamedTuple, Generic[State]):
 
 def _played(
     order: Sequence[int], start: State, play: Play[State], *, like: _Run[State] | None = None, upto: int = 0
-) -> _Run[State]:
+) -> Unhurried[_Run[State]]:
     """Return an order played through; its first `upto` items are those of `like`, and need not be again."""
     before = list(like.before[:upto]) if like else []
     worths = list(like.worths_wei[:upto]) if like else []
@@ -106,13 +111,24 @@ def _played(
         step = play(item, state)
         worths.append(step.worth_wei if step else 0)
         state = step.after if step else state
+        yield
     return _Run(tuple(order), tuple(before), tuple(worths))
 
 
-def _greedy(items: Collection[int], start: State, play: Play[State]) -> _Run[State]:
+def _alone(items: Collection[int], start: State, play: Play[State]) -> Unhurried[dict[int, int]]:
+    """Return what each would bring were it the first."""
+    alone_wei: dict[int, int] = {}
+    for item in items:
+        step = play(item, start)
+        alone_wei[item] = step.worth_wei if step else 0
+        yield
+    return alone_wei
+
+
+def _greedy(items: Collection[int], start: State, play: Play[State]) -> Unhurried[_Run[State]]:
     """Return the order of what each brings alone, the most first."""
-    alone = {item: step.worth_wei if (step := play(item, start)) else 0 for item in items}
-    return _played(sorted(items, key=lambda item: -alone[item]), start, play)
+    alone_wei = yield from _alone(items, start, play)
+    return (yield from _played(sorted(items, key=lambda item: -alone_wei[item]), start, play))
 
 
 class _Reached(NamedTuple, Generic[State]):
@@ -139,23 +155,30 @@ class _Search(Generic[State]):
         self._behind_wei: dict[tuple[int, int], int] = {}
         """What the second brings right behind the first."""
 
-    def best(self, start: State) -> tuple[int, ...]:
+    def best(self, start: State) -> Unhurried[tuple[int, ...]]:
         reached = [[_Reached((), 0, start, {})]]
         while reached:
             further: dict[frozenset[int], list[_Reached[State]]] = {}
             for one in chain.from_iterable(reached):
-                for then in self._onwards(one):
+                steps = yield from self._steps(one)
+                for then in self._onwards(one, steps):
                     self._keep(further.setdefault(frozenset(then.ran), []), then)
             reached = list(further.values())
         return (*self._best, *(item for item in self._items if item not in self._best))
 
-    def _onwards(self, one: _Reached[State]) -> Iterator[_Reached[State]]:
-        """Yield what is reached once an item more has run, where something may come of it."""
-        steps = {
-            item: self._play(item, one.state)
-            for item in self._items
-            if item not in one.ran and not self._is_hopeless(one, item)
-        }
+    def _steps(self, one: _Reached[State]) -> Unhurried[dict[int, Step[State] | None]]:
+        """Return what each item does next of which something may come."""
+        steps: dict[int, Step[State] | None] = {}
+        for item in self._items:
+            if item not in one.ran and not self._is_hopeless(one, item):
+                steps[item] = self._play(item, one.state)
+                yield
+        return steps
+
+    def _onwards(
+        self, one: _Reached[State], steps: Mapping[int, Step[State] | None]
+    ) -> Iterator[_Reached[State]]:
+        """Yield what is reached once an item more has run."""
         would_wei = {item: step.worth_wei if step else 0 for item, step in steps.items()}
         if len(one.ran) == 1:
             self._behind_wei |= {(one.ran[0], item): worth_wei for item, worth_wei in would_wei.items()}
@@ -199,21 +222,22 @@ class _Search(Generic[State]):
         return self._covers(than.state, one.state, left)
 
 
-def _exchanged(run: _Run[State], play: Play[State], *, steps: int) -> _Run[State]:
+def _exchanged(run: _Run[State], play: Play[State], *, steps: int) -> Unhurried[_Run[State]]:
     """Return a run that brings no less: items moved ahead, those first that lose most by coming late."""
     start = run.before[0]
-    alone = {item: step.worth_wei if (step := play(item, start)) else 0 for item in run.order}
+    alone_wei = yield from _alone(run.order, start, play)
     moved = True
     while moved and steps > 0:
         moved = False
-        lost = {item: alone[item] - worth for item, worth in zip(run.order, run.worths_wei, strict=True)}
+        lost = {item: alone_wei[item] - worth for item, worth in zip(run.order, run.worths_wei, strict=True)}
         for item in sorted(run.order, key=lambda one: -lost[one]):
             at = run.order.index(item)
             for to in dict.fromkeys((0, at // 2, at - 1)):
                 if not 0 <= to < at or steps <= 0:
                     continue
                 others = [one for one in run.order if one != item]
-                other = _played((*others[:to], item, *others[to:]), start, play, like=run, upto=to)
+                order = (*others[:to], item, *others[to:])
+                other = yield from _played(order, start, play, like=run, upto=to)
                 steps -= len(run.order) - to
                 if other.worth_wei > run.worth_wei:
                     run, moved = other, True

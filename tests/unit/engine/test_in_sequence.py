@@ -54,7 +54,7 @@ async def test_in_sequence__one_that_has_a_nonce_comes_to_nothing__the_others_ru
         submitter = at_work(block, stuck)
         sequence = partial(submitter.sequence, NOW)
         choose = partial(block.planner.choosing, block.seen, gas_used=gas_used, sequence=sequence)
-        at_once = drafted(tuple(choose(block.proposals)))
+        at_once = drafted(block.planner.choose(block.seen, block.proposals, gas_used, sequence=sequence))
         seen["anew" if sequence(at_once) != at_once else "at once"] += 1
         chosen = await in_sequence(choose, block.proposals, sequence)
         nonces = []

@@ -15,6 +15,7 @@ from keeper.planner.pairs import Pair
 from keeper.planner.planner import Chosen, Drafted
 from keeper.planner.selection import MOST_EXACT, groups
 from tests.unit.planner.crowd import GAS_USED, Crowd, crowd, holder
+from tests.unit.planner.unhurried import at_once
 
 
 def contenders(of: Crowd) -> list[Contender]:
@@ -76,7 +77,7 @@ def test_order__some_before_three_pools__equal_brute_force(falling: bool) -> Non
     counts: Counter[str] = Counter()
     for seed in range(3):
         block = crowd(seed, borrowers=3 if falling else 4, falling=falling)
-        found = order(contenders(block), start(block), block.planner._net)
+        found = at_once(order(contenders(block), start(block), block.planner._net))
         assert total_wei(block, found) == best_wei(block)
         counts["another than the greedy one"] += found != greedy(block)
     assert counts["another than the greedy one"] >= 1
@@ -98,7 +99,7 @@ def test_order__six_before_three_pools__equal_brute_force_but_for_rounding(falli
         )
 
     best = best_left_wei(frozenset(group), start(block))
-    found = order(contenders(block), start(block), block.planner._net, most_exact=MOST_EXACT)
+    found = at_once(order(contenders(block), start(block), block.planner._net, most_exact=MOST_EXACT))
     assert best - best // 10**6 <= total_wei(block, found) <= best
     assert total_wei(block, greedy(block)) < best - best // 10**3
 
@@ -107,7 +108,7 @@ def test_order__cash_for_some__equal_brute_force() -> None:
     counts: Counter[str] = Counter()
     for seed in range(3):
         block = crowd(seed, borrowers=3, falling=False, depth=(7, 8), cash={"WETH": 100, "USDC": 200_000})
-        found = order(contenders(block), start(block), block.planner._net)
+        found = at_once(order(contenders(block), start(block), block.planner._net))
         assert total_wei(block, found) == best_wei(block)
         counts["scarce"] += bool(start(block).scarce)
         counts["another than the greedy one"] += found != greedy(block)
@@ -119,7 +120,7 @@ def test_order__nine__never_worse_than_greedy() -> None:
     gained = 0
     for seed in range(2):
         block = crowd(seed, borrowers=9, falling=False)
-        found = order(contenders(block), start(block), block.planner._net)
+        found = at_once(order(contenders(block), start(block), block.planner._net))
         gained_wei = total_wei(block, found) - total_wei(block, greedy(block))
         assert gained_wei >= 0
         gained += gained_wei > 0
@@ -136,6 +137,15 @@ def test_choose__block_has_gas_for_two__the_best_two_run_and_the_rest_is_told_wh
     assert len(run) == 2
     assert {one.drafted.reason for one in chosen if isinstance(one.drafted, Declined)} >= {Reason.BLOCK_FULL}
     assert max(map(vault_wei, run)) == max(map(vault_wei, everybody))
+
+
+def test_choosing__six_that_share_pools__can_be_left_between_any_two_steps_to_the_order() -> None:
+    block = crowd(1, borrowers=MOST_EXACT, falling=True)
+    steps = list(block.planner.choosing(block.seen, block.proposals, block.gas_used))
+    assert steps.count(None) > MOST_EXACT**2
+    chosen = block.planner.choose(block.seen, block.proposals, block.gas_used)
+    in_order = [one.opportunity.borrower for one in steps if one is not None]
+    assert in_order == [one.opportunity.borrower for one in chosen]
 
 
 def test_choose__another_order_brings_more__followed() -> None:
@@ -156,7 +166,7 @@ def test_choose__another_order_brings_more__followed() -> None:
                     frozenset(),
                 )
             )
-            for places in (order(contenders(block), start(block), block.planner._net), greedy(block))
+            for places in (at_once(order(contenders(block), start(block), block.planner._net)), greedy(block))
         )
         assert list(map(vault_wei, chosen)) == list(map(vault_wei, found))
         better += net_wei(block, found) > net_wei(block, alone)

@@ -10,10 +10,12 @@ from math import perm
 from random import Random
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.planner.selection import MOST_EXACT, Step, best_order, groups
+from tests.unit.planner.unhurried import at_once
 
 
 class Want(NamedTuple):
@@ -81,12 +83,14 @@ def covers(wants: list[Want], one: Pools, other: Pools, items: Collection[int]) 
 
 
 def best(wants: list[Want], pools: Pools, *, only_falls: bool) -> int:
-    order = best_order(
-        range(len(wants)),
-        pools,
-        lambda at, left: played(wants[at], left),
-        covers=partial(covers, wants),
-        only_falls=only_falls,
+    order = at_once(
+        best_order(
+            range(len(wants)),
+            pools,
+            lambda at, left: played(wants[at], left),
+            covers=partial(covers, wants),
+            only_falls=only_falls,
+        )
     )
     assert sorted(order) == list(range(len(wants)))
     return total(wants, order, pools)
@@ -126,12 +130,14 @@ def test_best_order__six__equals_brute_force_looks_at_a_part_and_is_often_not_th
             for _ in range(MOST_EXACT)
         ]
 
-        order = best_order(
-            range(MOST_EXACT),
-            (10, 10),
-            partial(_counted, wants, steps, opposing),
-            covers=partial(covers, wants),
-            only_falls=not opposing,
+        order = at_once(
+            best_order(
+                range(MOST_EXACT),
+                (10, 10),
+                partial(_counted, wants, steps, opposing),
+                covers=partial(covers, wants),
+                only_falls=not opposing,
+            )
         )
         found = total(wants, order, (10, 10))
         assert found == brute_force(wants, (10, 10)), wants
@@ -140,6 +146,17 @@ def test_best_order__six__equals_brute_force_looks_at_a_part_and_is_often_not_th
     assert min(counts.values()) >= 5, counts
     every_order = 30 * sum(perm(MOST_EXACT, some) for some in range(1, MOST_EXACT + 1))
     assert max(steps.values()) * 5 < every_order, steps
+
+
+@pytest.mark.parametrize("items", [MOST_EXACT, MOST_EXACT + 2], ids=["exactly", "by exchanges"])
+def test_best_order__any_step__is_followed_by_time_for_something_else(items: int) -> None:
+    wants = [Want(pool=0, most=10 + at, worth_each=60 - 5 * at, cost=0, sign=1) for at in range(items)]
+    steps = Counter[bool]()
+    counted = partial(_counted, wants, steps, False)
+    work = best_order(range(items), (0, 0), counted, covers=partial(covers, wants), only_falls=True)
+    for pauses, _ in enumerate(work, start=1):
+        assert steps[False] == pauses
+    assert steps[False] > 2 * items
 
 
 @given(st.lists(want(opposing=True), min_size=MOST_EXACT + 1, max_size=9))
