@@ -52,6 +52,13 @@ class Replace:
     new: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Forward, and answer null to what asks for a transaction: as a node that has yet to index it."""
+
+    methods: tuple[str, ...] = ("eth_getTransactionReceipt", "eth_getTransactionByHash")
+
+
 class Hold:
     """Keep the request, before it is forwarded or `after`, until it is released or dropped."""
 
@@ -80,7 +87,7 @@ class Hold:
         await self._released.wait()
 
 
-Fault: TypeAlias = Delay | DropRequest | DropAnswer | Say | Truncate | Replace | Hold
+Fault: TypeAlias = Delay | DropRequest | DropAnswer | Say | Truncate | Replace | Forget | Hold
 
 ENDPOINT: Mapping[str, Callable[[], Fault]] = {
     "hanging": Hold,

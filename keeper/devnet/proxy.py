@@ -17,7 +17,7 @@ import json
 import re
 import time
 from asyncio import sleep
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
-from keeper.devnet.faults import Delay, DropAnswer, DropRequest, Fault, Hold, Replace, Say, Truncate
+from keeper.devnet.faults import Delay, DropAnswer, DropRequest, Fault, Forget, Hold, Replace, Say, Truncate
 
 _METHOD = re.compile(rb'"method"\s*:\s*"(\w+)"')
 _MOST_BYTES = 2**28
@@ -56,9 +56,9 @@ class Proxy:
         self._port = 0
         self.url = ""
         self.seen: list[tuple[str, ...]] = []
+        """The methods of each HTTP request, in the order they came."""
         self.seen_at_s: list[float] = []
         """When each of them came, by the monotonic clock."""
-        """The methods of each HTTP request, in the order they came."""
         self.forwarded: list[tuple[str, ...]] = []
         """The same of those that the endpoint saw."""
 
@@ -143,6 +143,8 @@ class Proxy:
                 answer = answer[: int(len(answer) * share)]
             case Replace(old=old, new=new):
                 answer = answer.replace(old, new)
+            case Forget(methods=forgotten):
+                answer = _without(answer, _ids(body, forgotten))
             case Hold(after=True):
                 await fault.wait(_params(body, rule))
                 if fault.is_dropped:
@@ -171,6 +173,22 @@ def _params(body: bytes, rule: _Rule | None) -> tuple[Any, ...]:
         if rule is not None and rule.method in (None, one["method"]):
             return tuple(one.get("params", ()))
     return ()
+
+
+def _ids(body: bytes, methods: Collection[str]) -> frozenset[object]:
+    """Return the ids of a body's requests of these methods."""
+    asked = json.loads(body)
+    listed = asked if isinstance(asked, list) else [asked]
+    return frozenset(one["id"] for one in listed if one["method"] in methods)
+
+
+def _without(answer: bytes, ids: Collection[object]) -> bytes:
+    """Return an answer with null for what was asked with these ids."""
+    said = json.loads(answer)
+    for one in said if isinstance(said, list) else [said]:
+        if one["id"] in ids:
+            one["result"] = None
+    return json.dumps(said).encode()
 
 
 def _cut(request: web.Request) -> web.Response:

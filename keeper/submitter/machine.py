@@ -297,8 +297,9 @@ def _answered(state: Sent, answer: Accepted | Refused | Unclear) -> Step:
 def _looked(state: Sent | Mined, look: Looked) -> Step:
     submission = state.submission
     if look.receipt is not None:
-        if look.receipt.block_number > look.head_number:
-            # The chain is ahead of the head that is decided upon: on that state it is still to come.
+        if look.receipt.block_number > look.head_number or look.chain_nonce <= submission.nonce:
+            # The chain is ahead of the head that is decided upon, or the block is on another branch: on that
+            # state its nonce is not used, and it is still to come.
             return Sent(submission=submission, standing=Standing.TAKEN), ()
         if look.head_number >= look.receipt.block_number + look.confirmations:
             return _conclude(submission, _mined_outcome(submission, look.receipt))

@@ -18,7 +18,8 @@ closed twice by mistake.
 
 What has come to its outcome holds nothing, and is remembered for as long as that may be taken back: for some
 blocks where a block decided it; and what expired until something known to us has used its nonce, because
-whoever kept it may have it included until then.
+whoever kept it may have it included until then. What is said to be in no block is looked for as long as its
+nonce was used by nothing that is known.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from keeper.domain.submission import (
     Refused,
     Reverted,
     Submission,
+    Superseded,
     decided_at,
 )
 from keeper.submitter.machine import (
@@ -283,8 +285,8 @@ class Submitter:
         )
 
     def may_land_after_all(self, now: Now) -> bool:
-        """Return whether something that expired may still be included, by whoever kept it."""
-        return any(
+        """Return whether something that is said to be in no block may be in one, some day or already."""
+        return bool(self.doubted(now, left_branch=False)) or any(
             isinstance(one.outcome, Expired) and one.submission.nonce >= now.chain_nonce
             for one in self._done.values()
         )
@@ -292,8 +294,8 @@ class Submitter:
     def doubted(self, now: Now, *, left_branch: bool) -> tuple[Submission, ...]:
         """Return what came to an outcome that may no longer stand.
 
-        That is what expired, where its nonce was used and by nothing known; and where a branch was left,
-        whatever was decided in its blocks.
+        That is what is said to be in no block, where its nonce was used and by nothing known: a node may take
+        long to show what used it. And where a branch was left, whatever was decided in its blocks.
         """
         used = {
             state.submission.nonce
@@ -304,10 +306,11 @@ class Submitter:
         return tuple(
             done.submission
             for done in self._done.values()
-            if (
-                done.submission.nonce < now.chain_nonce and done.submission.nonce not in used
-                if isinstance(done.outcome, Expired)
-                else left_branch
+            if (left_branch and not isinstance(done.outcome, Expired))
+            or (
+                isinstance(done.outcome, Expired | Superseded)
+                and done.submission.nonce < now.chain_nonce
+                and done.submission.nonce not in used
             )
         )
 

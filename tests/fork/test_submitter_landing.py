@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keeper.devnet.faults import DropAnswer, DropRequest, Say
+from keeper.devnet.faults import DropAnswer, DropRequest, Forget, Say
 from keeper.domain.errors import Invariant, Rejected, Unavailable
 from keeper.domain.events import Reopened
 from keeper.domain.plan import Transaction
@@ -197,6 +197,26 @@ async def test_settle__included_by_who_kept_it_after_it_expired__found_and_journ
             found = recovered.outcome
             assert (await keeper.lander.submit(await keeper.plan(), await keeper.head())).nonce == 1
     assert isinstance(found, Reverted) and found.gas_wei > 0
+
+
+async def test_settle__receipt_shown_late_and_long_after_the_nonce__found_and_journalled(
+    keeper: Keeper,
+) -> None:
+    await keeper.lander.submit(await keeper.plan(), await keeper.head())
+    keeper.proxy.add("eth_getTransactionReceipt", Forget())
+    await keeper.mine()
+    assert await keeper.outcomes() == []
+    await keeper.mine()
+    assert [type(one) for one in await keeper.outcomes()] == [Superseded], "as far as anybody can see"
+    await keeper.mine(3)
+    assert await keeper.outcomes() == []
+    keeper.proxy.behave()
+    await keeper.mine()
+    (found,) = await keeper.outcomes()
+    assert isinstance(found, Included) and keeper.journalled() == [found]
+    asked = len(keeper.proxy.seen)
+    await keeper.mine()
+    assert await keeper.outcomes() == [] and len(keeper.proxy.seen) == asked, "nothing is left to look for"
 
 
 async def reorg(keeper: Keeper, blocks: int) -> None:

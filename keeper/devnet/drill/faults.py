@@ -13,7 +13,7 @@ from functools import partial
 
 from keeper.devnet.drill.scene import CONFIRMATIONS, DEEPEST, Scene
 from keeper.devnet.drill.torn import tear
-from keeper.devnet.faults import ENDPOINT, Fault
+from keeper.devnet.faults import ENDPOINT, Fault, Forget
 from keeper.devnet.proxy_thread import Moment
 from keeper.devnet.relay import Mood
 from keeper.node.anvil import Anvil
@@ -56,6 +56,16 @@ def _endpoint(make: Callable[[], Fault], scene: Scene) -> None:
         proxy.add(None, make())
     _goes_by(scene)
     for proxy in struck:
+        proxy.behave()
+
+
+def _unindexed(scene: Scene) -> None:
+    """Let the keeper's transactions be included, and no endpoint show it before all seems to be over."""
+    proxies = scene.stage.proxies
+    for proxy in proxies:
+        proxy.add("eth_getTransactionReceipt", Forget())
+    _goes_by(scene, CONFIRMATIONS + 2)
+    for proxy in proxies:
         proxy.behave()
 
 
@@ -199,6 +209,10 @@ def _is_mined(scene: Scene, *, depth: int = CONFIRMATIONS) -> bool:
     return bool(scene.mined(depth=depth))
 
 
+def _is_sending(scene: Scene) -> bool:
+    return _has_relay(scene) or _is_pending(scene)
+
+
 def _has_relay(scene: Scene) -> bool:
     return scene.relay is not None
 
@@ -206,6 +220,7 @@ def _has_relay(scene: Scene) -> bool:
 KINDS: Mapping[str, Kind] = {
     "endpoint killed and back": Kind(strike=_gone),
     **{f"endpoint: {name}": Kind(strike=partial(_endpoint, make)) for name, make in ENDPOINT.items()},
+    "receipts are late": Kind(strike=_unindexed, possible=_is_sending),
     "second endpoint lags": Kind(strike=partial(_elsewhere, forks=False)),
     "head forks": Kind(strike=partial(_elsewhere, forks=True)),
     "reorg drops ours": Kind(strike=_reorg, possible=_is_mined),

@@ -130,6 +130,11 @@ def test_step__receipt__included_or_reverted(state: State) -> None:
     assert reverted.outcome.realised_profit_wei == -500_000 * 4 * 10**9
 
 
+def test_looked__in_a_block_but_its_nonce_is_not_used_at_the_head__that_is_another_branchs() -> None:
+    state, commands = step(TAKEN, looked(head=105, found=receipt(block=101), chain_nonce=7))
+    assert state == TAKEN and not commands
+
+
 def test_step__receipt_not_deep_enough__waits_for_the_blocks_on_it() -> None:
     state, commands = step(TAKEN, looked(head=102, found=receipt(), chain_nonce=8, confirmations=2))
     assert (state, commands) == (MINED, ())

@@ -366,6 +366,16 @@ class World(RuleBasedStateMachine):
         self.mine(ours=ours, foreign=False, reverts=False)
         self.look(shown=-1)
 
+    @rule(borrower=st.integers(1, 3), heads=st.integers(2, 4))
+    def heads_of_a_node_whose_index_is_very_late(self, borrower: int, heads: int) -> None:
+        """It shows the nonce used, and what used it only after all that is waited for."""
+        self.submit(Fate.ACCEPTED, Way.PUBLIC, borrower)
+        self.mine(ours=True, foreign=False, reverts=False)
+        for late in range(heads):
+            self.look(shown=-1 - late)
+            self.mine(ours=False, foreign=False, reverts=False)
+        self.look()
+
     @precondition(lambda self: self.underway)
     @rule()
     def arrives_after_all(self) -> None:
@@ -501,6 +511,7 @@ def test_world__whatever_happens__nothing_twice_and_one_outcome_each() -> None:
         "closed again",
         "included taken back",
         "expired taken back",
+        "superseded taken back",
         "gap filled",
     ):
         assert World.seen_classes[kind] >= 5, kind
