@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from keeper.domain.errors import ConfigError, Inconsistent, Unavailable
 from keeper.domain.head import Head
@@ -26,8 +27,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
-"""The most that is waited before a read is tried again: twice as long each time, up to a limit."""
 _UNKNOWN_STATE_ROUNDS = 4
 # Behind one address there are often several nodes, and the news of a block outruns the block.
 _GRACE_S = 0.25
@@ -117,20 +116,13 @@ class Endpoints:
         Raises Unavailable where none answers in time, Inconsistent where none knows the state asked about,
         ConfigError where all are on another chain.
         """
-        began_s, rounds, wait_s = time.monotonic(), 0, _FIRST_WAIT_S
-        while True:
-            try:
-                return await self._once(job, only, self._hedge_s if hedged else None)
-            except Inconsistent:
-                rounds += 1
-                if rounds >= _UNKNOWN_STATE_ROUNDS:
-                    raise
-            except Unavailable:
-                rounds += 1
-                if time.monotonic() - began_s >= self._patience_s:
-                    raise
-            await asyncio.sleep(random.uniform(0, wait_s))
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type((Unavailable, Inconsistent)),
+            wait=wait_random_exponential(multiplier=0.05, max=2.0),
+            stop=self._enough,
+            reraise=True,
+        )
+        return await attempts(self._once, job, only, self._hedge_s if hedged else None)
 
     async def ask(self, *requests: Request) -> tuple[Reply, ...]:
         """Return the reply to each request, all from one endpoint."""
@@ -157,6 +149,11 @@ class Endpoints:
             return head
 
         return await self.read(job)
+
+    def _enough(self, state: RetryCallState) -> bool:
+        if state.outcome is not None and isinstance(state.outcome.exception(), Inconsistent):
+            return state.attempt_number >= _UNKNOWN_STATE_ROUNDS
+        return (state.seconds_since_start or 0.0) >= self._patience_s
 
     async def _once(
         self, job: Callable[[Endpoint], Awaitable[T]], only: Callable[[Endpoint], bool], hedge_s: float | None
