@@ -385,22 +385,28 @@ contract Executor {
     }
 
     /// @dev Sends the vault what is earned in wrapped native coin, but for the tip, which is unwrapped and kept
-    /// for a moment. Both are counted from what the vault really has; had it less than before, that reverts.
+    /// for a moment. Both are counted from what the vault really has. It has less than before only where it has
+    /// spent some on what it carries: then nothing was earned, and any floor but zero is not met.
     function _settle(uint256 before, uint256 tipBps, uint256 tipCap) private returns (uint256 profit, uint256 tip) {
         if (address(this).balance != 0) wrappedNative.deposit{value: address(this).balance}();
         uint256 held = wrappedNative.balanceOf(address(this));
         if (tipBps != 0) {
-            uint256 gain = wrappedNative.balanceOf(vault) + held - before;
+            uint256 gain = _over(wrappedNative.balanceOf(vault) + held, before);
             tip = _least(gain * tipBps / BPS, tipCap);
             if (tip != 0) wrappedNative.withdraw(tip);
         }
         if (held != tip) IERC20(wrappedNative).safeTransfer(vault, held - tip);
-        profit = wrappedNative.balanceOf(vault) - before;
+        profit = _over(wrappedNative.balanceOf(vault), before);
     }
 
     function _tip(uint256 tip) private {
         (bool success,) = block.coinbase.call{value: tip}("");
         if (!success) revert TipRefused(block.coinbase);
+    }
+
+    /// @dev Returns by how much `a` is over `b`; zero where it is not.
+    function _over(uint256 a, uint256 b) private pure returns (uint256) {
+        return a > b ? a - b : 0;
     }
 
     function _least(uint256 a, uint256 b) private pure returns (uint256) {

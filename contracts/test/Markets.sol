@@ -192,3 +192,12 @@ contract GasBurner {
         }
     }
 }
+
+/// @notice Says what anybody has told it that a token is worth.
+contract TestOracle {
+    mapping(address asset => uint256) public getAssetPrice;
+
+    function setPrice(address asset, uint256 price) external {
+        getAssetPrice[asset] = price;
+    }
+}

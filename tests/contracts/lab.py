@@ -293,10 +293,20 @@ class Lab:
 
     def vault_loan(self, token: Contract, amount: int, *inside: Step) -> Step:
         """Return a step that borrows the vault's inventory. Paying it back is for `inside`."""
+        return self._with_vaults_callback(self.vault.encode("lend", token.address, amount, b""), inside)
+
+    def vault_carry(
+        self, spent: Contract, amount: int, carried: Contract, *inside: Step, least: int = 0
+    ) -> Step:
+        """Return a step that spends the vault's money on a token. Bringing that there is for `inside`."""
+        data = self.vault.encode("carry", spent.address, amount, carried.address, least, b"")
+        return self._with_vaults_callback(data, inside)
+
+    def _with_vaults_callback(self, data: bytes, inside: tuple[Step, ...]) -> Step:
         return Step(
             call=ContractCall(
                 target=self.vault.address,
-                data=self.vault.encode("lend", token.address, amount, b""),
+                data=data,
                 callback=Callback(
                     caller=self.vault.address,
                     selector=self.compiled["IVaultBorrower"].interface.encode(

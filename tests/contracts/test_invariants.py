@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from keeper.abi import interface
 from keeper.domain.address import ZERO_ADDRESS, Address
 from keeper.domain.calls import ContractCall, Spend
+from keeper.domain.fixed_point import WAD
 from keeper.planner.calldata import Leg, OptionalLeg, Program, Step, execute_calldata
 from tests.contracts.lab import (
     ETHER,
@@ -59,6 +60,8 @@ class Arena:
             lab.fund_weth(holder.address, STOCK)
         for token in self.tokens:
             lab.must(lab.owner, lab.vault, "setCap", token.address, CAP)
+        terms = (CAP, WAD, bytes(20), bytes(20))
+        lab.must(lab.owner, lab.vault, "setCarriage", self.debt.address, self.plain.address, *terms)
         lab.must(lab.owner, self.nft, "mint", lab.vault.address, NFT_ID)
         lab.rpc("anvil_setBalance", _hex(self.attacker.address), hex(ETHER))
         lab.rpc("anvil_setBalance", _hex(lab.market.address), hex(ETHER))
@@ -98,14 +101,16 @@ class Arena:
             *(_asked(lab.vault, "lendsTo", one) for one in (*executors, self.attacker.address)),
             *(_asked(lab.vault, "cap", token.address) for token in self.tokens),
         )
+        carriage = _asked(lab.vault, "carriage", self.debt.address, self.plain.address)
         native = [("eth_getBalance", (_hex(holder), "latest")) for holder in holders]
-        asked = [*balances.values(), *allowances.values(), *configuration, *native]
+        asked = [*balances.values(), *allowances.values(), *configuration, *native, carriage]
         answers = iter([int(answer, 16) for answer in lab.rpc.batch(asked)])
         return Facts(
             balances={key: next(answers) for key in balances},
             allowances={key: next(answers) for key in allowances},
             configuration=tuple(next(answers) for _ in configuration),
             native={holder: next(answers) for holder in holders},
+            carriage=next(answers),
         )
 
 
@@ -125,6 +130,13 @@ class Facts:
     configuration: tuple[int, ...]
     """The vault's owner, the collectible's, who may borrow what."""
     native: Mapping[Address, int]
+    carriage: int
+    """How the one token that the owner allows may be spent on another: four words as one number."""
+
+    @property
+    def may_be_spent(self) -> int:
+        """Return how much of the debt token may still be spent."""
+        return self.carriage >> 3 * 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,7 +323,14 @@ def _steps_of_a_thief(arena: Arena, draw: st.DrawFn, depth: int = 0) -> tuple[St
     def inside() -> tuple[Step, ...]:
         return _steps_of_a_thief(arena, draw, depth + 1) if draw(st.booleans()) else ()
 
-    match draw(st.integers(0, 17 if depth == 2 else 24)):
+    if depth == 0 and draw(st.integers(0, 3)) == 0:
+        # of what it spends it keeps all, and brings as much of the other as it is asked, or nothing
+        amount = draw(st.sampled_from([1, 500, CAP // 2, CAP]))
+        brought = draw(st.sampled_from([amount, amount, amount, 0]))
+        buy = (lab.trade(arena.debt, 0, arena.plain, brought), lab.transfer(arena.debt, thief, amount))
+        bring = lab.transfer(arena.plain, vault.address, brought)
+        return (lab.vault_carry(arena.debt, amount, arena.plain, *buy, *inside(), bring),)
+    match draw(st.integers(0, 17 if depth == 2 else 25)):
         case 0:
             return call(token, "transfer", thief, amount)
         case 1:
@@ -349,6 +368,8 @@ def _steps_of_a_thief(arena: Arena, draw: st.DrawFn, depth: int = 0) -> tuple[St
             return (lab.vault_loan(token, amount, *inside(), pay_back),)
         case 21 | 22:
             return (lab.vault_loan(token, amount, *inside()),)
+        case 25:
+            return (lab.vault_carry(token, amount, other, *inside()),)
         case _:
             keep, replace = lab.transfer(token, thief, amount), lab.trade(other, 0, token, amount)
             return (lab.vault_loan(token, amount, keep, *inside(), replace, pay_back),)
@@ -425,6 +446,7 @@ def test_invariants__stolen_key__hold(arena: Arena, full: bool) -> None:
             > before.balances[arena.attacker.address, token.address]
             for token in arena.tokens
         )
+        counts["carried"] += after.may_be_spent < before.may_be_spent
         counts["earned for the vault"] += any(
             after.balances[lab.vault.address, token.address]
             > before.balances[lab.vault.address, token.address]
@@ -442,16 +464,25 @@ def test_invariants__stolen_key__hold(arena: Arena, full: bool) -> None:
     assert counts["legs"] - counts["legs failed"] >= 40
     assert counts["earned for itself"] >= 3
     assert counts["earned for the vault"] >= 1
+    assert counts["carried"] >= 10
 
 
 # --- what must hold
 
 
 def _assert_vault_is_whole(arena: Arena, before: Facts, after: Facts) -> None:
-    """Assert 2 and 4: no vault token decreased, nothing of the owner's changed."""
+    """Assert 2 and 4: no vault token decreased, nothing of the owner's changed.
+
+    But for what may be spent: that is within the cap, comes off it, and what the owner asks for it is there.
+    """
     vault = arena.lab.vault.address
+    spent = before.may_be_spent - after.may_be_spent
+    assert 0 <= spent <= before.may_be_spent
+    assert after.carriage == before.carriage - (spent << 3 * 256)
+    came = {arena.debt.address: -spent, arena.plain.address: spent}
     for token in arena.tokens:
-        assert after.balances[vault, token.address] >= before.balances[vault, token.address]
+        least = before.balances[vault, token.address] + came.get(token.address, 0)
+        assert after.balances[vault, token.address] >= least
     assert after.native[vault] >= before.native[vault]
     assert after.configuration == before.configuration
 
