@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.calls import ContractCall
+from keeper.domain.carriage import Carriage
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Pool, Route
 from keeper.domain.events import Settled
@@ -532,6 +533,29 @@ class FlashSource(Protocol):
 
         Its data ends in the callback's bytes argument, empty: what runs inside is put there when the
         program is packed.
+        """
+        ...
+
+
+class Carrier(Protocol):
+    """Whose money may be spent on a token that can't be sold within the transaction."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def vault(self) -> Address:
+        """Return where the money lies, and the token stays."""
+        ...
+
+    def load(self, spendable: Sequence[Address]) -> Query[tuple[Carriage, ...]]:
+        """Return what of these tokens may be spent on what, at the state asked about."""
+        ...
+
+    def call(self, carriage: Carriage, *, amount_raw: int, least_raw: int) -> ContractCall:
+        """Return the call that hands over `amount_raw`, and by its callback's end wants `least_raw` at least.
+
+        What is not spent by then is to be handed back. Its data ends in the callback's bytes argument, empty.
         """
         ...
 

@@ -4,6 +4,7 @@ Deploying, backtesting and sweeping settings are imported by themselves: what th
 load than everything else, and a keeper that is to be back after a kill has no use for it.
 """
 
+from keeper.app.allowing import Allowance, carry
 from keeper.app.cancelling import HeldNonce, cancel
 from keeper.app.checking import check
 from keeper.app.inspecting import plan, scan
@@ -14,8 +15,10 @@ from keeper.app.running import run, shadow
 from keeper.app.withdrawing import sweep
 
 __all__ = [
+    "Allowance",
     "HeldNonce",
     "cancel",
+    "carry",
     "check",
     "idle",
     "ledger",

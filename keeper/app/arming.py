@@ -82,6 +82,7 @@ async def arm(keeper: Assembled, listen: Listener) -> AsyncIterator[Armed]:
                     ),
                     journal=journal,
                     executor=keeper.planner.desk.executor,
+                    vault=settings.vault,
                     chain_id=chain_id,
                     max_fee_per_gas_wei=settings.max_fee_per_gas_wei,
                     confirmations=settings.confirmations,

@@ -29,6 +29,7 @@ from keeper.flash.balancer_v2 import BalancerV2Flash
 from keeper.flash.morpho_blue import MorphoBlueFlash
 from keeper.flash.uniswap_v3 import UniswapV3Flash
 from keeper.flash.vault import VaultFlash
+from keeper.flash.vault_carry import VaultCarry
 from keeper.keys import Key, RemoteKey, SigningKey
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
@@ -239,6 +240,7 @@ async def furnish(
     )
     acting = await _acting(settings, chain, world, head, trading)
     lenders = tuple(_lender(place, settings, trading, acting) for place in trading.lenders)
+    carrier = _carrier(settings, acting)
     return Rooms(
         trading=trading,
         watcher=Watcher(
@@ -255,6 +257,7 @@ async def furnish(
             lenders=lenders,
             surcharge=_surcharge(trading),
             recognise=recognise if foretells else None,
+            carrier=carrier,
         ),
         planner=Planner(
             desk=Desk(
@@ -263,6 +266,7 @@ async def furnish(
                 wrapped_native=trading.wrapped_native,
                 venues=venues,
                 lenders=lenders,
+                carrier=carrier,
             ),
             options=settings.planner_options(trading),
         ),
@@ -328,6 +332,13 @@ def _lender(place: Place, settings: Settings, trading: Trading, acting: StandIn)
                 name=f"{kind}-flash",
                 callback=f"{prefix}FlashCallback",
             )
+
+
+def _carrier(settings: Settings, acting: StandIn) -> VaultCarry | None:
+    """Return who pays for what is carried, None where nothing is to be."""
+    if settings.vault is None or not settings.tokens.carried:
+        return None
+    return VaultCarry(vault=settings.vault, executor=acting.executor, tokens=settings.tokens.carried)
 
 
 def _surcharge(trading: Trading) -> SurchargeSource | None:

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from keeper.config import Settings
+from keeper.domain.address import Address
+from keeper.domain.carriage import Carry
 from keeper.domain.errors import ConfigError
 from keeper.domain.ledger import Entry, Watched, total
 from keeper.domain.race import Race
-from keeper.domain.report import IdleReport, LedgerReport, LedgerRow, LostReport, LostRow
+from keeper.domain.report import CarriedRow, IdleReport, LedgerReport, LedgerRow, LostReport, LostRow
 from keeper.domain.submission import Included, Reverted
+from keeper.domain.token import TokenAmount
 from keeper.store.journal import SqliteJournal
 
 
@@ -27,6 +30,7 @@ def ledger(settings: Settings, *, since_s: int) -> LedgerReport:
         days=_rows(landed, lambda entry: f"{datetime.fromtimestamp(entry.at_s, UTC):%Y-%m-%d}"),
         protocols=_rows(landed, lambda entry: entry.protocol),
         total=_row("in all", landed),
+        carried=_carried(entry.carried for entry in entries),
     )
 
 
@@ -103,6 +107,25 @@ def _row(name: str, entries: Sequence[Entry]) -> LedgerRow:
     )
 
 
+def _carried(carries: Iterable[Carry | None]) -> tuple[CarriedRow, ...]:
+    """Return what was carried, summed up by what was spent on what."""
+    by_tokens: dict[tuple[Address, Address], list[Carry]] = {}
+    for one in carries:
+        if one is not None:
+            tokens = one.paid.token.address, one.received.token.address
+            by_tokens.setdefault(tokens, []).append(one)
+    return tuple(
+        CarriedRow(
+            times=len(ones),
+            paid=TokenAmount(token=ones[0].paid.token, raw=sum(one.paid.raw for one in ones)),
+            received=TokenAmount(token=ones[0].received.token, raw=sum(one.received.raw for one in ones)),
+            paid_wei=sum(one.paid_wei for one in ones),
+            booked_wei=sum(one.booked_wei for one in ones),
+        )
+        for ones in by_tokens.values()
+    )
+
+
 def _lost_row(verdict: str, races: Sequence[Race]) -> LostRow:
     ahead_ms = sorted(race.ms_ahead for race in races if race.ms_ahead is not None)
     outbid_wei = sorted(race.outbid_by_wei for race in races)
@@ -144,6 +167,7 @@ def write_csv(report: LedgerReport, path: Path) -> None:
     parts = ("bonus", "price_impact", "flash_fee", "bid", "gas", "l1_fee", "net")
     columns = ["at", "market", "borrower", "transaction", "outcome", "block"]
     columns += [f"{kind}_{part}_wei" for kind in ("predicted", "realised") for part in parts]
+    columns += ["carried", "carried_raw", "carried_for", "carried_for_raw", "carried_booked_wei"]
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -163,4 +187,12 @@ def _csv_row(entry: Entry, parts: Sequence[str]) -> list[object]:
         "open" if outcome is None else type(outcome).__name__.lower(),
         outcome.block_number if isinstance(outcome, Included | Reverted) else "",
         *(getattr(split, f"{part}_wei") for split in (entry.predicted, entry.realised) for part in parts),
+        *_csv_carried(entry.carried),
     ]
+
+
+def _csv_carried(carry: Carry | None) -> tuple[object, ...]:
+    if carry is None:
+        return ("",) * 5
+    received, paid = carry.received, carry.paid
+    return (received.token.symbol, received.raw, paid.token.symbol, paid.raw, carry.booked_wei)

@@ -12,6 +12,7 @@ from keeper.cli.command import Command, guarded
 from keeper.cli.commands import (
     backtest,
     cancel,
+    carry,
     check,
     demo,
     deploy,
@@ -40,6 +41,7 @@ _COMMANDS: tuple[Command, ...] = (
     check.COMMAND,
     shadow.COMMAND,
     sweep.COMMAND,
+    carry.COMMAND,
     report.COMMAND,
     resume.COMMAND,
     markets.COMMAND,

@@ -62,6 +62,15 @@ def price(text: str) -> tuple[str, Fraction, bool]:
     return name, supposed, is_factor
 
 
+def amount(name: str, text: str) -> Fraction:
+    """Return a decimal number, exactly; `name` is what the argument is called."""
+    from fractions import Fraction
+
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        raise ConfigError(f"{name}: expected a decimal number, got {text!r}")
+    return Fraction(text)
+
+
 def span_s(text: str) -> int:
     """Return a span of time in seconds."""
     units_s = {"d": 86_400, "h": 3_600, "m": 60}

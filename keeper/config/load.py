@@ -173,6 +173,12 @@ def _contradictions(settings: Settings) -> Iterator[_Contradiction]:
         yield wrong(
             "KEEPER_VAULT", "is the same as KEEPER_EXECUTOR; expected two contracts", "KEEPER_EXECUTOR"
         )
+    if settings.tokens.carried and settings.vault is None:
+        yield wrong(
+            "KEEPER_TOKENS",
+            "lets tokens be carried, and there is no vault to pay for them: set KEEPER_VAULT",
+            "KEEPER_VAULT",
+        )
     if settings.priority_fee_wei > settings.max_fee_per_gas_wei:
         yield wrong(
             "KEEPER_PRIORITY_FEE_WEI",

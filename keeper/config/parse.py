@@ -131,17 +131,16 @@ def address(text: str) -> Address:
 
 
 def token_rules(text: str) -> TokenRules:
-    """Return what may be done with which token: ``0x…:never``, and ``*:never`` of all that are not named."""
+    """Return what may be done with which token: ``0x…:carry``, and ``*:never`` of all that are not named."""
     named: dict[Address | str, TokenClass] = {}
     for item in listed(str)(text):
         token, mark, kind = item.partition(":")
-        if kind == "carry":
-            raise ValueError(
-                "carry is not there: nothing is carried over a block, and what can't be sold within the "
-                "transaction is left alone; expected atomic or never"
-            )
         if not mark or kind not in (*TokenClass,):
-            raise ValueError(f"expected address:atomic, address:never or *:never, got {_quoted(item)}")
+            raise ValueError(
+                f"expected address:atomic, address:carry, address:never or *:never, got {_quoted(item)}"
+            )
+        if (token, kind) == ("*", "carry"):
+            raise ValueError("expected each token that is carried by its own address, got '*:carry'")
         key = token if token == "*" else address(token)
         if key in named:
             raise ValueError(f"names {_quoted(token)} twice")

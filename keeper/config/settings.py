@@ -428,13 +428,22 @@ class Settings:
     tokens: TokenRules = variable(
         parse.token_rules,
         unset=ALL_ATOMIC,
-        unit="address:class, comma separated; * for all others; a class is atomic or never",
+        unit="address:class, comma separated; * for all others; a class is atomic, carry or never",
         without="*:atomic",
         decides=True,
         effect="What may be done with a token. atomic: it is repaid, seized and hopped through, and sold or "
         "unwrapped whole within the transaction. never: neither. *:never leaves alone what is not named. "
-        "Nothing is carried over a block: what can't be sold at once is left alone. The wrapped native token "
-        "is always atomic.",
+        "carry, of a token by its own address: as atomic, and where no close pays at once the vault may pay "
+        "the debt and keep the token. Name an aToken to take it where its reserve has no cash. The vault's "
+        "owner must allow it too, see `keeper carry`. The wrapped native token is always atomic.",
+    )
+    carry_haircut_bps: int | None = variable(
+        parse.whole(most=BPS),
+        unit="bps of the oracle's price",
+        without="what no pools buy is not carried",
+        decides=True,
+        effect="What is carried is booked at the lower of the oracle's price and of what the pools give for "
+        "it. Where no pools buy it, so much is taken off the oracle's price.",
     )
 
     # --- brakes ---------------------------------------------------------------------------------------------
@@ -835,6 +844,7 @@ class Settings:
             bid_bps=least_bid_bps,
             deny_borrowers=self.deny_borrowers,
             tokens=self.tokens,
+            carry_haircut_bps=self.carry_haircut_bps,
             max_value_wei=self.max_value_wei,
             intermediates=trading.intermediates,
         )

@@ -40,6 +40,10 @@ class Reason(StrEnum):
     ODDS = "odds"
     """It would be lost too often, for what it earns when it is won and what a lost race costs."""
     OUT_OF_REACH = "out of reach"
+    NOT_CARRIED = "not carried"
+    """It could be carried, and the vault's owner does not allow it, or no more of it."""
+    NO_STOCK = "no stock"
+    """It could be carried, and the vault has not the money."""
     # what the moment rules out
     IN_FLIGHT = "in flight"
     BLOCK_FULL = "block full"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from keeper.domain.address import Address, Hash32
+from keeper.domain.carriage import Carry
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Included, Outcome, Reverted
@@ -90,6 +91,8 @@ class Entry:
     outcome: Outcome | None
     others: tuple[PositionId, ...] = ()
     """Whom else it was to close."""
+    carry: Carry | None = None
+    """What it was to have the vault pay and keep: that is in no profit."""
 
     @property
     def positions(self) -> tuple[PositionId, ...]:
@@ -105,6 +108,16 @@ class Entry:
     def predicted(self) -> Split:
         """Return what it was expected to bring; where nothing is known but the net, that is called bonus."""
         return Split.predicted(self.plan) if self.plan else Split(bonus_wei=self.predicted_wei)
+
+    @property
+    def carried(self) -> Carry | None:
+        """Return what the vault paid and keeps, as it said itself; None where it is nothing."""
+        if self.carry is None or not isinstance(self.outcome, Included):
+            return None
+        told = next(
+            (one for one in self.outcome.carried if one.carried == self.carry.received.token.address), None
+        )
+        return None if told is None else self.carry.at(paid_raw=told.paid_raw, received_raw=told.received_raw)
 
     @property
     def realised(self) -> Split:

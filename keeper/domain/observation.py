@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keeper.domain.address import Address
+from keeper.domain.carriage import Carriage
 from keeper.domain.depth import Pool
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
@@ -64,3 +65,5 @@ class Observation:
     skipped: tuple[Skipped, ...]
     rejoined: tuple[Rejoined, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
+    carriages: tuple[Carriage, ...] = ()
+    """What the vault's owner lets be carried, as far as anything may be."""

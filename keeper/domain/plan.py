@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from keeper.domain.address import Address
+from keeper.domain.carriage import Carry
 from keeper.domain.declined import Declined
 from keeper.domain.depth import Flow
 from keeper.domain.position import PositionId
@@ -113,6 +114,8 @@ class Draft:
     """What it rests on that was never verified, where the operator allows that; else empty."""
     others: tuple[PositionId, ...] = ()
     """Whom else its one transaction closes, in their order."""
+    carry: Carry | None = None
+    """What the vault pays for and keeps, where that is so: then nothing is earned in the transaction."""
 
     def __hash__(self) -> int:
         """Return a hash of what would be sent: all the rest is in that."""
@@ -122,6 +125,11 @@ class Draft:
     def close(self) -> Close:
         """Return the first close."""
         return self.closes[0]
+
+    @property
+    def worth_wei(self) -> int:
+        """Return what it is worth before gas: what reaches the vault, or what is booked over what is paid."""
+        return self.waterfall.vault_wei + (self.carry.gain_wei if self.carry else 0)
 
     @property
     def position(self) -> PositionId:
@@ -168,6 +176,11 @@ class Plan:
     """
     bid: Bid | None = None
     """Learned from how earlier ones came out; None where bids are not learned."""
+
+    @property
+    def worth_wei(self) -> int:
+        """Return what it is worth after gas, whether it is earned at once or carried."""
+        return self.draft.worth_wei - self.waterfall.gas_wei
 
 
 Decision: TypeAlias = Plan | Declined

@@ -186,6 +186,14 @@ class DeclinedPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Terms whose collateral is a claim, which is redeemed one to one once there is something to redeem."""
+
+    terms: Terms
+    redeems_to: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opportunity:
     """A borrower who may be liquidated at this state, with the terms of every pair."""
 
@@ -197,6 +205,8 @@ class Opportunity:
     """Pairs that the protocol's state rules out (paused, no cash, in grace), each with its reason."""
     caveat: str = ""
     """What the terms rest on that was never verified, where the operator allows that; else empty."""
+    receipts: tuple[Receipt, ...] = ()
+    """Of pairs whose collateral can't be paid out now: the terms for a claim on it."""
 
     @property
     def position(self) -> PositionId:

@@ -16,7 +16,7 @@ from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Decision, Objective
 from keeper.domain.position import Currency, DeclinedPair, Health, Holding, Interval
 from keeper.domain.race import Race
-from keeper.domain.token import Token
+from keeper.domain.token import Token, TokenAmount
 
 # --- scan ---------------------------------------------------------------------------------------------------
 
@@ -247,6 +247,19 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedRow:
+    """All that was spent of one token on another that is carried."""
+
+    times: int
+    paid: TokenAmount
+    received: TokenAmount
+    paid_wei: int
+    """What it cost then, in the native coin."""
+    booked_wei: int
+    """What was received was worth then, at the lower of the oracle's price and of what pools gave for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerReport:
     """Predicted against realised."""
 
@@ -256,6 +269,8 @@ class LedgerReport:
     days: tuple[LedgerRow, ...]
     protocols: tuple[LedgerRow, ...]
     total: LedgerRow
+    carried: tuple[CarriedRow, ...] = ()
+    """What the vault paid and kept, in none of the sums above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from keeper.domain.address import Address, Hash32
+from keeper.domain.carriage import Carried
 from keeper.domain.plan import Fees
 from keeper.domain.position import PositionId
 
@@ -148,6 +149,8 @@ class Included:
     """What a rollup took for the transaction's data, beside its gas."""
     left_out: tuple[PositionId, ...] = ()
     """Whom it was to close and did not: of several one may fail alone."""
+    carried: tuple[Carried, ...] = ()
+    """What the vault paid, and what it keeps for it, as it said itself: neither profit nor loss."""
 
     @property
     def gas_wei(self) -> int:

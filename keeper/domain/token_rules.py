@@ -14,6 +14,8 @@ class TokenClass(StrEnum):
 
     ATOMIC = "atomic"
     """It is sold, unwrapped or redeemed within the transaction, whole."""
+    CARRY = "carry"
+    """Where that can't be, it may stay in the vault, paid for by the vault, as far as its owner allows."""
     NEVER = "never"
     """It is left alone."""
 
@@ -29,6 +31,11 @@ class TokenRules:
         """Return which of the tokens are left alone."""
         classes = dict(self.named)
         return frozenset(one for one in tokens if classes.get(one, self.others) is TokenClass.NEVER)
+
+    @property
+    def carried(self) -> tuple[Address, ...]:
+        """Return the tokens that may stay in the vault, in the order of their addresses."""
+        return tuple(sorted(one for one, kind in self.named if kind is TokenClass.CARRY))
 
 
 ALL_ATOMIC = TokenRules()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Draft
@@ -33,13 +33,19 @@ def batch(
 
     `gas_used` is what each uses by itself. None where one alone is left.
     """
-    running = [one for one in chosen if isinstance(one.drafted, Drafted)][: planner.options.most_joined]
+    running = [one for one in chosen if isinstance(one.drafted, Drafted)]
+    running = list(takewhile(_earns, running))[: planner.options.most_joined]
     parts = tuple(one.drafted.draft for one in running if isinstance(one.drafted, Drafted))
     parts = parts[: fitting(gas_used[draft] for draft in parts)]
     if len(parts) < 2:
         return None
     joined = planner.joined(seen, running[: len(parts)], [gas_used[draft] for draft in parts])
     return Batch(parts=parts, joined=joined)
+
+
+def _earns(one: Chosen) -> bool:
+    """Return whether it earns something in its transaction: what is carried has a floor of nothing."""
+    return isinstance(one.drafted, Drafted) and one.drafted.draft.carry is None
 
 
 def fitting(gas_used: Iterable[int]) -> int:

@@ -65,6 +65,8 @@ class Decider:
         if not seen.opportunities:
             return ()
         planner, basis = self._bidding(behind), self.simulator.basis(seen, behind)
+        if behind is not None:  # what is behind a report may have to go into one transaction, with one floor
+            planner = planner.not_carrying()
         odds = self.odds if behind is None else None
         flying = self.landing.in_flight() if self.landing is not None else {}
         busy_pools = frozenset(pool for pools in flying.values() for pool in pools)

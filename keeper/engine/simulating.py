@@ -12,6 +12,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.plan import Draft
 from keeper.domain.state import Mined, StateRef
 from keeper.domain.token import Token
+from keeper.erc20 import balance_of
 from keeper.planner.hazards import probes
 from keeper.planner.planner import Drafted, disagreement
 from keeper.ports import Foresight, Journal, World
@@ -86,17 +87,20 @@ class Simulator:
         single = [*proposed, *beside]
         self._predict(seen, list(dict.fromkeys((*single, *in_order))))
         ahead = basis.ahead
-        queries = [simulate((*ahead, *self._calls([draft])), seen.block) for draft in single]
+        queries = [simulate((*ahead, *self._calls(draft)), seen.block) for draft in single]
         if len(in_order) > 1 or not set(in_order) <= set(proposed):
-            queries.append(simulate((*ahead, *self._calls(in_order)), seen.block))
+            calls = [call for draft in in_order for call in self._calls(draft)]
+            queries.append(simulate((*ahead, *calls), seen.block))
         results = await run(settle(queries), basis.at, self._world)
         own = [result[len(ahead) :] if isinstance(result, tuple) else None for result in results]
-        alone = {draft: result[0] for draft, result in zip(single, own, strict=False) if result}
+        alone = {
+            draft: _told([draft], result)[0] for draft, result in zip(single, own, strict=False) if result
+        }
         ordered: dict[tuple[Draft, ...], tuple[Simulated, ...]] = {
             (draft,): (result,) for draft, result in alone.items()
         }
         if len(own) > len(single) and own[-1] is not None:
-            ordered[tuple(in_order)] = own[-1]
+            ordered[tuple(in_order)] = _told(in_order, own[-1])
         return Simulations(alone=alone, in_order=ordered)
 
     async def in_order(
@@ -108,9 +112,9 @@ class Simulator:
         if (found := known.in_order.get(tuple(drafts))) is not None:
             return found
         self._predict(seen, [draft for draft in drafts if draft not in known.alone])
-        calls = (*basis.ahead, *self._calls(drafts))
+        calls = (*basis.ahead, *(call for draft in drafts for call in self._calls(draft)))
         result = await run(simulate(calls, seen.block), basis.at, self._world)
-        return result[len(basis.ahead) :]
+        return _told(drafts, result[len(basis.ahead) :])
 
     async def hazards(
         self, seen: Observation, simulated: Mapping[Draft, Simulated]
@@ -141,10 +145,30 @@ class Simulator:
         if self._journal is not None and drafts:
             self._journal.predicted(seen.head, drafts)
 
-    def _calls(self, drafts: Sequence[Draft]) -> tuple[SimulatedCall, ...]:
-        return tuple(
-            SimulatedCall(self._operator, draft.transaction.to, draft.transaction.data) for draft in drafts
-        )
+    def _calls(self, draft: Draft) -> tuple[SimulatedCall, ...]:
+        """Return what simulates a draft: where it carries something, between looks at the vault's balance."""
+        sent = SimulatedCall(self._operator, draft.transaction.to, draft.transaction.data)
+        if draft.carry is None:
+            return (sent,)
+        token, vault = draft.carry.received.token.address, draft.carry.vault
+        held = SimulatedCall(self._operator, *balance_of(token, vault))
+        return held, sent, held
+
+
+def _told(drafts: Sequence[Draft], results: Sequence[Simulated]) -> tuple[Simulated, ...]:
+    """Return what became of each draft: of one that carries something it returned how much the vault got."""
+    told: list[Simulated] = []
+    left = iter(results)
+    for draft in drafts:
+        if draft.carry is None:
+            told.append(next(left))
+            continue
+        before, sent, after = next(left), next(left), next(left)
+        if not (sent.reverted or before.reverted or after.reverted):
+            came_raw = int.from_bytes(after.returned[:32]) - int.from_bytes(before.returned[:32])
+            sent = sent._replace(returned=max(came_raw, 0).to_bytes(32, "big"))
+        told.append(sent)
+    return tuple(told)
 
 
 def _gas(simulated: Simulated) -> int | Declined:

@@ -43,7 +43,7 @@ from keeper.node.wire import MinedReceipt
 from keeper.ports import Channel, ChannelError, ChannelRequest, Journal, Sending, Signer
 from keeper.submitter import machine
 from keeper.submitter.answers import together
-from keeper.submitter.earnings import earnings_wei, failed_parts
+from keeper.submitter.earnings import carried, earnings_wei, failed_parts
 from keeper.submitter.machine import Looked
 from keeper.submitter.replacing import extra_wei, outbidding
 from keeper.submitter.submitter import REMEMBERED_BLOCKS, Held, Now, Submitter
@@ -60,6 +60,7 @@ class Lander:
         signer: Signer,
         journal: Journal,
         executor: Address,
+        vault: Address | None = None,
         chain_id: int,
         max_fee_per_gas_wei: int,
         relays: Mapping[str, Endpoint] = MappingProxyType({}),
@@ -81,6 +82,7 @@ class Lander:
         self._signer = signer
         self._journal = journal
         self._executor = executor
+        self._vault = vault
         self._chain_id = chain_id
         self._max_fee_per_gas_wei = max_fee_per_gas_wei
         self._confirmations = confirmations
@@ -89,6 +91,7 @@ class Lander:
         self._now: Now | None = None
         self._settled_at: Hash32 | None = None
         self._executed = abi.interface(contracts.executor().abi).event("Executed")
+        self._carried = abi.interface(contracts.vault().abi).event("Carried")
         self._leg_failed = abi.interface(contracts.executor().abi).event("LegFailed")
 
     # --- the port -------------------------------------------------------------------------------------------
@@ -301,11 +304,12 @@ class Lander:
             raise Rejected(str(place))
         fees = outbidding(plan.fees, place.over)
         net_wei = plan.waterfall.net_wei - extra_wei(plan, fees)
-        if net_wei < 0 or fees.max_fee_per_gas_wei > self._max_fee_per_gas_wei:
+        worth_wei = plan.worth_wei - extra_wei(plan, fees)
+        if worth_wei < 0 or fees.max_fee_per_gas_wei > self._max_fee_per_gas_wei:
             self._submitter.discard(place.nonce)
             raise Rejected(
                 f"to replace what holds nonce {place.nonce} takes {fees.max_fee_per_gas_wei / 1e9:.2f} gwei, "
-                + ("more than it earns" if net_wei < 0 else "which is over KEEPER_MAX_FEE_PER_GAS_WEI")
+                + ("more than it earns" if worth_wei < 0 else "which is over KEEPER_MAX_FEE_PER_GAS_WEI")
             )
         transaction, fees = self._sign_anew(place.nonce, draft.transaction, fees)
         return Submission(
@@ -568,6 +572,9 @@ class Lander:
             vault_profit_wei=vault_profit_wei,
             tip_wei=tip_wei,
             failed_parts=failed_parts(mined.logs, executor=self._executor, leg_failed=self._leg_failed),
+            carried=()
+            if self._vault is None
+            else carried(mined.logs, vault=self._vault, event=self._carried),
         )
 
 

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from keeper.domain.address import Address
-from keeper.domain.calls import Guard
+from keeper.domain.calls import BalanceWord, ContractCall, Guard
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.depth import Flow, Route
 from keeper.domain.fixed_point import BPS
 from keeper.domain.funding import Offer
 from keeper.domain.plan import Transaction
 from keeper.domain.position import Terms
+from keeper.erc20 import transferred
 from keeper.planner.calldata import Leg, OptionalLeg, Program, Step, execute_calldata
+from keeper.planner.carrying import Carrying
 from keeper.planner.evaluation import Evaluation, dearest_raw
 from keeper.planner.funding import Funding, Loan, OwnCallback
 from keeper.planner.options import PlannerOptions
-from keeper.ports import FlashSource, Venue
+from keeper.ports import Carrier, FlashSource, Venue
+
+_TRANSFERRED_AT = 4 + 32
+"""Where the amount stands in a transfer's data: behind the selector and the receiver."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Desk:
     venues: tuple[Venue, ...]
     lenders: tuple[FlashSource, ...]
     """Where there are none, only what funds itself can be liquidated."""
+    carrier: Carrier | None = None
+    """Who pays for what can't be sold, and keeps it; None where nothing is carried."""
     _hop_gas: dict[str, int] = field(default_factory=dict, init=False, compare=False, repr=False)
     """By venue, once it was asked for."""
 
@@ -152,6 +159,43 @@ def joined_transaction(
         deadline_s=deadline_s,
         options=options,
     )
+
+
+def carry_transaction(
+    desk: Desk, carrier: Carrier, carrying: Carrying, *, deadline_s: int, options: PlannerOptions
+) -> Transaction:
+    """Return the transaction that liquidates with the carrier's money, and hands it all that comes of it.
+
+    Its floor is in what is carried: the least up to the deadline, less the floor's tolerance. No wrapped
+    native is earned, and of nothing no tip is paid.
+    """
+    terms, settlement = carrying.terms, carrying.settlement
+    least_raw = settlement.seized_least_raw * (BPS - options.floor_tolerance_bps) // BPS
+    paid = carrier.call(
+        carrying.carriage, amount_raw=settlement.repaid_limit_raw, least_raw=max(least_raw, 1)
+    )
+    inside = (
+        Step(call=terms.call(carrying.repay_raw)),
+        Step(call=_handed_over(terms.collateral.address, carrier.vault, least_raw=max(least_raw, 1))),
+        # what was not pulled
+        Step(call=_handed_over(terms.debt.address, carrier.vault, least_raw=1), skip_if_too_low=True),
+    )
+    return _transaction(
+        desk,
+        (Leg(steps=(Step(call=paid, inside=inside),)),),
+        guards=terms.guards(carrying.repay_raw),
+        touched=(terms.debt.address, terms.collateral.address),
+        floor_wei=0,
+        deadline_s=deadline_s,
+        options=replace(options, tip_bps=0, max_tip_wei=0),
+    )
+
+
+def _handed_over(token: Address, to: Address, *, least_raw: int) -> ContractCall:
+    """Return the transfer of all that the executor has of a token."""
+    call = transferred(token, 0, to=to)
+    word = BalanceWord(token=token, offset=_TRANSFERRED_AT, minimum_raw=least_raw)
+    return replace(call, balance_word=word)
 
 
 class _Body(NamedTuple):

@@ -58,5 +58,7 @@ class PlannerOptions:
     deny_borrowers: frozenset[Address] = frozenset()
     tokens: TokenRules = ALL_ATOMIC
     """The wrapped native token is at the end of every sale, whatever they say of it."""
+    carry_haircut_bps: int | None = None
+    """Taken off the oracle's price of what is carried and no pools buy; None where that is not carried."""
     intermediates: tuple[Address, ...] = ()
     """Tokens that a sale may hop through."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from keeper.domain.address import Address
+from keeper.domain.carriage import Carry
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
@@ -26,8 +27,16 @@ from keeper.domain.position import Opportunity, PositionId, Terms
 from keeper.domain.report import Curve, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
-from keeper.planner.assembly import Closing, Desk, Joining, joined_transaction, transaction
+from keeper.planner.assembly import (
+    Closing,
+    Desk,
+    Joining,
+    carry_transaction,
+    joined_transaction,
+    transaction,
+)
 from keeper.planner.bids import with_bid
+from keeper.planner.carrying import Carrying, Porter
 from keeper.planner.contention import Contender, Left, Priced, order, scarce
 from keeper.planner.costs import (
     LOST_CLOSE_GAS,
@@ -50,7 +59,7 @@ from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.parallel import Depth
 from keeper.planner.sequel import Sequel
 from keeper.planner.sizing import Evaluation, evaluate, waterfall
-from keeper.ports import BidForm
+from keeper.ports import BidForm, Carrier
 from keeper.query import Simulated
 from keeper.reverts import explained
 
@@ -58,6 +67,9 @@ _AGREEMENT_BPS = 1
 """How far a simulation may be from its prediction: it is equal to the wei, or a fact is missing."""
 
 _ANY_SLIPPAGE_BPS = BPS * BPS
+
+_SHARES_ROUNDING_RAW = 1
+_NOTHING_EARNED = Waterfall(bonus_wei=0, price_impact_wei=0, flash_fee_wei=0, gas_wei=0)
 
 _SIMULATED_PAIRS = 3
 """How many of a borrower's pairs are simulated to learn their gas: the best before gas."""
@@ -68,7 +80,10 @@ class Drafted:
     """A draft, and what it was made from: pairs and their sizes, in the order that they are closed."""
 
     sized: tuple[tuple[Pair, Evaluation], ...]
+    """None where it is carried."""
     draft: Draft
+    carrying: Carrying | None = None
+    """What is paid for by the vault, and kept there, instead."""
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -78,6 +93,8 @@ class Drafted:
     @property
     def repaid_wei(self) -> int:
         """Return the worth of all that is repaid, at the pools' prices."""
+        if self.carrying is not None:
+            return self.carrying.paid_wei
         return sum(pair.repaid_wei(size) for pair, size in self.sized)
 
 
@@ -88,10 +105,20 @@ class Proposal:
     opportunity: Opportunity
     pairs: tuple[Pair | Declined, ...]
     drafts: tuple[Drafted, ...]
+    """Where something may be carried, that comes last."""
+    not_carried: Declined | None = None
+    """Why nothing is carried that the operator lets be carried."""
 
     @property
     def why_not(self) -> Declined:
         """Return why there is no draft: what stopped the pair that came nearest to one."""
+        if self.not_carried is None:
+            return self._not_sold
+        detail = f"{self.not_carried.detail}; within the transaction: {self._not_sold}"
+        return replace(self.not_carried, detail=detail)
+
+    @property
+    def _not_sold(self) -> Declined:
         sized = [pair for pair in self.pairs if isinstance(pair, Pair)]
         if sized:
             nearest = max(sized, key=lambda pair: pair.best.profit_wei)
@@ -142,6 +169,10 @@ class Planner:
             options = replace(options, tip_bps=share_bps)
         return replace(self, options=options)
 
+    def not_carrying(self) -> Planner:
+        """Return the same planner, that does nothing but what earns within its transaction."""
+        return replace(self, desk=replace(self.desk, carrier=None))
+
     # --- 1. propose -----------------------------------------------------------------------------------------
 
     def propose(self, seen: Observation, opportunities: Iterable[Opportunity]) -> tuple[Proposal, ...]:
@@ -180,14 +211,40 @@ class Planner:
         if in_a_row and paying and self.options.objective is Objective.MAX_PROFIT:
             sequel = Sequel(sizer=sizer, offers=offers).of(opportunity, paying, left)
             simulated += [sequel] if sequel else []
+        carried = self._carried(seen, sizer, opportunity, left)
         return Proposal(
             opportunity=opportunity,
             pairs=pairs,
-            drafts=tuple(
-                self._draft(seen, opportunity, [(one, one.best) for one in closes], Objective.MAX_PROFIT)
-                for closes in simulated
+            drafts=(
+                *(
+                    self._draft(seen, opportunity, [(one, one.best) for one in closes], Objective.MAX_PROFIT)
+                    for closes in simulated
+                ),
+                *([carried] if isinstance(carried, Drafted) else ()),
             ),
+            not_carried=carried if isinstance(carried, Declined) else None,
         )
+
+    def _carried(
+        self, seen: Observation, sizer: Sizer, opportunity: Opportunity, left: Left
+    ) -> Drafted | Declined | None:
+        """Return the draft of what the vault may pay for and keep, why not, or None where nothing may be."""
+        if self.desk.carrier is None:
+            return None
+        porter = Porter(
+            carriages=seen.carriages,
+            pools=left.pools,
+            ways=sizer.ways,
+            wrapped_native=self.desk.wrapped_native,
+            options=self.options,
+        )
+        carrying = porter.best(opportunity)
+        if not isinstance(carrying, Carrying):
+            return carrying
+        if carrying.gain_wei < max(self.options.min_profit_wei, 1):
+            detail = f"{carrying.gain_wei / 1e18:.6f} at best, before gas, as it would be booked"
+            return Declined(reason=Reason.BELOW_MINIMUM, detail=detail)
+        return self._carry_draft(seen, self.desk.carrier, opportunity, carrying)
 
     def _ruled_out(self, seen: Observation, opportunity: Opportunity) -> Declined | None:
         """Return why nothing of this borrower's is looked at, or None."""
@@ -263,7 +320,9 @@ class Planner:
         priced = [
             Priced(one.pairs, gas, self._cost_wei(seen, one.draft, gas))
             for one in proposal.drafts
-            if isinstance(gas := gas_used.get(one.draft), int) and one.draft.pools.isdisjoint(busy_pools)
+            if one.pairs
+            and isinstance(gas := gas_used.get(one.draft), int)
+            and one.draft.pools.isdisjoint(busy_pools)
         ]
         best = max(
             priced,
@@ -310,14 +369,16 @@ class Planner:
         for first in proposals:
             opportunity = left.opportunity(first.opportunity)
             if opportunity is not first.opportunity or any(
-                one.draft.pools & changed or any(map(left.lends_less, one.pairs)) for one in first.drafts
+                one.draft.pools & changed or any(map(left.lends_less, one.pairs))
+                for one in first.drafts
+                if one.pairs
             ):
                 sizer = sizer or self._sizer(seen)
                 best = self._best_left(seen, sizer, first, opportunity, left, gas_used)
             else:
                 best = self._best(seen, first, gas_used)
             if isinstance(best, _Best):
-                best = _no_room(best, left, busy_pools) or best
+                best = _no_room(best, left, busy_pools) or _no_money(best, changed) or best
             if isinstance(best, Declined):
                 alone.append(Chosen(opportunity=first.opportunity, drafted=best))
                 continue
@@ -345,7 +406,7 @@ class Planner:
         brought = [
             (one.draft.waterfall.vault_wei - self._cost_wei(seen, one.draft, gas), _keys(one.pairs))
             for one in first.drafts
-            if isinstance(gas := gas_used.get(one.draft), int)
+            if one.pairs and isinstance(gas := gas_used.get(one.draft), int)
         ]
         if not brought:
             return self._best(seen, first, gas_used)
@@ -372,10 +433,15 @@ class Planner:
     def _best(
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
     ) -> _Best | Declined:
-        """Return the draft with the highest profit after gas, of the size that the objective asks for."""
+        """Return the draft with the highest profit after gas, of the size that the objective asks for.
+
+        What would be carried is that only where nothing earns within its transaction.
+        """
         best: _Best | None = None
         why_not = proposal.why_not
         for drafted in proposal.drafts:
+            if drafted.carrying is not None and best is not None:
+                continue
             gas = gas_used.get(drafted.draft)
             if gas is None or isinstance(gas, Declined):
                 why_not = gas or why_not
@@ -385,7 +451,7 @@ class Planner:
                 why_not = sized
                 continue
             gas_wei = self._cost_wei(seen, sized.draft, gas)
-            net_wei = sized.draft.waterfall.vault_wei - gas_wei
+            net_wei = sized.draft.worth_wei - gas_wei
             if best is None or net_wei > best.net_wei:
                 best = _Best(sized, gas, net_wei)
         return best or why_not
@@ -402,6 +468,8 @@ class Planner:
         """Return the draft that the objective asks for, given its gas; it clears every minimum."""
         objective = objective or self.options.objective
         gas_wei = self._cost_wei(seen, drafted.draft, gas_used)
+        if drafted.carrying is not None:
+            return self._too_little(drafted, gas_wei=gas_wei) or drafted
         sizes = self._sizes(drafted.pairs, gas_wei, objective)
         if isinstance(sizes, Declined):
             return sizes
@@ -458,6 +526,8 @@ class Planner:
             waterfall=_with_gas(drafted.draft.waterfall, gas_wei),
             fees=allowed,
         )
+        if drafted.carrying is not None:
+            return plan  # of nothing earned nothing is bid
         least_wei = least_vault_wei(gas_wei=gas_wei, repaid_wei=drafted.repaid_wei, options=self.options)
         return with_bid(plan, least_net_wei=least_wei - gas_wei, block=seen.block, options=self.options)
 
@@ -465,7 +535,7 @@ class Planner:
         if odds is None or not odds.reverts_land:
             return None
         return too_risky(
-            net_wei=plan.waterfall.net_wei,
+            net_wei=plan.worth_wei,
             lost_wei=self._cost_wei(
                 seen, plan.draft, LOST_RACE_GAS + LOST_CLOSE_GAS * (len(plan.draft.closes) - 1)
             ),
@@ -475,8 +545,8 @@ class Planner:
     def rungs(self, seen: Observation, chosen: Chosen, *, gas_used: int) -> tuple[Drafted, ...]:
         """Return smaller sizes of a draft that clear every minimum once they are the best, at its gas."""
         drafted = chosen.drafted
-        if isinstance(drafted, Declined) or len(drafted.sized) > 1:
-            return ()  # of several closes there is no one size
+        if isinstance(drafted, Declined) or len(drafted.sized) != 1:
+            return ()  # of several closes there is no one size, and what is carried sells nothing
         if drafted.draft.objective is Objective.RESTORE_HEALTH:
             return ()  # a smaller one would not
         pair, top = drafted.sized[0]
@@ -577,7 +647,8 @@ class Planner:
         if not sized:
             return None
         drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
-        closes = decision.draft.closes if isinstance(decision, Plan) else ()
+        earns = isinstance(decision, Plan) and decision.draft.carry is None
+        closes = decision.draft.closes if isinstance(decision, Plan) and earns else ()
         planned = closes[0] if len(closes) == 1 else None
         tokens = planned and (planned.seized.token.address, planned.repaid.token.address)
         pair = max(sized, key=lambda one: (one.key == tokens, one.best.profit_wei))
@@ -629,6 +700,40 @@ class Planner:
         )
         return Drafted(sized=tuple(sized), draft=draft)
 
+    def _carry_draft(
+        self, seen: Observation, carrier: Carrier, opportunity: Opportunity, carrying: Carrying
+    ) -> Drafted:
+        """Return the draft of a close that the vault pays for: nothing of it is earned in its transaction."""
+        terms, settlement = carrying.terms, carrying.settlement
+        close = Close(
+            repaid=TokenAmount(token=terms.debt, raw=settlement.repaid_raw),
+            seized=TokenAmount(token=terms.collateral, raw=settlement.seized_raw),
+            owed=TokenAmount(token=terms.debt, raw=terms.owed_raw),
+            buys=(),
+            sells=(),
+            flash_fee=TokenAmount(token=terms.debt, raw=0),
+            waterfall=_NOTHING_EARNED,
+            health_factor_after_wad=terms.health_after_wad(carrying.repay_raw),
+        )
+        draft = Draft(
+            market=opportunity.market,
+            borrower=opportunity.borrower,
+            health_factor_wad=opportunity.health.health_factor_wad,
+            objective=Objective.MAX_PROFIT,
+            closes=(close,),
+            funding=carrier.name,
+            waterfall=_NOTHING_EARNED,
+            pools=frozenset({carrier.vault}),  # it is used up as a pool is: whoever counts on it waits
+            floor_wei=0,
+            deadline_s=seen.deadline_s,
+            transaction=carry_transaction(
+                self.desk, carrier, carrying, deadline_s=seen.deadline_s, options=self.options
+            ),
+            caveat=opportunity.caveat,
+            carry=carrying.by(carrier.vault),
+        )
+        return Drafted(sized=(), draft=draft, carrying=carrying)
+
     def _transaction(
         self, seen: Observation, sized: Sequence[tuple[Pair, Evaluation]], *, floor_wei: int
     ) -> Transaction:
@@ -665,7 +770,7 @@ class Planner:
 
     def _too_little(self, drafted: Drafted, *, gas_wei: int) -> Declined | None:
         return below_minimum(
-            vault_wei=drafted.draft.waterfall.vault_wei,
+            vault_wei=drafted.draft.worth_wei,
             gas_wei=gas_wei,
             repaid_wei=drafted.repaid_wei,
             options=self.options,
@@ -677,17 +782,43 @@ def _closings(sized: Iterable[tuple[Pair, Evaluation]]) -> list[Closing]:
 
 
 def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:
-    """Return how a simulation contradicts the draft's prediction, or None. Both are in wei, tip deducted."""
+    """Return how a simulation contradicts the draft's prediction, or None. Both are in wei, tip deducted.
+
+    Of what is carried it returned how much the vault got, in raw units.
+    """
     if simulated.reverted:
         return Declined(reason=Reason.SIMULATION, detail=explained(simulated.returned))
-    predicted_wei = draft.waterfall.vault_wei
     measured_wei = int.from_bytes(simulated.returned[:32], "big")
+    if draft.carry is not None:
+        return _carries_otherwise(draft.carry, received_raw=measured_wei)
+    predicted_wei = draft.waterfall.vault_wei
     if abs(measured_wei - predicted_wei) * BPS > _AGREEMENT_BPS * predicted_wei:
         return Declined(
             reason=Reason.SIMULATION,
             detail=f"the simulation earned {measured_wei} wei where {predicted_wei} were predicted",
         )
     return None
+
+
+def _carries_otherwise(carry: Carry, *, received_raw: int) -> Declined | None:
+    """Return how the simulation brought the vault something else than predicted, or None.
+
+    A token that counts in shares may bring a unit more or less, by what the vault has of it already.
+    """
+    predicted = carry.received
+    if abs(received_raw - predicted.raw) <= _SHARES_ROUNDING_RAW:
+        return None
+    detail = f"the simulation brought {received_raw} {predicted.token.symbol}, {predicted.raw} were predicted"
+    return Declined(reason=Reason.SIMULATION, detail=detail)
+
+
+def _no_money(best: _Best, used: frozenset[Address]) -> Declined | None:
+    """Return that another of the same block spends the vault's money already, or None."""
+    draft = best.drafted.draft
+    if draft.carry is None or not draft.pools & used:
+        return None
+    why = "another transaction of this block spends the vault's money; it is looked at again after that"
+    return Declined(reason=Reason.IN_FLIGHT, detail=why)
 
 
 def _no_room(best: _Best, left: Left, busy_pools: frozenset[Address]) -> Declined | None:

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from keeper.domain.address import Address, checksum
+from keeper.domain.carriage import Carry
 from keeper.domain.declined import Declined
 from keeper.domain.ledger import Entry, Split
 from keeper.domain.plan import Close, Plan, Waterfall
@@ -34,7 +35,8 @@ _DERIVED: Mapping[type, tuple[str, ...]] = {
     Reverted: ("gas_wei", "realised_profit_wei"),
     Race: ("deed", "verdict", "blocks_ahead", "ms_ahead", "outbid_by_wei"),
     Split: ("net_wei",),
-    Entry: ("protocol", "predicted", "realised"),
+    Entry: ("protocol", "predicted", "realised", "carried"),
+    Carry: ("gain_wei",),
 }
 """Properties that belong to what a value tells, besides its fields."""
 

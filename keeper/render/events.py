@@ -52,6 +52,7 @@ from keeper.render.as_json import as_json
 from keeper.render.figures import (
     amount,
     borrowers,
+    carried,
     gwei,
     health,
     native,
@@ -309,9 +310,12 @@ def _plan(plan: Plan) -> str:
         f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)}), seize {amount(close.seized)}"
         for close in plan.draft.closes
     )
+    brings = waterfall(plan.waterfall)
+    if plan.draft.carry is not None:
+        brings = f"carried: {carried(plan.draft.carry)}; gas {native(plan.waterfall.gas_wei)}"
     return (
         f"{borrowers(plan.draft.positions)} at {health(plan.draft.health_factor_wad)}: {closes}; "
-        f"{waterfall(plan.waterfall)}{_unverified(plan.draft.caveat)}"
+        f"{brings}{_unverified(plan.draft.caveat)}"
     )
 
 
@@ -351,6 +355,7 @@ def _outcome(submission: Submission, outcome: Outcome) -> tuple[str, str]:
                 f"{told} in block {outcome.block_number:,}{without}: "
                 f"net {native(outcome.realised_profit_wei)}, "
                 f"predicted {native(submission.predicted_profit_wei)}"
+                + ("; the vault paid for it, and keeps what was seized" if outcome.carried else "")
             )
         case Reverted():
             return "reverted", (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from keeper.domain.address import Address, Hash32, checksum
+from keeper.domain.carriage import Carry
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import DOLLARS, Currency, PositionId
@@ -106,6 +107,14 @@ def short_hash(value: Hash32) -> str:
 def short_market(name: str) -> str:
     """Return a market's name with what is long in it shortened: ``morpho:0xBBBB…FFCb/0x3a85…8c41``."""
     return _LONG_HEX.sub(lambda found: f"{found[0][:6]}…{found[0][-4:]}", name)
+
+
+def carried(carry: Carry) -> str:
+    """Return what the vault pays and keeps: ``1,000 USDC (0.33) for 0.35 aWETH, booked at 0.35``."""
+    return (
+        f"{amount(carry.paid)} ({native(carry.paid_wei)}) for {amount(carry.received)}, "
+        f"booked at {native(carry.booked_wei)}"
+    )
 
 
 def waterfall(value: Waterfall) -> str:

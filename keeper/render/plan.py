@@ -20,6 +20,7 @@ from keeper.domain.report import PairReport, PlanReport
 from keeper.domain.token import Token
 from keeper.render.figures import (
     amount,
+    carried,
     gwei,
     health,
     native,
@@ -190,16 +191,23 @@ def _plan(plan: Plan, report: PlanReport) -> RenderableType:
             f"repay {amount(close.repaid)} ({percent(close.close_factor_bps)} {rest}), "
             f"seize {amount(close.seized)}",
         )
-    fees = ", ".join(amount(close.flash_fee) for close in draft.closes)
-    grid.add_row("funded by", f"{draft.funding}, for {fees}")
-    grid.add_row(f"in {coin}", Text(waterfall(plan.waterfall), "bold"))
+    if draft.carry is None:
+        fees = ", ".join(amount(close.flash_fee) for close in draft.closes)
+        grid.add_row("funded by", f"{draft.funding}, for {fees}")
+        grid.add_row(f"in {coin}", Text(waterfall(plan.waterfall), "bold"))
+    else:
+        grid.add_row("carried", carried(draft.carry))
+        grid.add_row("paid by", f"the vault {checksum(draft.carry.vault)}, for good")
+        gain = f"as booked {native(draft.carry.gain_wei)} − gas {native(plan.waterfall.gas_wei)}"
+        grid.add_row(f"in {coin}", Text(f"{gain} = {native(plan.worth_wei)}, not earned yet", "bold"))
     grid.add_row("gas", f"{plan.gas_used:,} used in simulation, limit {plan.fees.gas_limit:,}")
     grid.add_row(
         "fees",
         f"at most {gwei(plan.fees.max_fee_per_gas_wei)} per unit, of which "
         f"{gwei(plan.fees.max_priority_fee_per_gas_wei)} priority",
     )
-    grid.add_row("floor", f"{native(draft.floor_wei)} {coin} must reach the vault, else it reverts")
+    if draft.carry is None:
+        grid.add_row("floor", f"{native(draft.floor_wei)} {coin} must reach the vault, else it reverts")
     if draft.caveat:
         grid.add_row("unverified", Text(draft.caveat, "bold yellow"))
     return grid

@@ -48,7 +48,28 @@ def ledger_view(report: LedgerReport) -> RenderableType:
         "what is predicted of the L1 fee stands within the gas",
         "dim",
     )
-    return Group(since, each, Text(), sums, Text(), _split(report.total), formula)
+    return Group(since, each, Text(), sums, Text(), _split(report.total), formula, *_carried(report))
+
+
+def _carried(report: LedgerReport) -> tuple[RenderableType, ...]:
+    """Return what the vault paid and kept; nothing where it did not."""
+    if not report.carried:
+        return ()
+    table = _table("carried", "times", "paid", "cost", "booked at")
+    for row in report.carried:
+        table.add_row(
+            str(row.received),
+            f"{row.times:,}",
+            str(row.paid),
+            native(row.paid_wei),
+            native(row.booked_wei),
+        )
+    legend = Text(
+        "what the vault paid for and keeps until its owner redeems it: in no profit and no loss above,\n"
+        "booked as it was carried, at the lower of the oracle's price and of what pools gave for it",
+        "dim",
+    )
+    return Text(), table, legend
 
 
 def lost_view(report: LostReport) -> RenderableType:

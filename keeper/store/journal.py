@@ -47,6 +47,10 @@ _INTENT = (
     "predicted_profit_wei, purpose, channels, is_private, target_block, "
     "gas_limit, max_fee_per_gas_wei, max_priority_fee_per_gas_wei, others, rung"
 )
+_CARRY = (
+    "vault, paid, paid_symbol, paid_decimals, paid_raw, received, received_symbol, received_decimals, "
+    "received_raw, paid_wei, booked_wei"
+)
 _MOST_AUCTIONS = 400
 """What is older weighs nothing any more."""
 _INTENT_WIDTH = _INTENT.count(",") + 1
@@ -182,7 +186,7 @@ class SqliteJournal:
                 _insert(
                     "conclusions",
                     "intent, kind, block_number, block_hash, gas_used, effective_gas_price_wei, "
-                    "vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei, left_out",
+                    "vault_profit_wei, tip_wei, realised_profit_wei, why, l1_fee_wei, left_out, carried",
                 ),
                 (intent, *_outcome_row(outcome)),
             )
@@ -231,6 +235,10 @@ class SqliteJournal:
                     None if plan.bid is None else str(plan.bid.of_wei),
                 ),
             )
+            if plan.draft.carry is not None:
+                connection.execute(
+                    _insert("carries", f"intent, {_CARRY}"), (row[0], *rows.of_carry(plan.draft.carry))
+                )
 
     def watched(self, span: Watched) -> None:
         """Keep how much was watched within a while."""
@@ -273,7 +281,7 @@ class SqliteJournal:
         """Return everything that was ever intended, oldest first, each with its outcome where it has one."""
         found = self._read(
             f"SELECT {_INTENT}, kind, block_number, block_hash, gas_used, "
-            "effective_gas_price_wei, vault_profit_wei, tip_wei, why, l1_fee_wei, left_out "
+            "effective_gas_price_wei, vault_profit_wei, tip_wei, why, l1_fee_wei, left_out, carried "
             "FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.id ORDER BY intents.id"
         )
         return tuple(
@@ -333,8 +341,9 @@ class SqliteJournal:
             "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, others, hash, "
             "predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, gas_wei, "
             "kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
-            "outcomes.tip_wei, why, l1_fee_wei, left_out "
+            f"outcomes.tip_wei, why, l1_fee_wei, left_out, carried, {_CARRY} "
             "FROM intents LEFT JOIN plans ON plans.intent = intents.id "
+            "LEFT JOIN carries ON carries.intent = intents.id "
             "LEFT JOIN outcomes ON outcomes.intent = intents.id "
             "WHERE CAST(strftime('%s', intents.written_at) AS INTEGER) >= ? ORDER BY intents.id",
             since_s,
@@ -348,7 +357,8 @@ class SqliteJournal:
                 transaction=Hash32(hash_),
                 predicted_wei=int(predicted),
                 plan=None if rest[0] is None else rows.waterfall(rest[:5]),
-                outcome=None if rest[5] is None else _outcome(rest[5:]),
+                outcome=None if rest[5] is None else _outcome(rest[5:16]),
+                carry=None if rest[16] is None else rows.carry(rest[16:]),
             )
             for at_s, market, borrower, others, hash_, predicted, *rest in found
         )
@@ -483,27 +493,29 @@ def _insert(table: str, columns: str) -> str:
 def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
     """Return the columns from `kind` on."""
     realised = str(outcome.realised_profit_wei)
-    nothing = (None,) * 5
+    nothing, nobody = (None,) * 5, ("[]", "[]")
     match outcome:
         case Included():
             price, profit = str(outcome.effective_gas_price_wei), str(outcome.vault_profit_wei)
             place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
             tip, l1_fee = str(outcome.tip_wei), str(outcome.l1_fee_wei)
             left_out = rows.of_positions(outcome.left_out)
-            return ("included", *place, price, profit, tip, realised, None, l1_fee, left_out)
+            carried = rows.of_carried(outcome.carried)
+            return ("included", *place, price, profit, tip, realised, None, l1_fee, left_out, carried)
         case Reverted():
             price = str(outcome.effective_gas_price_wei)
             place = (outcome.block_number, outcome.block_hash, outcome.gas_used)
-            return ("reverted", *place, price, None, None, realised, None, str(outcome.l1_fee_wei), "[]")
+            l1_fee = str(outcome.l1_fee_wei)
+            return ("reverted", *place, price, None, None, realised, None, l1_fee, *nobody)
         case Expired():
-            return ("expired", outcome.head_number, *nothing, realised, outcome.why, "0", "[]")
+            return ("expired", outcome.head_number, *nothing, realised, outcome.why, "0", *nobody)
         case Superseded():
-            return ("superseded", outcome.head_number, *nothing, realised, None, "0", "[]")
+            return ("superseded", outcome.head_number, *nothing, realised, None, "0", *nobody)
 
 
 def _outcome(row: Sequence[Any]) -> Outcome:
-    """Return the outcome in the columns from `kind` to `left_out`, but for the realised profit."""
-    kind, number, block_hash, gas_used, price, profit, tip, why, l1_fee, left_out = row
+    """Return the outcome in the columns from `kind` to `carried`, but for the realised profit."""
+    kind, number, block_hash, gas_used, price, profit, tip, why, l1_fee, left_out, carried = row
     match kind:
         case "included":
             return Included(
@@ -515,6 +527,7 @@ def _outcome(row: Sequence[Any]) -> Outcome:
                 tip_wei=int(tip),
                 l1_fee_wei=int(l1_fee),
                 left_out=rows.positions(left_out),
+                carried=rows.carried(carried),
             )
         case "reverted":
             return Reverted(

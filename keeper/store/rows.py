@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from keeper.domain.address import Address, Hash32
+from keeper.domain.carriage import Carried, Carry
 from keeper.domain.plan import Waterfall
 from keeper.domain.position import PositionId
 from keeper.domain.race import Deed, Liquidation, Race, Sighting, Winner
+from keeper.domain.token import Token, TokenAmount
 
 RACE_COLUMNS = (
     "at_s, market, borrower, liquidator, debt, repaid_raw, collateral, seized_raw, block_number, hash, "
@@ -92,6 +94,52 @@ def positions(column: str) -> tuple[PositionId, ...]:
     """Return the positions in this column."""
     return tuple(
         PositionId(market, Address(bytes.fromhex(borrower))) for market, borrower in json.loads(column)
+    )
+
+
+def of_carried(carried: Sequence[Carried]) -> str:
+    """Return what was carried as one column."""
+    return json.dumps(
+        [[one.spent.hex(), one.carried.hex(), str(one.paid_raw), str(one.received_raw)] for one in carried]
+    )
+
+
+def carried(column: str) -> tuple[Carried, ...]:
+    """Return what was carried, in this column."""
+    return tuple(
+        Carried(
+            spent=Address(bytes.fromhex(spent)),
+            carried=Address(bytes.fromhex(token)),
+            paid_raw=int(paid),
+            received_raw=int(received),
+        )
+        for spent, token, paid, received in json.loads(column)
+    )
+
+
+def of_carry(carry: Carry) -> tuple[object, ...]:
+    """Return the columns from `vault` to `booked_wei`."""
+    amounts = (
+        column
+        for one in (carry.paid, carry.received)
+        for column in (one.token.address, one.token.symbol, one.token.decimals, str(one.raw))
+    )
+    return (carry.vault, *amounts, str(carry.paid_wei), str(carry.booked_wei))
+
+
+def carry(row: Sequence[Any]) -> Carry:
+    """Return what is to be paid and kept, of the columns from `vault` to `booked_wei`."""
+
+    def amount(address: bytes, symbol: str, decimals: int, raw: str) -> TokenAmount:
+        token = Token(address=Address(address), symbol=symbol, decimals=decimals)
+        return TokenAmount(token=token, raw=int(raw))
+
+    return Carry(
+        vault=Address(row[0]),
+        paid=amount(*row[1:5]),
+        received=amount(*row[5:9]),
+        paid_wei=int(row[9]),
+        booked_wei=int(row[10]),
     )
 
 

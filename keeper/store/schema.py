@@ -210,4 +210,26 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE conclusions ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]';
     """,
+    # What an intent is to have the vault pay and keep, and what it had it, as JSON: [[spent, carried, paid,
+    # received], ...], addresses in hex, amounts as decimal text.
+    """
+    CREATE TABLE carries (
+        intent INTEGER PRIMARY KEY REFERENCES intents (id),
+        vault BLOB NOT NULL,
+        paid BLOB NOT NULL,
+        paid_symbol TEXT NOT NULL,
+        paid_decimals INTEGER NOT NULL,
+        paid_raw TEXT NOT NULL,
+        received BLOB NOT NULL,
+        received_symbol TEXT NOT NULL,
+        received_decimals INTEGER NOT NULL,
+        received_raw TEXT NOT NULL,
+        paid_wei TEXT NOT NULL,
+        booked_wei TEXT NOT NULL
+    );
+    """
+    + _append_only("carries")
+    + """
+    ALTER TABLE conclusions ADD COLUMN carried TEXT NOT NULL DEFAULT '[]';
+    """,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from keeper.abi import Event
 from keeper.domain.address import Address
+from keeper.domain.carriage import Carried
 from keeper.query import Log
 
 
@@ -20,14 +21,27 @@ def earnings_wei(logs: Iterable[Log], *, executor: Address, executed: Event) -> 
     return sum(one["profit"] for one in said), sum(one["tip"] for one in said)
 
 
+def carried(logs: Iterable[Log], *, vault: Address, event: Event) -> tuple[Carried, ...]:
+    """Return what the vault paid, and what it keeps for it; `event` is its event of that name."""
+    return tuple(
+        Carried(
+            spent=one["spent"],
+            carried=one["carried"],
+            paid_raw=one["paid"],
+            received_raw=one["received"],
+        )
+        for one in _said(logs, vault, event)
+    )
+
+
 def failed_parts(logs: Iterable[Log], *, executor: Address, leg_failed: Event) -> tuple[int, ...]:
     """Return which parts failed and left everything as it was, by their places."""
     return tuple(one["index"] for one in _said(logs, executor, leg_failed))
 
 
-def _said(logs: Iterable[Log], executor: Address, event: Event) -> list[dict[str, Any]]:
+def _said(logs: Iterable[Log], emitter: Address, event: Event) -> list[dict[str, Any]]:
     return [
         event.decode(log.topics, log.data)
         for log in logs
-        if log.emitter == executor and log.topics[:1] == (event.topic,)
+        if log.emitter == emitter and log.topics[:1] == (event.topic,)
     ]

@@ -51,6 +51,7 @@ from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
 from keeper.domain.address import Hash32
+from keeper.domain.carriage import Carried
 from keeper.domain.errors import Invariant
 from keeper.domain.submission import (
     Accepted,
@@ -172,6 +173,8 @@ class Receipt:
     l1_fee_wei: int = 0
     failed_parts: tuple[int, ...] = ()
     """Which of the positions that it was to close it left as they were, by their places."""
+    carried: tuple[Carried, ...] = ()
+    """What the vault paid, and what it keeps for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +379,7 @@ def _mined_outcome(submission: Submission, receipt: Receipt) -> Included | Rever
             tip_wei=receipt.tip_wei,
             l1_fee_wei=receipt.l1_fee_wei,
             left_out=tuple(submission.positions[part] for part in receipt.failed_parts),
+            carried=receipt.carried,
         )
     return Reverted(
         block_number=receipt.block_number,

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from types import MappingProxyType
+from typing import TypeAlias
 
 from keeper.domain.address import Address
+from keeper.domain.carriage import Carriage
 from keeper.domain.depth import Pool
 from keeper.domain.errors import Broken
 from keeper.domain.funding import Offer
 from keeper.domain.head import Head, NextBlock
 from keeper.domain.observation import Mismatch, Observation, Rejoined, Skipped
 from keeper.domain.surcharge import NO_SURCHARGE, Surcharge
-from keeper.ports import FlashSource, Prices, Recognise, SurchargeSource
+from keeper.ports import Carrier, FlashSource, Prices, Recognise, SurchargeSource
 from keeper.query import Query, both, settle
 from keeper.watcher.book import AnyBook, AnyChange
 from keeper.watcher.depths import DepthChange, Depths
@@ -37,6 +39,8 @@ class Advance:
     """By the depths' place."""
     offers: Mapping[str, tuple[Offer, ...]]
     """By the lender's name."""
+    carriages: tuple[Carriage, ...]
+    """What may be carried; nothing where that could not be read."""
     surcharge: Surcharge | None
     """None where it could not be read."""
     words: Prices
@@ -56,6 +60,10 @@ class Advance:
         return tuple(one for change in self.books.values() for one in change.mismatches)
 
 
+_Money: TypeAlias = tuple[tuple[tuple[Offer, ...] | Broken, ...], tuple[tuple[Carriage, ...] | Broken, ...]]
+"""What each lender lends, and what may be spent on what is carried."""
+
+
 class Watcher:
     """Every market, pool and lender that the keeper knows, at one head."""
 
@@ -67,6 +75,7 @@ class Watcher:
         lenders: Sequence[FlashSource],
         surcharge: SurchargeSource | None = None,
         recognise: Recognise | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         """`depths` are one a venue. Without `surcharge` the chain takes nothing beside gas.
 
@@ -76,6 +85,7 @@ class Watcher:
         self.depths = tuple(depths)
         self._lenders = tuple(lenders)
         self._surcharges = () if surcharge is None else (surcharge,)
+        self._carriers = () if carrier is None else (carrier,)
         self.pricing = Pricing(recognise)
         self._last: Advance | None = None
 
@@ -91,18 +101,18 @@ class Watcher:
         until then it can't be sold.
         """
         pairs = self._pairs((), ())
-        (changes, (depths, lent)), (surcharges, words) = yield from both(
+        (changes, (depths, (lent, carried))), (surcharges, words) = yield from both(
             both(settle([book.advance(head) for book in self.books]), self._unwinding(head, pairs)),
             both(settle([source.load() for source in self._surcharges]), self.pricing.advance()),
         )
         # the first time, and what a wrapper was found to hold then
         while self._last is None and (grown := self._pairs(changes, depths)) != pairs:
             pairs = grown
-            depths, lent = yield from self._unwinding(head, pairs)
+            depths, (lent, carried) = yield from self._unwinding(head, pairs)
         sources = [book.protocol.name for book in self.books]
         sources += [one.venue.name for one in self.depths]
         sources += [lender.name for lender in self._lenders]
-        sources += [source.name for source in self._surcharges]
+        sources += [source.name for source in (*self._surcharges, *self._carriers)]
         return Advance(
             head=head,
             books={n: change for n, change in enumerate(changes) if not isinstance(change, Broken)},
@@ -112,11 +122,14 @@ class Watcher:
                 for lender, offers in zip(self._lenders, lent, strict=True)
                 if not isinstance(offers, Broken)
             },
+            carriages=tuple(one for told in carried if not isinstance(told, Broken) for one in told),
             surcharge=_known(surcharges),
             words=words,
             skipped=tuple(
                 Skipped(source=source, why=str(result))
-                for source, result in zip(sources, (*changes, *depths, *lent, *surcharges), strict=True)
+                for source, result in zip(
+                    sources, (*changes, *depths, *lent, *surcharges, *carried), strict=True
+                )
                 if isinstance(result, Broken)
             ),
         )
@@ -156,6 +169,7 @@ class Watcher:
                 for address, pool in self.depths[place].pools.items()
             },
             offers=self._last.offers,
+            carriages=self._last.carriages,
             surcharge=self._last.surcharge,
             borrowers=sum(len(book.rows) for book in self.current),
             skipped=self._last.skipped,
@@ -188,14 +202,17 @@ class Watcher:
 
     def _unwinding(
         self, head: Head, pairs: frozenset[tuple[Address, Address]]
-    ) -> Query[tuple[tuple[DepthChange | Broken, ...], tuple[tuple[Offer, ...] | Broken, ...]]]:
-        """Return what it takes to unwind these pairs: the depths to sell into, and who lends their tokens."""
+    ) -> Query[tuple[tuple[DepthChange | Broken, ...], _Money]]:
+        """Return what it takes to unwind these pairs: the depths to sell into, and whose money there is."""
         tokens = {token for pair in pairs for token in pair}
         tokens |= {token for one in self.depths for token in one.intermediates}
         return (
             yield from both(
                 settle([one.advance(head, pairs) for one in self.depths]),
-                settle([lender.load(sorted(tokens)) for lender in self._lenders]),
+                both(
+                    settle([lender.load(sorted(tokens)) for lender in self._lenders]),
+                    settle([carrier.load(sorted(tokens)) for carrier in self._carriers]),
+                ),
             )
         )
 

@@ -15,6 +15,7 @@ from keeper.domain.plan import Plan
 from keeper.domain.secret import Secret
 from keeper.engine import Engine, Pace
 from keeper.flash.aave_v3 import AaveV3Flash
+from keeper.flash.vault_carry import VaultCarry
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
@@ -105,17 +106,21 @@ async def stage(
     """Yield a keeper on the devnet that decides and does not send. It watches Aave, where nothing is said.
 
     `url` is where it reads, where that is not the devnet's own endpoint. Aave lends, where nothing is said.
+    What the options let be carried its vault may carry, once its owner allows it.
     """
     addresses = devnet.addresses
     executor, vault = deploy(devnet)
     endpoints = Endpoints([Endpoint(Secret(url or devnet.anvil.url))])
     venue = UniswapV3(factory=addresses.factory, router=addresses.router)
     lenders = (AaveV3Flash(pool=addresses.pool),) if lenders is None else tuple(lenders)
+    carried = options.tokens.carried
+    carrier = VaultCarry(vault=vault, executor=executor, tokens=carried) if carried else None
     watcher = Watcher(
         books=(aave_book(devnet),) if books is None else books,
         depths=(Depths(venue, intermediates=options.intermediates),),
         lenders=lenders,
         recognise=recognise,
+        carrier=carrier,
     )
     planner = Planner(
         desk=Desk(
@@ -124,6 +129,7 @@ async def stage(
             wrapped_native=addresses.weth,
             venues=(venue,),
             lenders=lenders,
+            carrier=carrier,
         ),
         options=options,
     )

@@ -21,6 +21,7 @@ from keeper.domain.plan import Plan
 from keeper.domain.position import Opportunity, PositionId
 from keeper.domain.state import StateRef
 from keeper.domain.submission import Included, Submission
+from keeper.domain.token_rules import ALL_ATOMIC, TokenRules
 from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
@@ -82,10 +83,11 @@ async def sending(
     world: Callable[[World], World] = lambda live: live,
     guard: Guard | None = None,
     url: str | None = None,
+    tokens: TokenRules = ALL_ATOMIC,
 ) -> AsyncIterator[Sending]:
     """Yield a keeper that sends; `world` is what it sees the chain through, and `url` where that is read."""
     addresses = devnet.addresses
-    options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]))
+    options = PlannerOptions(intermediates=(addresses.weth, addresses.tokens["USDC"]), tokens=tokens)
     key = SigningKey(devnet.operator.private_key)
     limits = SigningLimits(chain_id=CHAIN_ID, max_fee_per_gas_wei=options.max_fee_per_gas_wei)
     async with stage(devnet, options, url=url) as on:
@@ -97,6 +99,7 @@ async def sending(
                 signer=ExecutorSigner(key, limits=limits, executor=executor),
                 journal=journal,
                 executor=executor,
+                vault=on.vault,
                 chain_id=CHAIN_ID,
                 max_fee_per_gas_wei=options.max_fee_per_gas_wei,
             )

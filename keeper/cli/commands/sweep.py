@@ -22,7 +22,8 @@ def _sweep(arguments: argparse.Namespace, settings: Settings) -> int:
     from keeper import app
 
     swept = asyncio.run(app.sweep(settings, token=token, to=to))
-    print(json.dumps(swept.transaction))
+    for transaction in swept.transactions:
+        print(json.dumps(transaction))
     complain(swept.told)
     return DONE
 

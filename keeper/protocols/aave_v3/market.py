@@ -20,6 +20,7 @@ from keeper.domain.position import (
     Holding,
     Opportunity,
     PositionId,
+    Receipt,
 )
 from keeper.domain.race import Liquidation
 from keeper.domain.token import Token, TokenAmount
@@ -31,7 +32,7 @@ from keeper.protocols.aave_v3.layout import Layout
 from keeper.protocols.aave_v3.revision import Account, Collateral, Debt, Refusal, Revision
 from keeper.protocols.aave_v3.screening import Slot
 from keeper.protocols.aave_v3.state import Market, Reserve, Row
-from keeper.protocols.aave_v3.terms import AaveTerms, steady
+from keeper.protocols.aave_v3.terms import AaveTerms, steady, with_cash
 from keeper.query import Log, Query
 
 
@@ -207,13 +208,22 @@ class AaveV3:
             for debt in account.debts
             if collateral.scaled and debt.scaled
         ]
+        declined = tuple(one for one in found if isinstance(one, DeclinedPair))
+        cashless = {(one.collateral, one.debt) for one in declined if one.why.reason is Reason.NO_CASH}
+        receipts = [
+            self._receipt(revision, position.borrower, account, late, collateral.reserve, debt.reserve)
+            for collateral in account.collaterals
+            for debt in account.debts
+            if (collateral.reserve.token, debt.reserve.token) in cashless
+        ]
         return Opportunity(
             market=position.market,
             borrower=position.borrower,
             health=_health(account),
             terms=tuple(one for one in found if isinstance(one, AaveTerms)),
-            declined=tuple(one for one in found if isinstance(one, DeclinedPair)),
+            declined=declined,
             caveat=self.caveat(market),
+            receipts=tuple(one for one in receipts if one is not None),
         )
 
     def caveat(self, market: Market) -> str:
@@ -248,6 +258,33 @@ class AaveV3:
                 refused = found
             why = _why(refused, account, collateral, debt)
         return DeclinedPair(collateral=collateral.token, debt=debt.token, why=why)
+
+    def _receipt(
+        self,
+        revision: Revision,
+        borrower: Address,
+        account: Account,
+        late: Account,
+        collateral: Reserve,
+        debt: Reserve,
+    ) -> Receipt | None:
+        """Return the terms for the aToken of a collateral that the reserve has no cash for, or None."""
+        now, then = (
+            with_cash(revision.pair(one, collateral=collateral, debt=debt)) for one in (account, late)
+        )
+        found = revision.feasible(now)
+        if isinstance(found, Refusal):
+            return None
+        terms = AaveTerms(
+            revision=revision,
+            pool=self.pool,
+            borrower=borrower,
+            pair=now,
+            late=then,
+            stretches=steady(found),
+            as_a_token=True,
+        )
+        return Receipt(terms=terms, redeems_to=collateral.token)
 
     def _revision(self, market: Market) -> Revision:
         return self._known(market.revision).revision

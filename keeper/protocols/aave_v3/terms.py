@@ -66,13 +66,18 @@ class AaveTerms:
     """The same pair at the deadline."""
     stretches: tuple[Stretch, ...]
     """What can be repaid: the revision's `feasible`, made `steady`."""
+    as_a_token: bool = False
+    """Whether the collateral is taken as aToken: then the reserve needs no cash."""
     _known: _Known = field(default_factory=_Known, init=False, compare=False, repr=False)
 
     # --- what is exchanged
 
     @property
     def collateral(self) -> Token:
-        return self.pair.collateral.reserve.token
+        reserve = self.pair.collateral.reserve
+        if self.as_a_token:
+            return replace(reserve.token, address=reserve.a_token, symbol=f"a{reserve.token.symbol}")
+        return reserve.token
 
     @property
     def debt(self) -> Token:
@@ -92,8 +97,8 @@ class AaveTerms:
         return False
 
     def value_base(self, amount: TokenAmount) -> int:
-        sides = (self.pair.collateral.reserve, self.pair.debt.reserve)
-        reserve = next(one for one in sides if one.token == amount.token)
+        is_debt = amount.token == self.debt
+        reserve = self.pair.debt.reserve if is_debt else self.pair.collateral.reserve
         return mul_div_down(amount.raw, reserve.price_base, reserve.unit_raw)
 
     # --- how much
@@ -154,11 +159,11 @@ class AaveTerms:
         return ContractCall(
             target=self.pool,
             data=_LIQUIDATION_CALL.encode(
-                self.collateral.address,
+                self.pair.collateral.reserve.token.address,
                 self.debt.address,
                 self.borrower,
                 self._debt_to_cover(repay_raw),
-                False,
+                self.as_a_token,
             ),
             spend=Spend(token=self.debt.address, amount_raw=self.settle(repay_raw).repaid_limit_raw),
         )
@@ -184,8 +189,10 @@ class AaveTerms:
         )
 
     @property
-    def cash(self) -> Cash:
-        """Return the reserve's: it may be lent out."""
+    def cash(self) -> Cash | None:
+        """Return the reserve's: it may be lent out. None where none is needed."""
+        if self.as_a_token:
+            return None
         reserve = self.pair.collateral.reserve
         return Cash(holder=reserve.a_token, raw=reserve.cash_raw)
 
@@ -200,6 +207,8 @@ class AaveTerms:
             return self
         if earlier.borrower == self.borrower:
             return self._after_own(earlier, repay_raw)
+        if self.as_a_token:
+            return self
         reserve, settlement = self.pair.collateral.reserve, earlier.settle(repay_raw)
         out_raw = settlement.seized_raw if earlier.pair.collateral.reserve.id == reserve.id else 0
         in_raw = settlement.repaid_raw if earlier.pair.debt.reserve.id == reserve.id else 0
@@ -268,7 +277,7 @@ class AaveTerms:
         if known is not None:
             return known
         close = self.revision.close(
-            self.pair, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
+            self.pair, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=self.as_a_token
         )
         if isinstance(close, Refusal) or close.repaid_raw != repay_raw:
             raise Invariant(f"repaying {repay_raw} was feasible, and came out as {close}")
@@ -280,7 +289,7 @@ class AaveTerms:
         known = self._known.late_closes.get(repay_raw)
         if known is None:
             known = self._known.late_closes[repay_raw] = self.revision.close(
-                self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=False
+                self.late, debt_to_cover=self._debt_to_cover(repay_raw), receive_a_token=self.as_a_token
             )
         return known
 
@@ -342,3 +351,9 @@ def steady(stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
     """
     capped = any(one.kind is Kind.ALL_COLLATERAL_BY_CAP for one in stretches)
     return tuple(one for one in stretches if not (capped and one.kind is Kind.ALL_COLLATERAL))
+
+
+def with_cash(pair: Pair) -> Pair:
+    """Return the pair as if its collateral's reserve had any amount of cash: an aToken needs none."""
+    reserve = replace(pair.collateral.reserve, cash_raw=MAX_UINT)
+    return replace(pair, collateral=replace(pair.collateral, reserve=reserve))

@@ -143,9 +143,9 @@ def test_token_rules__classes_by_address_and_of_all_others__as_written() -> None
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("0x" + "11" * 20, "expected address:atomic, address:never"),
-        ("0x" + "11" * 20 + ":sometimes", "expected address:atomic, address:never"),
-        ("0x" + "11" * 20 + ":carry", "nothing is carried over a block"),
+        ("0x" + "11" * 20, "expected address:atomic, address:carry"),
+        ("0x" + "11" * 20 + ":sometimes", "expected address:atomic, address:carry"),
+        ("*:carry", "by its own address"),
         ("WETH:never", "hex digits"),
         ("*:never,*:atomic", "twice"),
         ("0x" + "ab" * 20 + ":never,0x" + "ab" * 20 + ":atomic", "twice"),

@@ -20,7 +20,7 @@ class Holding:
     def __init__(
         self,
         held_raw: Mapping[tuple[Address, Address], int],
-        others: Mapping[tuple[Address, bytes], int] | None = None,
+        others: Mapping[tuple[Address, bytes], int | bytes] | None = None,
     ) -> None:
         self._held_raw = held_raw
         self._others = others or {}
@@ -32,7 +32,7 @@ class Holding:
 
     def _answer(self, call: Call) -> Answer:
         if (other := self._others.get((call.to, call.data))) is not None:
-            return other.to_bytes(32)
+            return other if isinstance(other, bytes) else other.to_bytes(32)
         if call.data[:4] == _BALANCE.selector:
             held = self._held_raw.get((call.to, Address(call.data[-20:])))
             return Reverted(b"") if held is None else held.to_bytes(32)

@@ -14,6 +14,7 @@ import pytest
 
 from keeper.domain.address import Address, Hash32
 from keeper.domain.brake import Brake, Landed, Resumed, Tripped
+from keeper.domain.carriage import Carried, Carry
 from keeper.domain.declined import Reason
 from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.head import Head
@@ -79,6 +80,19 @@ DRAFT = Draft(
 
 
 FEES = Fees(gas_limit=700_000, max_fee_per_gas_wei=2**66, max_priority_fee_per_gas_wei=2**65)
+CARRY = Carry(
+    vault=OPERATOR,
+    paid=TokenAmount(token=USDC, raw=10**12),
+    received=TokenAmount(token=WETH, raw=10**21),
+    paid_wei=2**70,
+    booked_wei=2**71,
+)
+CARRYING = Plan(
+    draft=replace(DRAFT, carry=CARRY),
+    gas_used=1,
+    waterfall=Waterfall(bonus_wei=0, price_impact_wei=0, flash_fee_wei=0, gas_wei=9),
+    fees=FEES,
+)
 
 
 def submission(serial: int = 0, *, operator: Address = OPERATOR) -> Submission:
@@ -110,6 +124,7 @@ OUTCOMES: tuple[Outcome, ...] = (
         tip_wei=2**66,
         l1_fee_wei=2**67,
         left_out=(PositionId("aave-v3:test", Address(b"\xb0" * 20)),),
+        carried=(Carried(spent=USDC.address, carried=WETH.address, paid_raw=2**70, received_raw=2**80),),
     ),
     Reverted(
         block_number=5,
@@ -233,6 +248,22 @@ def test_entries__with_and_without_plan_and_outcome__all_that_was_intended(path:
     assert entries[0].predicted_wei == ours[0].predicted_profit_wei
 
 
+def test_entries__what_is_carried__as_it_was_planned_and_as_the_vault_said(path: Path) -> None:
+    told = Carried(spent=USDC.address, carried=WETH.address, paid_raw=10**12, received_raw=10**21 + 1)
+    (included, *_) = OUTCOMES
+    assert isinstance(included, Included)
+    outcome = replace(included, vault_profit_wei=0, tip_wei=0, carried=(told,))
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.intended(submission(1))
+        journal.planned(submission(1), CARRYING)
+        journal.concluded(submission(1), outcome)
+        journal.intended(submission(2))
+        (entry, other) = journal.entries(since_s=0)
+    assert (entry.carry, entry.outcome, other.carry) == (CARRY, outcome, None)
+    assert entry.carried == CARRY.at(paid_raw=10**12, received_raw=10**21 + 1)
+    assert entry.realised.net_wei == -outcome.gas_wei - outcome.l1_fee_wei
+
+
 def test_declined_counts__several_heads__summed_by_reason(path: Path) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.declined(HEAD, {Reason.DUST: 2, Reason.HELD: 1})
@@ -334,12 +365,13 @@ def test_predicted_and_declined__kept_to_the_wei(path: Path) -> None:
     assert column(path, "SELECT reason || ' ' || borrowers FROM declined") == ["dust 3", "no route 1"]
 
 
-@pytest.mark.parametrize("table", ["journal", "predictions", "declined", "intents", "conclusions"])
+@pytest.mark.parametrize("table", ["journal", "predictions", "declined", "intents", "conclusions", "carries"])
 def test_tables__changed_or_removed_from__refuse(path: Path, table: str) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.predicted(HEAD, [DRAFT])
         journal.declined(HEAD, {Reason.DUST: 3})
         journal.intended(submission())
+        journal.planned(submission(), CARRYING)
         journal.concluded(submission(), OUTCOMES[2])
     connection = sqlite3.connect(path)
     (first, *_) = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]

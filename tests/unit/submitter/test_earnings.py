@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from keeper import contracts
 from keeper.abi import interface
-from keeper.domain.address import Address, Hash32
+from keeper.domain.address import Address, Hash32, word
+from keeper.domain.carriage import Carried
 from keeper.query import Log
-from keeper.submitter.earnings import earnings_wei, failed_parts
+from keeper.submitter.earnings import carried, earnings_wei, failed_parts
 
 EXECUTED = interface(contracts.executor().abi).event("Executed")
 LEG_FAILED = interface(contracts.executor().abi).event("LegFailed")
@@ -43,3 +44,17 @@ def test_failed_parts__several_of_which_two_failed__their_places() -> None:
     logs = [failed(0), forged, failed(3), executed(7, 2)]
     assert failed_parts(logs, executor=EXECUTOR, leg_failed=LEG_FAILED) == (0, 3)
     assert earnings_wei(logs, executor=EXECUTOR, executed=EXECUTED) == (7, 2)
+
+
+def test_carried__by_the_vault_and_by_a_forger__what_the_vault_says() -> None:
+    event = interface(contracts.vault().abi).event("Carried")
+    vault, spent, kept = (Address(bytes([at]) * 20) for at in (1, 2, 3))
+
+    def said(paid: int, emitter: Address) -> Log:
+        topics = (event.topic, Hash32(word(spent)), Hash32(word(kept)))
+        data = paid.to_bytes(32, "big") + (9).to_bytes(32, "big")
+        return executed(0, 0, emitter=emitter)._replace(topics=topics, data=data)
+
+    logs = [said(7, vault), said(8, EXECUTOR), executed(7, 2)]
+    told = Carried(spent=spent, carried=kept, paid_raw=7, received_raw=9)
+    assert carried(logs, vault=vault, event=event) == (told,)
