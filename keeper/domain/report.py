@@ -124,12 +124,37 @@ Size: TypeAlias = Close | Declined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lender:
+    """One way to pay for a pair's most profitable size."""
+
+    name: str
+    borrowed: TokenAmount
+    """What has to be borrowed: of the debt, or of the collateral, which buys it."""
+    available_raw: int
+    """How much of it is lent."""
+    fee_raw: int
+    """For what has to be borrowed."""
+    gas: int
+    """About what it costs in gas, beyond what runs inside."""
+    sold_into: bool
+    """Whether it lends from a pool that the sale passes through, and that is locked meanwhile."""
+    taken: bool
+
+    @property
+    def would_do(self) -> bool:
+        """Return whether it could pay for that size."""
+        return self.available_raw >= self.borrowed.raw and not self.sold_into
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairReport:
     """One collateral against one debt: what may be repaid, and what each objective would."""
 
     collateral: Token
     debt: Token
     feasible: tuple[Interval, ...]
+    lenders: tuple[Lender, ...]
+    """Who could pay for the most profitable size, the one that is taken first; none where there is none."""
     max_profit: Size
     max_close: Size
     restore_health: Size

@@ -24,7 +24,7 @@ from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
 from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Transaction, Waterfall
 from keeper.domain.position import Opportunity, PositionId, Terms
-from keeper.domain.report import Curve, PairReport
+from keeper.domain.report import Curve, Lender, PairReport
 from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.domain.token import TokenAmount
 from keeper.planner.assembly import (
@@ -54,6 +54,7 @@ from keeper.planner.costs import (
 )
 from keeper.planner.curve import curve
 from keeper.planner.ladder import ladder, second_choices
+from keeper.planner.lenders import lenders
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.parallel import Depth
@@ -628,12 +629,17 @@ class Planner:
                 collateral=terms.collateral,
                 debt=terms.debt,
                 feasible=terms.feasible,
+                lenders=self._lenders(seen, pair),
                 max_profit=sizes(terms, pair, Objective.MAX_PROFIT),
                 max_close=sizes(terms, pair, Objective.MAX_CLOSE),
                 restore_health=sizes(terms, pair, Objective.RESTORE_HEALTH),
             )
             for terms, pair in zip(proposal.opportunity.terms, proposal.pairs, strict=True)
         )
+
+    def _lenders(self, seen: Observation, pair: Pair | Declined) -> tuple[Lender, ...]:
+        fundings = pair if isinstance(pair, Declined) else self.desk.fundings(pair.terms, seen.offers)
+        return () if isinstance(pair, Declined) or isinstance(fundings, Declined) else lenders(pair, fundings)
 
     def curve(
         self,

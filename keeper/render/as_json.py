@@ -21,6 +21,7 @@ from keeper.domain.ledger import Entry, Split
 from keeper.domain.plan import Close, Plan, Waterfall
 from keeper.domain.position import PositionId
 from keeper.domain.race import Race
+from keeper.domain.report import Lender
 from keeper.domain.submission import Expired, Included, Reverted, SignedTransaction, Superseded
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -31,6 +32,7 @@ _ADDRESS_BYTES = 20
 _DERIVED: Mapping[type, tuple[str, ...]] = {
     Waterfall: ("vault_wei", "net_wei"),
     Close: ("close_factor_bps",),
+    Lender: ("would_do",),
     Included: ("gas_wei", "realised_profit_wei"),
     Reverted: ("gas_wei", "realised_profit_wei"),
     Race: ("deed", "verdict", "blocks_ahead", "ms_ahead", "outbid_by_wei"),

@@ -17,7 +17,7 @@ from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.plan import Close, Decision, Objective, Plan
 from keeper.domain.position import Interval
 from keeper.domain.report import PairReport, PlanReport
-from keeper.domain.token import Token
+from keeper.domain.token import Token, TokenAmount
 from keeper.render.figures import (
     amount,
     carried,
@@ -135,7 +135,29 @@ def _pair(pair: PairReport, report: PlanReport) -> RenderableType:
     heading = Text.assemble(
         (_name(pair.collateral, pair.debt), "bold"), "   may repay ", feasible(pair.feasible, pair.debt)
     )
-    return Group(heading, *([table] if len(refused) < len(sizes) else []), *refused)
+    if len(refused) == len(sizes):
+        return Group(heading, *refused)
+    return Group(heading, table, *([_lenders(pair)] if pair.lenders else []), *refused)
+
+
+def _lenders(pair: PairReport) -> Table:
+    """Return who could pay for the most profitable size, and what each would cost."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    for _ in range(3):
+        grid.add_column(overflow="fold")
+    for place, lender in enumerate(pair.lenders):
+        token = lender.borrowed.token
+        if lender.would_do:
+            cost = f"for {amount(TokenAmount(token=token, raw=lender.fee_raw))}", f"{lender.gas:,} gas"
+        elif lender.sold_into:
+            cost = "is sold into", ""
+        else:
+            cost = f"lends no more than {amount(TokenAmount(token=token, raw=lender.available_raw))}", ""
+        label = "" if place else "funded by" if lender.taken else "fundable by"
+        style = None if lender.taken else "dim"
+        grid.add_row(label, short_market(lender.name), *cost, style=style)
+    return grid
 
 
 def _rows(report: PlanReport, *, tipped: bool) -> list[tuple[str, Callable[[Close], str]]]:

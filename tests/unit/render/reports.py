@@ -9,7 +9,7 @@ from keeper.domain.head import Head
 from keeper.domain.observation import Skipped
 from keeper.domain.plan import Close, Draft, Fees, Objective, Plan, Transaction, Waterfall
 from keeper.domain.position import DOLLARS, DeclinedPair, Health, Holding, Interval
-from keeper.domain.report import Closable, DeployReport, PairReport, PlanReport, ScanReport, ScanRow
+from keeper.domain.report import Closable, DeployReport, Lender, PairReport, PlanReport, ScanReport, ScanRow
 from keeper.domain.submission import Included, Reverted, SignedTransaction, Submission
 from keeper.domain.token import Token, TokenAmount
 
@@ -134,6 +134,28 @@ HEALTH = Health(
     health_factor_wad=981_234_567_890_123_456, collateral_base=3_102_771 * USD, debt_base=2_418_331 * USD
 )
 
+
+def lender(
+    name: str,
+    *,
+    lends: str = "5000000",
+    fee: str = "0",
+    gas: int = 0,
+    sold_into: bool = False,
+    taken: bool = False,
+) -> Lender:
+    """Return a way to pay for half of the debt."""
+    return Lender(
+        name=name,
+        borrowed=HALF.repaid,
+        available_raw=of(USDC, lends).raw,
+        fee_raw=of(USDC, fee).raw,
+        gas=gas,
+        sold_into=sold_into,
+        taken=taken,
+    )
+
+
 PLAN_REPORT = PlanReport(
     head=HEAD,
     block=HEAD.next_block(block_time_s=12),
@@ -151,6 +173,17 @@ PLAN_REPORT = PlanReport(
                 Interval(least_raw=1, most_raw=1_208_165_537_256),
                 Interval(least_raw=1_209_165_537_256, most_raw=1_209_165_537_256),
             ),
+            lenders=(
+                lender(
+                    "aave-v3:0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2",
+                    gas=63_000,
+                    fee="604.582768",
+                    taken=True,
+                ),
+                lender("uniswap-v3-flash", gas=41_000, fee="602.113"),
+                lender("balancer-v2:0xBA12222222228d8Ba445958a75a0704d566BF2C8", lends="200000"),
+                lender("pancake-v3-flash", sold_into=True),
+            ),
             max_profit=HALF,
             max_close=MOST,
             restore_health=Declined(reason=Reason.DUST, detail="no feasible repay brings health to 1.02"),
@@ -159,6 +192,7 @@ PLAN_REPORT = PlanReport(
             collateral=WBTC,
             debt=USDC,
             feasible=(Interval(least_raw=1, most_raw=12_500_000),),
+            lenders=(),
             max_profit=UNPROFITABLE,
             max_close=UNPROFITABLE,
             restore_health=SMALL,

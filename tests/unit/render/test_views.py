@@ -113,6 +113,18 @@ def test_plan_view__chosen__every_pair_size_hole_and_the_waterfall() -> None:
     assert text.count("●") == 1
 
 
+def test_plan_view__several_lenders__each_with_its_cost_or_why_it_would_not_do() -> None:
+    lines = shown(plan_view(PLAN_REPORT)).splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("funded by  aave"))
+    told = [" ".join(line.split()) for line in lines[first : first + 4]]
+    assert told == [
+        "funded by aave-v3:0x8787…A4E2 for 604.582 USDC 63,000 gas",
+        "uniswap-v3-flash for 602.113 USDC 41,000 gas",
+        "balancer-v2:0xBA12…F2C8 lends no more than 200,000 USDC",
+        "pancake-v3-flash is sold into",
+    ]
+
+
 @pytest.mark.parametrize(
     ("report", "said"),
     [
