@@ -16,7 +16,7 @@ from keeper.live.bloom import Bloom
 from keeper.live.part import Absorbed, result
 from keeper.node import wire
 from keeper.node.endpoint import Reply, Request
-from keeper.query import Account, AccountState, Ancestors, Answer, Ask, Balance, Log, Logs
+from keeper.query import Account, AccountState, Ancestors, Answer, Ask, Balance, Log, LogRange, Logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,9 @@ class BlockLogs:
     def requests(self) -> Sequence[Request]:
         """Return the header's request, and one for the logs of given topics, one for those of any."""
         at = wire.hex_data(self.at)
-        groups = ([ask for ask in self.asks if ask.topics], [ask for ask in self.asks if not ask.topics])
         return [
             Request("eth_getBlockByHash", (at, False)),
-            *(Request("eth_getLogs", ({**_of_all(group), "blockHash": at},)) for group in groups if group),
+            *(Request("eth_getLogs", ({**wanted, "blockHash": at},)) for wanted in filters(self.asks)),
         ]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
@@ -49,7 +48,7 @@ class BlockLogs:
                 raise Unavailable(f"a log of 0x{foreign.emitter.hex()} is not in its block's bloom")
             if any(bloom.missing(ask, _matching(ask, found)) for ask in self.asks):
                 return Absorbed({}, [AllLogs(self.asks, self.at, bloom)])
-        return Absorbed(_told_apart(self.asks, found))
+        return Absorbed(told_apart(self.asks, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +70,35 @@ class AllLogs:
             raise Unavailable(
                 f"the logs of block 0x{self.at.hex()} do not make up its bloom: some are missing"
             )
-        return Absorbed(_told_apart(self.asks, found))
+        return Absorbed(told_apart(self.asks, found))
 
 
 @dataclass(frozen=True, slots=True)
 class HashesBelow:
     """The hashes of blocks below the one asked about, as long as that one is on the node's chain."""
 
-    ask: Ancestors
+    asks: tuple[Ancestors, ...]
+    """All below the same one."""
     at: Hash32
 
     def requests(self) -> Sequence[Request]:
         """Return a request for each block, and one for the block asked about: by the same node, last."""
-        numbers = (*self.ask.numbers, self.ask.head_number)
+        numbers = (*self._numbers, self.asks[0].head_number)
         return [Request("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
 
     def absorb(self, replies: Sequence[Reply]) -> Absorbed:
         """Return the hashes. Raises Inconsistent where the chain has left the block asked about."""
         *below, head = (wire.head(result(reply)) for reply in replies)
         if head is None or head.hash != self.at:
-            raise Inconsistent(f"block {self.ask.head_number} is not 0x{self.at.hex()} any more")
+            raise Inconsistent(f"block {self.asks[0].head_number} is not 0x{self.at.hex()} any more")
         if None in below:
-            raise Unavailable(f"the node has no block at one of {self.ask.numbers}")
-        return Absorbed({self.ask: tuple(block.hash for block in below if block is not None)})
+            raise Unavailable(f"the node has no block at one of {self._numbers}")
+        hashes = {number: block.hash for number, block in zip(self._numbers, below, strict=True) if block}
+        return Absorbed({ask: tuple([hashes[number] for number in ask.numbers]) for ask in self.asks})
+
+    @property
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(sorted({number for ask in self.asks for number in ask.numbers}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +148,25 @@ def log_filter(emitters: Sequence[bytes], topics: Sequence[Hash32]) -> dict[str,
     return wanted
 
 
-def _of_all(asks: Sequence[Logs]) -> dict[str, object]:
+def filters(asks: Sequence[Logs | LogRange]) -> list[dict[str, object]]:
+    """Return what all of these ask for, as filters: one of given topics, one of any."""
+    groups = ([ask for ask in asks if ask.topics], [ask for ask in asks if not ask.topics])
+    return [_of_all(group) for group in groups if group]
+
+
+def _of_all(asks: Sequence[Logs | LogRange]) -> dict[str, object]:
     return log_filter(
         tuple(dict.fromkeys(emitter for ask in asks for emitter in ask.emitters)),
         tuple(dict.fromkeys(topic for ask in asks for topic in ask.topics)),
     )
 
 
-def _told_apart(asks: Sequence[Logs], found: Sequence[Log]) -> Mapping[Ask, Answer]:
+def told_apart(asks: Sequence[Logs | LogRange], found: Sequence[Log]) -> Mapping[Ask, Answer]:
+    """Return what of these logs each asked for, in their order."""
     return {ask: _matching(ask, found) for ask in asks}
 
 
-def _matching(ask: Logs, found: Sequence[Log]) -> tuple[Log, ...]:
+def _matching(ask: Logs | LogRange, found: Sequence[Log]) -> tuple[Log, ...]:
     emitters, topics = frozenset(ask.emitters), frozenset(ask.topics)
     return tuple(
         [

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import assert_never
 
-from keeper.domain.errors import Invariant
 from keeper.domain.head import Head
 from keeper.domain.secret import Secret
 from keeper.domain.state import StateRef
 from keeper.live.calls import Packing
 from keeper.live.log_ranges import Width, log_range
+from keeper.live.near_logs import NearLogs, is_near
 from keeper.live.part import Part
 from keeper.live.reads import BlockLogs, HashesBelow, OneAccount, OneBalance
 from keeper.live.simulation import Simulation
@@ -119,7 +119,7 @@ class LiveWorld:
         Raises as `answer` does, for all of them together.
         """
         ranges = [ask for ask in asks if isinstance(ask, LogRange)]
-        pinned = [ask for ask in asks if not isinstance(ask, LogRange)] if ranges else asks
+        pinned = [ask for ask in asks if not isinstance(ask, LogRange) or is_near(ask)] if ranges else asks
         answers: Sequence[dict[Ask, Answer]] = [{} for _ in states]
         if pinned:
             answers = await self._endpoints.read(
@@ -128,7 +128,7 @@ class LiveWorld:
                 hedged=len(states) == 1,
             )
         for known, at in zip(answers, states, strict=True):
-            for ask in ranges:
+            for ask in [one for one in ranges if one not in known]:
                 known[ask] = await log_range(self._endpoints, self._width, ask, at.hash)
         return tuple([tuple([known[ask] for ask in asks]) for known in answers])
 
@@ -156,6 +156,8 @@ class LiveWorld:
     def _parts(self, asks: Sequence[Ask], at: StateRef) -> list[Part]:
         calls: list[Call] = []
         logs: list[Logs] = []
+        ranges: dict[tuple[int, int], list[LogRange]] = {}
+        below: dict[int, list[Ancestors]] = {}
         parts: list[Part] = []
         for ask in asks:
             match ask:
@@ -164,7 +166,7 @@ class LiveWorld:
                 case Logs():
                     logs.append(ask)
                 case Ancestors():
-                    parts.append(HashesBelow(ask, at.hash))
+                    below.setdefault(ask.head_number, []).append(ask)
                 case Account():
                     parts.append(OneAccount(ask, at.hash))
                 case Balance():
@@ -172,9 +174,11 @@ class LiveWorld:
                 case Simulate():
                     parts.append(Simulation(ask, at))
                 case LogRange():
-                    raise Invariant("a range of blocks is not asked at one")
+                    ranges.setdefault((ask.first, ask.last), []).append(ask)
                 case _:
                     assert_never(ask)
         if logs:
             parts.append(BlockLogs(tuple(logs), at.hash))
+        parts += [HashesBelow(tuple(alike), at.hash) for alike in below.values()]
+        parts += [NearLogs(tuple(alike), at.hash) for alike in ranges.values()]
         return self._packing.parts(calls, at) + parts

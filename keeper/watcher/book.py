@@ -247,8 +247,13 @@ class Book(Generic[Market, Row]):
         )
 
     def _figures(self, head: Head, last: Change[Market, Row], left: Touched) -> Query[Market]:
-        """Return the market with its figures at `head`; as it was where it must be read whole anyway."""
+        """Return the market with its figures at `head`; as it was where it must be read whole anyway.
+
+        Then all that is known to be asked for that is asked already.
+        """
         if left.configuration:
+            whole = self.protocol.refresh(last.market, configuration=True, at_s=head.timestamp_s)
+            yield from ahead(both(whole, self._read(last.market, left.positions)))
             return last.market
         return (yield from self.protocol.refresh(last.market, configuration=False, at_s=head.timestamp_s))
 

@@ -16,7 +16,7 @@ from keeper.domain.observation import Rejoined
 from keeper.ports import Link, T
 from keeper.query import Query, block_hashes
 
-_FIRST_LOOK = 5
+_FIRST_LOOK = 4
 """Blocks whose hashes are asked for at once to begin with: few branches are left deeper."""
 
 

@@ -6,7 +6,7 @@ A request is one HTTP POST; a batch counts once for each six methods in it, as e
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from keeper.devnet.proxy import Proxy
 from keeper.devnet.scenario import crash
 from keeper.devnet.variables import variables
 from keeper.domain.address import Address
-from keeper.domain.events import Degraded, Event, Observed
+from keeper.domain.events import Degraded, Event, Observed, Relinked
 from keeper.domain.fixed_point import WAD
 from keeper.domain.position import PositionId
 from keeper.domain.secret import Secret
@@ -190,6 +190,94 @@ async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
     assert sold == [0] * 9 + [1] * 7 + [2] * (HEADS - 16)
     assert borrowed == [False] * 17 + [True] * (HEADS - 17)
     assert max(costs[1:]) <= MOST
+
+
+async def test_step__branches_are_left_and_heads_missed__three_requests_a_head(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    """Whatever was on the branch that is left, and whatever comes between two heads that are seen.
+
+    A market that is created and borrowed from within one block is known, with its borrower, at that head.
+    """
+    there, admin, rpc = manual_devnet.addresses, manual_devnet.market.address, manual_devnet.anvil.rpc
+    rpc("evm_setAutomine", True)
+    listing = Listing(manual_devnet, symbol="NEW", decimals=18, price_base=10**8)
+    rpc("evm_setAutomine", False)
+    people = Acting(manual_devnet)
+    created = people.params("WETH/USDC", lltv_wad=77 * 10**16)
+    money = manual_devnet.contract(there.tokens["USDC"], compile_aave()["TestnetERC20"].interface)
+
+    def nothing() -> None: ...
+
+    def configure() -> None:
+        listing.configurator.post(
+            "configureReserveAsCollateral", there.weth, 60_00, 82_00, 105_00, sender=admin
+        )
+
+    def create_and_borrow() -> None:
+        people.posts("createMarket", created)
+        people.wraps(10 * WAD)
+        money.post("mint", admin, 10**12, sender=admin)
+        money.post("approve", people.morpho, 10**12, sender=admin)
+        people.posts("supply", created, 10**12, 0, admin, b"", by=admin)
+        people.posts("supplyCollateral", created, 10 * WAD, ALICE, b"")
+        people.posts("borrow", created, 10**9, 0, ALICE, ALICE)
+
+    costs: dict[str, int] = {}
+    async with Proxy(manual_devnet.anvil.url) as proxy:
+        (tmp_path / ".env").touch()
+        told = variables(manual_devnet) | {"KEEPER_RPC_URLS": proxy.url}
+        async with assemble(load(env_file=tmp_path / ".env", environ=told)) as keeper:
+            heard: list[Event] = []
+            engine = Engine(
+                world=keeper.world,
+                watcher=keeper.watcher,
+                planner=keeper.planner,
+                journal=None,
+                landing=None,
+                listen=heard.append,
+                clock=lambda: 0.0,
+                pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+            )
+
+            async def seen(what: str) -> None:
+                head = await keeper.endpoints.block("latest")
+                proxy.seen.clear()
+                await engine.step(NewHead(head=head, seen_at_s=0))
+                costs[what] = counted(proxy.seen)
+
+            async def block_of(act: Callable[[], None], what: str) -> None:
+                act()
+                manual_devnet.mine()
+                await seen(what)
+
+            await block_of(nothing, "the first")
+            for _ in range(6):  # as many heads as are looked back at, and the prices' makings
+                await block_of(nothing, "nothing")
+                await engine.foretell()
+            await block_of(create_and_borrow, "created and borrowed from")
+            aave, morpho, *_ = keeper.watcher.books
+            assert any(position.borrower == ALICE for position in morpho.rows)
+            reserves = len(aave.market.reserves)
+            for depth in (1, 3):
+                for act, what in ((nothing, "nothing"), (configure, "configured"), (listing.post, "listed")):
+                    await block_of(act, what)
+                    assert len(aave.market.reserves) == reserves + (what == "listed")
+                    for _ in range(depth - 1):
+                        await block_of(nothing, "nothing")
+                    rpc("anvil_reorg", depth, [])
+                    await seen(f"{depth} blocks left: {what}")
+                    assert len(aave.market.reserves) == reserves
+            manual_devnet.mine()
+            await block_of(nothing, "a head missed")
+            manual_devnet.mine()
+            await block_of(configure, "a head missed, configured")
+    print(f"requests a head: {costs}")
+    assert not any(isinstance(event, Degraded) for event in heard)
+    assert len({event.how.abandoned_blocks for event in heard if isinstance(event, Relinked)}) == 3
+    del costs["the first"]
+    assert len(costs) == 12
+    assert max(costs.values()) <= MOST
 
 
 @pytest.mark.parametrize("delay_ms", [5, 50])

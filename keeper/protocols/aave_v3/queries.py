@@ -96,9 +96,11 @@ def reopen_market(
     were = [Kept(reserve.token.address, reserve.a_token) for reserve in market.reserves.values()]
     kept = tuple({one.asset: one for one in (*were, *told.listed)}.values())
     assets = [one.asset for one in kept]
+    e_modes = tuple(market.e_modes) if told.e_modes is None else told.e_modes
+    contracts = _Contracts(market.provider, market.configurator, market.oracle, market.sentinel)
     guesses = both(
-        both(_contracts(market.provider, layout), _listings(pool, assets)),
-        both(layout.e_modes(pool, assets, told.e_modes), _told(pool, market.oracle, kept, layout)),
+        both(both(_contracts(market.provider, layout), _allows(contracts)), _listings(pool, assets)),
+        both(layout.e_modes(pool, assets, e_modes), _told(pool, market.oracle, kept, layout)),
     )
     reopened, _ = yield from both(
         open_market(pool, layout_of=layout_of, e_modes=told.e_modes), ahead(guesses)

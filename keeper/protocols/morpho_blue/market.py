@@ -119,11 +119,21 @@ class MorphoBlue:
         return tuple(Row(one.market, found.get(one, _NOTHING)) for one in positions)
 
     def _created(self, market: Markets, logs: Sequence[Log]) -> Query[tuple[IsolatedMarket, ...]]:
-        """Return the markets that these logs name and that were not known; their totals are asked for too."""
-        named = dict.fromkeys(one.id for one in self._named(logs))
-        unknown = [id_ for id_ in named if self.market_name(id_) not in market.by_name]
+        """Return the markets that these logs name and that were not known.
+
+        What is asked next of them, and of whoever has something there already, is asked along.
+        """
+        named = [one for one in self._named(logs) if self.market_name(one.id) not in market.by_name]
+        unknown = list(dict.fromkeys(one.id for one in named))
+        whose = [(one.id, one.borrower) for one in named if one.borrower is not None]
         listings, _ = yield from both(
-            queries.read_listings(self.morpho, unknown), ahead(queries.read_totals(self.morpho, unknown))
+            queries.read_listings(self.morpho, unknown),
+            ahead(
+                both(
+                    queries.read_first_figures(self.morpho, unknown),
+                    queries.read_positions(self.morpho, whose),
+                )
+            ),
         )
         return tuple(IsolatedMarket.listed(one) for one in listings)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from keeper.abi import load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address, Hash32
@@ -28,6 +29,9 @@ _PRICE_DATA = _PRICE.encode()
 _RATE = load("morpho_irm").function("borrowRateView")
 _WORD = 32
 
+_Params: TypeAlias = tuple[Address, Address, Address, Address, int]
+"""Loan token, collateral token, oracle, rate model, and the limit of loan to value, as a wad."""
+
 
 def recognise(morpho: Address) -> Query[None]:
     """Return where it is a Morpho. Raises Broken where it answers otherwise than one."""
@@ -45,16 +49,18 @@ def recognise(morpho: Address) -> Query[None]:
 
 def read_listings(morpho: Address, ids: Sequence[Hash32]) -> Query[tuple[Listing, ...]]:
     """Return what each market is made of, in two rounds. Ids that were never created are left out."""
-    made_of = yield from read([Call(morpho, _PARAMS.encode(id_)) for id_ in ids], _params)
+    made_of = yield from _read_params(morpho, ids)
     created = [(id_, params) for id_, params in zip(ids, made_of, strict=True) if params[0] != ZERO_ADDRESS]
     tokens = sorted({token for _, params in created for token in params[:2]})
     told = dict(zip(tokens, (yield from said(tokens)), strict=True))
     return tuple(_listing(id_, params, told[params[0]], told[params[1]]) for id_, params in created)
 
 
-def _listing(
-    id_: Hash32, params: tuple[Address, Address, Address, Address, int], loan: Said, collateral: Said
-) -> Listing:
+def _read_params(morpho: Address, ids: Sequence[Hash32]) -> Query[tuple[_Params, ...]]:
+    return read([Call(morpho, _PARAMS.encode(id_)) for id_ in ids], _params)
+
+
+def _listing(id_: Hash32, params: _Params, loan: Said, collateral: Said) -> Listing:
     """Return a listing. A token that can't say its decimals is counted in raw units, and left alone."""
     loan_token, collateral_token, oracle, irm, lltv_wad = params
     silent = [one.symbol for one in (loan, collateral) if one.decimals is None]
@@ -109,6 +115,18 @@ def read_figures(
     )
 
 
+def read_first_figures(morpho: Address, ids: Sequence[Hash32]) -> Query[None]:
+    """Ask, in two rounds, what `read_whole` will of markets of which no more is known than their ids."""
+    made_of, totals = yield from both(_read_params(morpho, ids), read_totals(morpho, ids))
+    prices = [price_call(oracle) for _, _, oracle, _, _ in made_of]
+    rates = [
+        _rate_call(params, each)
+        for params, each in zip(made_of, totals, strict=True)
+        if params[3] != ZERO_ADDRESS
+    ]
+    yield from both(attempt(prices, _number), attempt(rates, _number))
+
+
 def _figured(
     market: IsolatedMarket,
     totals: Totals,
@@ -130,9 +148,13 @@ def _figured(
 def _rates(markets: Sequence[tuple[Listing, Totals]]) -> Query[tuple[int | None, ...]]:
     """Return what each rate model says of these totals: 0 where there is none, None where it reverts."""
     paying = [(listing, totals) for listing, totals in markets if listing.irm != ZERO_ADDRESS]
-    calls = [Call(listing.irm, _RATE.encode(listing.params, totals)) for listing, totals in paying]
+    calls = [_rate_call(listing.params, totals) for listing, totals in paying]
     answers = iter((yield from attempt(calls, _number)))
     return tuple(0 if listing.irm == ZERO_ADDRESS else _or_none(next(answers)) for listing, _ in markets)
+
+
+def _rate_call(params: _Params, totals: Totals) -> Call:
+    return Call(params[3], _RATE.encode(params, totals))
 
 
 def _or_none(answer: int | Reverted | None) -> int | None:
@@ -185,7 +207,7 @@ def _totals(answer: bytes) -> Totals:
     return Totals(*_MARKET.decode(answer))
 
 
-def _params(answer: bytes) -> tuple[Address, Address, Address, Address, int]:
+def _params(answer: bytes) -> _Params:
     loan, collateral, oracle, irm, lltv_wad = _PARAMS.decode(answer)
     return loan, collateral, oracle, irm, lltv_wad
 
