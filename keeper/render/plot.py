@@ -5,7 +5,7 @@ Matplotlib draws it, and is loaded here alone: it is an extra, and a keeper that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -82,6 +82,11 @@ class _Note:
     @property
     def title(self) -> str:
         return f"{', '.join(self.names)}, {self.x:.3g} %"
+
+    @property
+    def wide(self) -> float:
+        """Return about how wide the label is, in percent of the axis."""
+        return max(len(self.title), len(self.said)) * (112 if self.strong else 100) / _LINE_CHARACTERS
 
 
 def _merged(notes: Sequence[_Note]) -> list[_Note]:
@@ -198,15 +203,10 @@ class _Picture:
         return _Note(x=x, y=y, names=(name,), said=said, colour=colour, strong=strong)
 
     def _notes(self, notes: Sequence[_Note]) -> None:
-        """Put the labels above the axes, in as many rows as they need for none to cover another."""
+        """Put the labels above the axes."""
         axes = self._axes
         bottom, top = axes.get_ylim()
-        free = [-1e9] * len(notes)
-        for note in notes:
-            wide = max(len(note.title), len(note.said)) * (112 if note.strong else 100) / _LINE_CHARACTERS
-            left = min(max(note.x - wide / 2, -1.0), 101.5 - wide)
-            row = next(place for place, end in enumerate(free) if left >= end)
-            free[row] = left + wide + 1.5
+        for note, left, row in _laid_out(notes):
             height = top + (top - bottom) * (0.05 + 0.125 * row)
             shown = max(min(note.y, top), bottom)
             axes.plot(
@@ -270,6 +270,25 @@ def _decided(report: PlanReport) -> str:
         return "planned"
     earned = f"{native(decision.waterfall.net_wei)} {report.native.symbol}"
     return f"planned: {closes} closes in a row for {earned}, this one alone below"
+
+
+def _laid_out(notes: Sequence[_Note]) -> Iterator[tuple[_Note, float, int]]:
+    """Yield each note with the left end of its label, in percent of the axis, and its row from below.
+
+    There are as many rows as it takes for no label to cover another. Nor does one cover the line to a label
+    in a row above: an earlier one's never, the next one's where there is room to the left of it.
+    """
+    free = [-1e9] * len(notes)
+    next_lines = [*(note.x for note in notes[1:]), 1e9]
+    for note, next_line in zip(notes, next_lines, strict=False):
+        left = min(max(note.x - note.wide / 2, -1.0), 101.5 - note.wide)
+        beside = min(left, next_line - 1 - note.wide)
+        if beside >= max(free[0], -1.0):
+            left = beside
+        row = next(place for place, end in enumerate(free) if left >= end)
+        free[row] = left + note.wide + 1.5
+        free[:row] = [max(end, note.x + 1) for end in free[:row]]
+        yield note, left, row
 
 
 def _headings(report: PlanReport, curve: Curve, figure: Any) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keeper.domain.errors import ConfigError
 from keeper.domain.plan import Objective
 from keeper.domain.position import DOLLARS, Health
 from keeper.domain.report import Curve, CurvePoint, PlanReport
-from keeper.render.plot import plot, plottable
+from keeper.render.plot import _laid_out, _Note, plot, plottable
 from tests.unit.planner.test_curve import drawn
 from tests.unit.planner.test_sizing import small_trade
 from tests.unit.render.reports import BORROWER, HEAD, WETH
@@ -35,6 +37,23 @@ REPORT = PlanReport(
 
 def curve(gas_wei: int | None = 500) -> Curve:
     return drawn(small_trade(owed_raw=400_000, dust_raw=30_000), gas_wei=gas_wei)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from([8, 25, 34]), st.booleans()), max_size=6))
+def test_laid_out__any_sizes__no_label_covers_another_or_the_line_to_one_above(
+    sizes: list[tuple[float, int, bool]],
+) -> None:
+    notes = [
+        _Note(x=x, y=0.0, names=("a size",), said="x" * said, colour="", strong=strong)
+        for x, said, strong in sorted(sizes)
+    ]
+    labels = list(_laid_out(notes))
+    assert [note for note, _, _ in labels] == notes
+    for at, (note, left, row) in enumerate(labels):
+        assert -1 <= left <= 101.5 - note.wide
+        for other, other_left, other_row in labels[at + 1 :]:
+            assert other_row != row or other_left >= left + note.wide
+            assert other_row >= row or not other_left <= note.x <= other_left + other.wide
 
 
 def test_plot__png_and_svg__are_what_their_names_say(tmp_path: Path) -> None:
