@@ -6,12 +6,13 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from keeper.config import Settings
 from keeper.domain.address import Address
 from keeper.domain.carriage import Carry
 from keeper.domain.errors import ConfigError
-from keeper.domain.ledger import Entry, Watched, total
+from keeper.domain.ledger import Entry, Part, Watched, total
 from keeper.domain.race import Race
 from keeper.domain.report import CarriedRow, IdleReport, LedgerReport, LedgerRow, LostReport, LostRow
 from keeper.domain.submission import Included, Reverted
@@ -23,12 +24,14 @@ def ledger(settings: Settings, *, since_s: int) -> LedgerReport:
     """Return predicted against realised: each transaction, and summed up by day and by protocol."""
     with _journal(settings) as journal:
         entries = journal.entries(since_s=since_s)
-    landed = [entry for entry in entries if isinstance(entry.outcome, Included | Reverted)]
+    landed = [
+        (entry, part) for entry in entries for part in entry.parts if part.became in ("included", "reverted")
+    ]
     return LedgerReport(
         since_s=since_s,
         entries=entries,
-        days=_rows(landed, lambda entry: f"{datetime.fromtimestamp(entry.at_s, UTC):%Y-%m-%d}"),
-        protocols=_rows(landed, lambda entry: entry.protocol),
+        days=_rows(landed, lambda entry, _: f"{datetime.fromtimestamp(entry.at_s, UTC):%Y-%m-%d}"),
+        protocols=_rows(landed, lambda _, part: part.protocol),
         total=_row("in all", landed),
         carried=_carried(entry.carried for entry in entries),
     )
@@ -89,21 +92,25 @@ def _journal(settings: Settings) -> SqliteJournal:
     return SqliteJournal.open(path, chain_id=chain_id)
 
 
+_Landed: TypeAlias = tuple[Entry, Part]
+
+
 # --- sums ---------------------------------------------------------------------------------------------------
 
 
-def _rows(entries: Sequence[Entry], key: Callable[[Entry], str]) -> tuple[LedgerRow, ...]:
-    names = sorted({key(entry) for entry in entries})
-    return tuple(_row(name, [entry for entry in entries if key(entry) == name]) for name in names)
+def _rows(landed: Sequence[_Landed], key: Callable[[Entry, Part], str]) -> tuple[LedgerRow, ...]:
+    names = sorted({key(*one) for one in landed})
+    return tuple(_row(name, [one for one in landed if key(*one) == name]) for name in names)
 
 
-def _row(name: str, entries: Sequence[Entry]) -> LedgerRow:
+def _row(name: str, landed: Sequence[_Landed]) -> LedgerRow:
+    included = [part for _, part in landed if part.became == "included"]
     return LedgerRow(
         name=name,
-        included=sum(isinstance(entry.outcome, Included) for entry in entries),
-        reverted=sum(isinstance(entry.outcome, Reverted) for entry in entries),
-        predicted=total(entry.predicted for entry in entries if isinstance(entry.outcome, Included)),
-        realised=total(entry.realised for entry in entries),
+        included=len(included),
+        reverted=len(landed) - len(included),
+        predicted=total(part.predicted for part in included),
+        realised=total(part.realised for _, part in landed),
     )
 
 
@@ -163,7 +170,7 @@ def _summed(spans: Iterable[Watched]) -> Watched:
 
 
 def write_csv(report: LedgerReport, path: Path) -> None:
-    """Write a line for each transaction, amounts in wei. Raises ConfigError where the file can't be."""
+    """Write a line for each liquidation, amounts in wei. Raises ConfigError where the file can't be."""
     parts = ("bonus", "price_impact", "flash_fee", "bid", "gas", "l1_fee", "net")
     columns = ["at", "market", "borrower", "transaction", "outcome", "block"]
     columns += [f"{kind}_{part}_wei" for kind in ("predicted", "realised") for part in parts]
@@ -172,22 +179,22 @@ def write_csv(report: LedgerReport, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(columns)
-            writer.writerows(_csv_row(entry, parts) for entry in report.entries)
+            writer.writerows(_csv_row(entry, part, parts) for entry in report.entries for part in entry.parts)
     except OSError as error:
         raise ConfigError(f"--csv: can't write {path}: {error.strerror}") from None
 
 
-def _csv_row(entry: Entry, parts: Sequence[str]) -> list[object]:
+def _csv_row(entry: Entry, part: Part, columns: Sequence[str]) -> list[object]:
     outcome = entry.outcome
     return [
         datetime.fromtimestamp(entry.at_s, UTC).isoformat(),
-        entry.market,
-        " ".join(f"0x{one.borrower.hex()}" for one in entry.positions),
+        part.position.market,
+        f"0x{part.position.borrower.hex()}",
         f"0x{entry.transaction.hex()}",
-        "open" if outcome is None else type(outcome).__name__.lower(),
+        part.became,
         outcome.block_number if isinstance(outcome, Included | Reverted) else "",
-        *(getattr(split, f"{part}_wei") for split in (entry.predicted, entry.realised) for part in parts),
-        *_csv_carried(entry.carried),
+        *(getattr(split, f"{one}_wei") for split in (part.predicted, part.realised) for one in columns),
+        *_csv_carried(entry.carried if part.position == entry.positions[0] else None),
     ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Self
 
 from keeper.domain.address import Address, Hash32
@@ -39,6 +40,35 @@ class Split:
             bid_wei=self.bid_wei + other.bid_wei,
             gas_wei=self.gas_wei + other.gas_wei,
             l1_fee_wei=self.l1_fee_wei + other.l1_fee_wei,
+        )
+
+    def shared(self, shares: Sequence[Waterfall]) -> tuple[Split, ...]:
+        """Return it in parts that add up to it: each has of everything what its share has of that.
+
+        Of the bid it is the share of the profit before it. Gas and L1 fee are borne equally.
+        """
+        if not shares:
+            return ()
+        profits_wei = [one.vault_wei + one.tip_wei for one in shares]
+        equally = [1] * len(shares)
+        columns = (
+            _parted(self.bonus_wei, [one.bonus_wei for one in shares]),
+            _parted(self.price_impact_wei, [one.price_impact_wei for one in shares]),
+            _parted(self.flash_fee_wei, [one.flash_fee_wei for one in shares]),
+            _parted(self.bid_wei, profits_wei),
+            _parted(self.gas_wei, equally),
+            _parted(self.l1_fee_wei, equally),
+        )
+        return tuple(
+            Split(
+                bonus_wei=bonus,
+                price_impact_wei=price_impact,
+                flash_fee_wei=flash_fee,
+                bid_wei=bid,
+                gas_wei=gas,
+                l1_fee_wei=l1_fee,
+            )
+            for bonus, price_impact, flash_fee, bid, gas, l1_fee in zip(*columns, strict=True)
         )
 
     @classmethod
@@ -78,6 +108,22 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one position has in a transaction: all of it, where that was to close no other."""
+
+    position: PositionId
+    predicted: Split
+    realised: Split
+    became: str
+    """The outcome's name, or *open*; *left out* where it failed alone, and the others landed."""
+
+    @property
+    def protocol(self) -> str:
+        """Return the protocol's name."""
+        return self.position.market.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One transaction that was intended, and its outcome where it has one."""
 
@@ -93,6 +139,8 @@ class Entry:
     """Whom else it was to close."""
     carry: Carry | None = None
     """What it was to have the vault pay and keep: that is in no profit."""
+    shares: tuple[Waterfall, ...] = ()
+    """What each of several positions was to bring to the plan, in their order; none where it is not known."""
 
     @property
     def positions(self) -> tuple[PositionId, ...]:
@@ -122,7 +170,45 @@ class Entry:
     @property
     def realised(self) -> Split:
         """Return what it brought."""
-        return Split() if self.outcome is None else Split.realised(self.outcome, self.plan)
+        if self.outcome is None:
+            return Split()
+        ran = self._ran
+        plan = self.plan if len(ran) == len(self.shares) else sum(ran[1:], start=ran[0])
+        return Split.realised(self.outcome, plan)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Return what each position has in it, in their order; all is the first's where that is not known.
+
+        Bonus and flash fee are each one's own as planned; the rest of what was measured is shared after them.
+        """
+        became = "open" if self.outcome is None else type(self.outcome).__name__.lower()
+        if not self.shares:
+            shares = [(self.positions[0], self.predicted)]
+        else:
+            shares = list(zip(self.positions, self.predicted.shared(self.shares), strict=True))
+        realised = iter(self.realised.shared(self._ran) or [self.realised])
+        return tuple(
+            Part(
+                position=position,
+                predicted=predicted,
+                realised=Split() if position in self._left_out else next(realised),
+                became="left out" if position in self._left_out else became,
+            )
+            for position, predicted in shares
+        )
+
+    @property
+    def _ran(self) -> tuple[Waterfall, ...]:
+        """Return the shares of those that were not left out."""
+        both = zip(self.positions, self.shares, strict=False)
+        return tuple(share for position, share in both if position not in self._left_out)
+
+    @property
+    def _left_out(self) -> tuple[PositionId, ...]:
+        """Return who was left out, where not all were."""
+        out = self.outcome.left_out if self.shares and isinstance(self.outcome, Included) else ()
+        return out if len(out) < len(self.positions) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +232,14 @@ class Watched:
     sent: int = 0
     overtaken: int = 0
     degraded: int = 0
+
+
+def _parted(whole: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """Return a sum in parts as large as their weights are, but for rounding; equal ones where all weigh 0."""
+    if not (all_of_them := sum(weights)):
+        weights, all_of_them = [1] * len(weights), len(weights)
+    ends = [whole * upto // all_of_them for upto in accumulate(weights)]
+    return tuple(end - start for start, end in zip([0, *ends], ends, strict=False))
 
 
 def total(splits: Iterable[Split]) -> Split:

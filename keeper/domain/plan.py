@@ -116,6 +116,8 @@ class Draft:
     """Whom else its one transaction closes, in their order."""
     carry: Carry | None = None
     """What the vault pays for and keeps, where that is so: then nothing is earned in the transaction."""
+    parts: tuple[Draft, ...] = ()
+    """What it joins, each by itself on what those before it leave; none where it closes one position."""
 
     def __hash__(self) -> int:
         """Return a hash of what would be sent: all the rest is in that."""

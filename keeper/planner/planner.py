@@ -600,7 +600,12 @@ class Planner:
             ),
         )
         caveats = dict.fromkeys(one.caveat for one in (first, *others) if one.caveat)
-        draft = replace(made.draft, caveat="; ".join(caveats), others=tuple(one.position for one in others))
+        draft = replace(
+            made.draft,
+            caveat="; ".join(caveats),
+            others=tuple(one.position for one in others),
+            parts=(first, *others),
+        )
         return replace(made, draft=draft)
 
     # --- explaining -----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from keeper.domain.address import Address, checksum
 from keeper.domain.carriage import Carry
 from keeper.domain.declined import Declined
 from keeper.domain.ledger import Entry, Split
-from keeper.domain.plan import Close, Plan, Waterfall
+from keeper.domain.plan import Close, Draft, Plan, Waterfall
 from keeper.domain.position import PositionId
 from keeper.domain.race import Race
 from keeper.domain.report import Lender
@@ -37,7 +37,7 @@ _DERIVED: Mapping[type, tuple[str, ...]] = {
     Reverted: ("gas_wei", "realised_profit_wei"),
     Race: ("deed", "verdict", "blocks_ahead", "ms_ahead", "outbid_by_wei"),
     Split: ("net_wei",),
-    Entry: ("protocol", "predicted", "realised", "carried"),
+    Entry: ("protocol", "predicted", "realised", "parts", "carried"),
     Carry: ("gain_wei",),
 }
 """Properties that belong to what a value tells, besides its fields."""
@@ -46,8 +46,8 @@ _KINDS: Mapping[type, str] = {
     kind: kind.__name__.lower() for kind in (Declined, Plan, Close, Included, Reverted, Expired, Superseded)
 }
 
-_WITHHELD: Mapping[type, tuple[str, ...]] = {SignedTransaction: ("raw",)}
-"""What anybody could send who reads it."""
+_WITHHELD: Mapping[type, tuple[str, ...]] = {SignedTransaction: ("raw",), Draft: ("parts",)}
+"""What anybody could send who reads it, and what is told already."""
 
 
 def as_json(value: object) -> Json:

@@ -10,28 +10,25 @@ from rich.text import Text
 
 from keeper.domain.brake import Tripped
 from keeper.domain.report import IdleReport, LedgerReport, LedgerRow, LostReport
-from keeper.domain.submission import Included, Reverted
-from keeper.render.figures import borrowers, gwei, native, short, short_hash
+from keeper.render.figures import gwei, native, short, short_hash
 
 _SHOWN = 20
 
 
 def ledger_view(report: LedgerReport) -> RenderableType:
-    """Return the ledger: the last transactions, then the sums."""
+    """Return the ledger: the last liquidations, then the sums."""
     if not report.entries:
         return Text(f"nothing was sent since {_time(report.since_s)}; `keeper report --idle` tells why")
     each = _table("when", "borrower", "transaction", "outcome", "predicted", "realised")
-    for entry in report.entries[-_SHOWN:]:
-        outcome = entry.outcome
-        name = "open" if outcome is None else type(outcome).__name__.lower()
-        landed = isinstance(outcome, Included | Reverted)
+    parts = [(entry, part) for entry in report.entries for part in entry.parts]
+    for entry, part in parts[-_SHOWN:]:
         each.add_row(
             _time(entry.at_s),
-            borrowers(entry.positions),
+            short(part.position.borrower),
             short_hash(entry.transaction),
-            Text(name, "green" if name == "included" else "yellow"),
-            native(entry.predicted.net_wei),
-            native(entry.realised.net_wei) if landed else "",
+            Text(part.became, "green" if part.became == "included" else "yellow"),
+            native(part.predicted.net_wei),
+            native(part.realised.net_wei) if part.became in ("included", "reverted") else "",
         )
     sums = _table("", "included", "reverted", "predicted", "realised")
     for row in (*report.days, *report.protocols, report.total):
@@ -109,7 +106,7 @@ def idle_view(report: IdleReport) -> RenderableType:
         return Text(f"no head was seen since {_time(report.since_s)}: did the keeper run?")
     told = _table("since " + _time(watched.at_s), "")
     for name, value in (
-        ("heads read", f"{watched.heads:,} of {watched.last_head - watched.first_head + 1:,}"),
+        ("heads read", f"{watched.heads:,}, of blocks {watched.first_head:,} to {watched.last_head:,}"),
         ("decisions that a newer head overtook", f"{watched.overtaken:,}"),
         ("times that something did not answer", f"{watched.degraded:,}"),
         ("positions with debt, at the last head", f"{watched.borrowers:,}"),

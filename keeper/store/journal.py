@@ -23,7 +23,7 @@ from keeper.domain.errors import ConfigError, Invariant, Unavailable
 from keeper.domain.fixed_point import BPS
 from keeper.domain.head import Head
 from keeper.domain.ledger import Entry, Watched
-from keeper.domain.plan import Draft, Fees, Plan
+from keeper.domain.plan import Draft, Fees, Plan, Waterfall
 from keeper.domain.position import PositionId
 from keeper.domain.race import Race
 from keeper.domain.submission import (
@@ -113,10 +113,10 @@ class SqliteJournal:
                     (
                         head.number,
                         head.hash,
-                        draft.market,
-                        draft.borrower,
-                        str(draft.health_factor_wad),
-                        draft.objective.value,
+                        part.market,
+                        part.borrower,
+                        str(part.health_factor_wad),
+                        part.objective.value,
                         close.repaid.token.address,
                         str(close.repaid.raw),
                         close.seized.token.address,
@@ -130,7 +130,8 @@ class SqliteJournal:
                         draft.deadline_s,
                     )
                     for draft in drafts
-                    for close in draft.closes
+                    for part in draft.parts or (draft,)
+                    for close in part.closes
                 ],
             )
 
@@ -210,7 +211,6 @@ class SqliteJournal:
 
     def planned(self, submission: Submission, plan: Plan) -> None:
         """Keep what a submission's profit was to be made of. Raises Invariant where it was not intended."""
-        parts = plan.waterfall
         with self._writing() as connection:
             row = connection.execute(
                 "SELECT max(id) FROM intents WHERE hash = ? AND id NOT IN (SELECT intent FROM plans)",
@@ -226,11 +226,7 @@ class SqliteJournal:
                 ),
                 (
                     row[0],
-                    str(parts.bonus_wei),
-                    str(parts.price_impact_wei),
-                    str(parts.flash_fee_wei),
-                    str(parts.tip_wei),
-                    str(parts.gas_wei),
+                    *map(str, rows.of_waterfall(plan.waterfall)),
                     None if plan.bid is None else plan.bid.share_bps,
                     None if plan.bid is None else str(plan.bid.of_wei),
                 ),
@@ -239,6 +235,10 @@ class SqliteJournal:
                 connection.execute(
                     _insert("carries", f"intent, {_CARRY}"), (row[0], *rows.of_carry(plan.draft.carry))
                 )
+            connection.executemany(
+                _insert("shares", "intent, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, gas_wei"),
+                [(row[0], *map(str, rows.of_waterfall(part.waterfall))) for part in plan.draft.parts],
+            )
 
     def watched(self, span: Watched) -> None:
         """Keep how much was watched within a while."""
@@ -338,9 +338,9 @@ class SqliteJournal:
     def entries(self, *, since_s: int) -> tuple[Entry, ...]:
         """Return everything that was intended since then, oldest first, with its plan and its outcome."""
         found = self._read(
-            "SELECT CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, others, hash, "
-            "predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, gas_wei, "
-            "kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
+            "SELECT intents.id, CAST(strftime('%s', intents.written_at) AS INTEGER), market, borrower, "
+            "others, hash, predicted_profit_wei, bonus_wei, price_impact_wei, flash_fee_wei, plans.tip_wei, "
+            "gas_wei, kind, block_number, block_hash, gas_used, effective_gas_price_wei, vault_profit_wei, "
             f"outcomes.tip_wei, why, l1_fee_wei, left_out, carried, {_CARRY} "
             "FROM intents LEFT JOIN plans ON plans.intent = intents.id "
             "LEFT JOIN carries ON carries.intent = intents.id "
@@ -348,6 +348,7 @@ class SqliteJournal:
             "WHERE CAST(strftime('%s', intents.written_at) AS INTEGER) >= ? ORDER BY intents.id",
             since_s,
         )
+        shares = self._shares(since_s)
         return tuple(
             Entry(
                 at_s=at_s,
@@ -359,9 +360,23 @@ class SqliteJournal:
                 plan=None if rest[0] is None else rows.waterfall(rest[:5]),
                 outcome=None if rest[5] is None else _outcome(rest[5:16]),
                 carry=None if rest[16] is None else rows.carry(rest[16:]),
+                shares=tuple(shares.get(intent, ())),
             )
-            for at_s, market, borrower, others, hash_, predicted, *rest in found
+            for intent, at_s, market, borrower, others, hash_, predicted, *rest in found
         )
+
+    def _shares(self, since_s: int) -> Mapping[int, list[Waterfall]]:
+        """Return what each of several positions was to bring, in their order, by what was intended."""
+        found = self._read(
+            "SELECT intent, bonus_wei, price_impact_wei, flash_fee_wei, tip_wei, gas_wei "
+            "FROM shares JOIN intents ON intents.id = intent "
+            "WHERE CAST(strftime('%s', written_at) AS INTEGER) >= ? ORDER BY shares.id",
+            since_s,
+        )
+        by_intent: dict[int, list[Waterfall]] = {}
+        for intent, *parts in found:
+            by_intent.setdefault(intent, []).append(rows.waterfall(parts))
+        return by_intent
 
     def spans(self, *, since_s: int) -> tuple[Watched, ...]:
         """Return how much was watched since then, oldest first."""

@@ -143,6 +143,11 @@ def carry(row: Sequence[Any]) -> Carry:
     )
 
 
+def of_waterfall(parts: Waterfall) -> tuple[int, ...]:
+    """Return the columns from `bonus_wei` to `gas_wei`."""
+    return (parts.bonus_wei, parts.price_impact_wei, parts.flash_fee_wei, parts.tip_wei, parts.gas_wei)
+
+
 def waterfall(row: Sequence[Any]) -> Waterfall:
     """Return the waterfall in the columns from `bonus_wei` to `gas_wei`."""
     bonus, price_impact, flash_fee, tip, gas = map(int, row)

@@ -232,4 +232,17 @@ MIGRATIONS: tuple[str, ...] = (
     + """
     ALTER TABLE conclusions ADD COLUMN carried TEXT NOT NULL DEFAULT '[]';
     """,
+    # What each of several positions was to bring to a plan, in their order.
+    """
+    CREATE TABLE shares (
+        id INTEGER PRIMARY KEY,
+        intent INTEGER NOT NULL REFERENCES intents (id),
+        bonus_wei TEXT NOT NULL,
+        price_impact_wei TEXT NOT NULL,
+        flash_fee_wei TEXT NOT NULL,
+        tip_wei TEXT NOT NULL,
+        gas_wei TEXT NOT NULL
+    );
+    """
+    + _append_only("shares"),
 )

@@ -77,6 +77,12 @@ DRAFT = Draft(
     deadline_s=1_700_000_036,
     transaction=Transaction(to=Address(b"\xe0" * 20), data=b"\x01"),
 )
+PLAN = Plan(
+    draft=replace(DRAFT, parts=(DRAFT, DRAFT)),
+    gas_used=1,
+    waterfall=DRAFT.waterfall,
+    fees=Fees(gas_limit=1, max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1),
+)
 
 
 FEES = Fees(gas_limit=700_000, max_fee_per_gas_wei=2**66, max_priority_fee_per_gas_wei=2**65)
@@ -264,6 +270,27 @@ def test_entries__what_is_carried__as_it_was_planned_and_as_the_vault_said(path:
     assert entry.realised.net_wei == -outcome.gas_wei - outcome.l1_fee_wei
 
 
+def test_entries__several_borrowers_in_one__each_ones_share_and_prediction_by_its_own_name(
+    path: Path,
+) -> None:
+    other = replace(DRAFT, market="morpho:test", borrower=Address(b"\xb1" * 20))
+    parts = (DRAFT, replace(other, waterfall=replace(DRAFT.waterfall, bonus_wei=2**69)))
+    draft = replace(DRAFT, closes=DRAFT.closes * 2, others=(other.position,), parts=parts)
+    plan = replace(PLAN, draft=draft)
+    joined, alone = replace(submission(1), others=draft.others), submission(2)
+    with SqliteJournal.open(path, chain_id=1) as journal:
+        journal.predicted(HEAD, [draft])
+        journal.intended(joined)
+        journal.intended(alone)
+        journal.planned(joined, plan)
+        journal.planned(alone, replace(plan, draft=DRAFT))
+        entries = journal.entries(since_s=0)
+        assert journal.entries(since_s=2**40) == ()
+    assert [entry.shares for entry in entries] == [tuple(one.waterfall for one in parts), ()]
+    assert column(path, "SELECT market FROM predictions ORDER BY id") == [DRAFT.market, "morpho:test"]
+    assert column(path, "SELECT borrower FROM predictions ORDER BY id") == [DRAFT.borrower, other.borrower]
+
+
 def test_declined_counts__several_heads__summed_by_reason(path: Path) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.declined(HEAD, {Reason.DUST: 2, Reason.HELD: 1})
@@ -365,13 +392,16 @@ def test_predicted_and_declined__kept_to_the_wei(path: Path) -> None:
     assert column(path, "SELECT reason || ' ' || borrowers FROM declined") == ["dust 3", "no route 1"]
 
 
-@pytest.mark.parametrize("table", ["journal", "predictions", "declined", "intents", "conclusions", "carries"])
+@pytest.mark.parametrize(
+    "table", ["journal", "predictions", "declined", "intents", "conclusions", "carries", "shares"]
+)
 def test_tables__changed_or_removed_from__refuse(path: Path, table: str) -> None:
     with SqliteJournal.open(path, chain_id=1) as journal:
         journal.predicted(HEAD, [DRAFT])
         journal.declined(HEAD, {Reason.DUST: 3})
         journal.intended(submission())
-        journal.planned(submission(), CARRYING)
+        draft = replace(CARRYING.draft, parts=(DRAFT, DRAFT))
+        journal.planned(submission(), replace(CARRYING, draft=draft))
         journal.concluded(submission(), OUTCOMES[2])
     connection = sqlite3.connect(path)
     (first, *_) = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
