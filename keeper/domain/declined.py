@@ -51,6 +51,7 @@ class Reason(StrEnum):
     FEE_ON_TRANSFER = "fee on transfer"
     """A token that keeps a part of what is sent: the simulation has shown it."""
     STALE = "stale"
+    """What was read of it is not of one state."""
     # what the brakes rule out
     HELD = "held"
     BACKING_OFF = "backing off"

@@ -43,6 +43,8 @@ def standing(market: IsolatedMarket, position: Position, *, at_s: int) -> Standi
         return Declined(reason=Reason.ZERO_PRICE, detail=listing.collateral.symbol)
     if market.rate_wad is None:
         return Declined(reason=Reason.INACTIVE, detail="the rate model reverts")
+    if position.borrow_shares > market.totals.borrow_shares:  # a node that is between two blocks may say so
+        return Declined(reason=Reason.STALE, detail="it is said to owe more than all of its market does")
     try:
         totals = accrue(market.totals, rate_wad=market.rate_wad, at_s=at_s)
         return valued(listing, totals, position, price)

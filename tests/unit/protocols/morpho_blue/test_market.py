@@ -56,6 +56,12 @@ def test_priced__another_price__the_markets_of_that_oracle_at_it_and_no_longer_o
         (market(), position(loan_usd=310_000, collateral_eth=100), Reason.BAD_DEBT, "at most 12,"),
         (market(), position(loan_usd=1_000, collateral_eth=0), Reason.BAD_DEBT, "there is no collateral"),
         (
+            market(totals=Totals(10**13, 10**19, 10**10, 10**16, NOW_S, 0)),  # without it already
+            _UNHEALTHY,
+            Reason.STALE,
+            "more than all of its market",
+        ),
+        (
             market(totals=Totals(10**10, 10**10, 8 * 10**9, 10**9, NOW_S, 0)),
             Position(borrow_shares=10**9, collateral=2_700_000_000_000_000_000),
             Reason.DUST,
