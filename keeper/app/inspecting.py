@@ -22,6 +22,7 @@ from keeper.domain.state import Mined
 from keeper.domain.token import Token, TokenAmount
 from keeper.engine import Considered, Engine
 from keeper.live.opening import Opening
+from keeper.planner.explaining import Explainer
 from keeper.ports import Memory, Prices
 from keeper.query import run
 from keeper.watcher.book import AnyBook
@@ -127,8 +128,9 @@ async def explain(
         (considered,) = await engine.decide(replace(seen, opportunities=(chosen,)))
         if considered.proposal is not None:
             led_to = seen, considered.proposal, considered.gas_used
-            pairs = rooms.planner.explain(*led_to)
-            drawn = rooms.planner.curve(*led_to, considered.decision) if curve else None
+            explainer = Explainer(rooms.planner.drafter)
+            pairs = explainer.explain(*led_to)
+            drawn = explainer.curve(*led_to, considered.decision) if curve else None
     symbols = {token.address: token.symbol for token in book.protocol.tokens(book.market)}
     native = _native(rooms, book)
     return PlanReport(

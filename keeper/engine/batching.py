@@ -8,7 +8,9 @@ from itertools import accumulate, takewhile
 
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Draft
-from keeper.planner.planner import Chosen, Drafted, Planner
+from keeper.planner.drafting import Drafted
+from keeper.planner.planner import Planner
+from keeper.planner.proposal import Chosen
 
 _MOST_GAS = 11_000_000
 """Of one transaction, for its gas limit, half as much again, to stay below 2**24 (EIP-7825)."""

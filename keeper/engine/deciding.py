@@ -23,7 +23,9 @@ from keeper.engine.each import each
 from keeper.engine.in_sequence import in_sequence
 from keeper.engine.simulating import Simulator
 from keeper.engine.usual_gas import UsualGas, as_expected
-from keeper.planner.planner import Chosen, Drafted, Planner, Proposal
+from keeper.planner.drafting import Drafted
+from keeper.planner.planner import Planner
+from keeper.planner.proposal import Chosen, Proposal
 from keeper.ports import Bidder, BidForm, Foresight, Guard, Landing
 from keeper.query import Simulated
 

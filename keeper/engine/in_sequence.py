@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from keeper.domain.position import PositionId
 from keeper.engine.each import each
-from keeper.planner.planner import Chosen, Drafted, Proposal
+from keeper.planner.drafting import Drafted
+from keeper.planner.proposal import Chosen, Proposal
 
 
 async def in_sequence(

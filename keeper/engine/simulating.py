@@ -13,8 +13,9 @@ from keeper.domain.plan import Draft
 from keeper.domain.state import Mined, StateRef
 from keeper.domain.token import Token
 from keeper.erc20 import balance_of
+from keeper.planner.agreement import disagreement
+from keeper.planner.drafting import Drafted
 from keeper.planner.hazards import probes
-from keeper.planner.planner import Drafted, disagreement
 from keeper.ports import Foresight, Journal, World
 from keeper.query import Simulated, SimulatedCall, run, settle, simulate
 from keeper.reverts import explained

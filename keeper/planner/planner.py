@@ -17,23 +17,15 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from keeper.domain.address import Address
-from keeper.domain.carriage import Carry
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.fixed_point import BPS
 from keeper.domain.observation import Observation
 from keeper.domain.odds import Odds
-from keeper.domain.plan import Close, Decision, Draft, Objective, Plan, Transaction, Waterfall
-from keeper.domain.position import Opportunity, PositionId, Terms
-from keeper.domain.report import Curve, Lender, PairReport
-from keeper.domain.surcharge import NO_SURCHARGE
-from keeper.domain.token import TokenAmount
+from keeper.domain.plan import Decision, Draft, Objective, Plan
+from keeper.domain.position import Opportunity, PositionId
+from keeper.planner.agreement import disagreement
 from keeper.planner.assembly import (
-    Closing,
     Desk,
-    Joining,
-    carry_transaction,
-    joined_transaction,
-    transaction,
 )
 from keeper.planner.bids import with_bid
 from keeper.planner.carrying import Carrying, Porter
@@ -50,102 +42,27 @@ from keeper.planner.costs import (
     tip_wei,
     too_large,
     too_risky,
-    transaction_wei,
 )
-from keeper.planner.curve import curve
+from keeper.planner.drafting import Drafted, Drafter
 from keeper.planner.ladder import ladder, second_choices
-from keeper.planner.lenders import lenders
 from keeper.planner.options import PlannerOptions
 from keeper.planner.pairs import Key, Pair, Sizer, key_of
 from keeper.planner.parallel import Depth
+from keeper.planner.proposal import Chosen, Proposal
 from keeper.planner.sequel import Sequel
-from keeper.planner.sizing import Evaluation, evaluate, waterfall
-from keeper.ports import BidForm, Carrier
+from keeper.planner.sizing import Evaluation
+from keeper.ports import BidForm
 from keeper.query import Simulated
-from keeper.reverts import explained
-
-_AGREEMENT_BPS = 1
-"""How far a simulation may be from its prediction: it is equal to the wei, or a fact is missing."""
 
 _ANY_SLIPPAGE_BPS = BPS * BPS
 
-_SHARES_ROUNDING_RAW = 1
-_NOTHING_EARNED = Waterfall(bonus_wei=0, price_impact_wei=0, flash_fee_wei=0, gas_wei=0)
 
 _SIMULATED_PAIRS = 3
 """How many of a borrower's pairs are simulated to learn their gas: the best before gas."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drafted:
-    """A draft, and what it was made from: pairs and their sizes, in the order that they are closed."""
-
-    sized: tuple[tuple[Pair, Evaluation], ...]
-    """None where it is carried."""
-    draft: Draft
-    carrying: Carrying | None = None
-    """What is paid for by the vault, and kept there, instead."""
-
-    @property
-    def pairs(self) -> tuple[Pair, ...]:
-        """Return the pairs, each as those before it leave it."""
-        return tuple(pair for pair, _ in self.sized)
-
-    @property
-    def repaid_wei(self) -> int:
-        """Return the worth of all that is repaid, at the pools' prices."""
-        if self.carrying is not None:
-            return self.carrying.paid_wei
-        return sum(pair.repaid_wei(size) for pair, size in self.sized)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """One borrower: the pairs by their places in the opportunity's terms, and the drafts worth simulating."""
-
-    opportunity: Opportunity
-    pairs: tuple[Pair | Declined, ...]
-    drafts: tuple[Drafted, ...]
-    """Where something may be carried, that comes last."""
-    not_carried: Declined | None = None
-    """Why nothing is carried that the operator lets be carried."""
-
-    @property
-    def why_not(self) -> Declined:
-        """Return why there is no draft: what stopped the pair that came nearest to one."""
-        if self.not_carried is None:
-            return self._not_sold
-        detail = f"{self.not_carried.detail}; within the transaction: {self._not_sold}"
-        return replace(self.not_carried, detail=detail)
-
-    @property
-    def _not_sold(self) -> Declined:
-        sized = [pair for pair in self.pairs if isinstance(pair, Pair)]
-        if sized:
-            nearest = max(sized, key=lambda pair: pair.best.profit_wei)
-            best_wei = nearest.best.profit_wei
-            detail = f"{best_wei / 1e18:.6f} at best, before gas"
-            if best_wei > 0:
-                return Declined(reason=Reason.BELOW_MINIMUM, detail=detail)
-            if nearest.pays_at_oracle:
-                detail += ": it would pay at the oracle's price, at which nobody buys"
-                return Declined(reason=Reason.ORACLE_ONLY, detail=detail)
-            return Declined(reason=Reason.UNPROFITABLE, detail=detail)
-        refused = [pair for pair in self.pairs if isinstance(pair, Declined)]
-        refused += [one.why for one in self.opportunity.declined]
-        return refused[0] if refused else Declined(reason=Reason.DUST, detail="nothing may be closed")
-
-
 Sequencing: TypeAlias = Callable[[Sequence[PositionId]], tuple[PositionId, ...]]
 """Gives the order in which those who are planned in an order would run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """One borrower's draft, or why there is none."""
-
-    opportunity: Opportunity
-    drafted: Drafted | Declined
 
 
 class _Best(NamedTuple):
@@ -173,6 +90,11 @@ class Planner:
     def not_carrying(self) -> Planner:
         """Return the same planner, that does nothing but what earns within its transaction."""
         return replace(self, desk=replace(self.desk, carrier=None))
+
+    @property
+    def drafter(self) -> Drafter:
+        """Return who makes its drafts."""
+        return Drafter(desk=self.desk, options=self.options)
 
     # --- 1. propose -----------------------------------------------------------------------------------------
 
@@ -213,12 +135,13 @@ class Planner:
             sequel = Sequel(sizer=sizer, offers=offers).of(opportunity, paying, left)
             simulated += [sequel] if sequel else []
         carried = self._carried(seen, sizer, opportunity, left)
+        draft = self.drafter.draft
         return Proposal(
             opportunity=opportunity,
             pairs=pairs,
             drafts=(
                 *(
-                    self._draft(seen, opportunity, [(one, one.best) for one in closes], Objective.MAX_PROFIT)
+                    draft(seen, opportunity, [(one, one.best) for one in closes], Objective.MAX_PROFIT)
                     for closes in simulated
                 ),
                 *([carried] if isinstance(carried, Drafted) else ()),
@@ -245,7 +168,7 @@ class Planner:
         if carrying.gain_wei < max(self.options.min_profit_wei, 1):
             detail = f"{carrying.gain_wei / 1e18:.6f} at best, before gas, as it would be booked"
             return Declined(reason=Reason.BELOW_MINIMUM, detail=detail)
-        return self._carry_draft(seen, self.desk.carrier, opportunity, carrying)
+        return self.drafter.carried(seen, self.desk.carrier, opportunity, carrying)
 
     def _ruled_out(self, seen: Observation, opportunity: Opportunity) -> Declined | None:
         """Return why nothing of this borrower's is looked at, or None."""
@@ -254,16 +177,6 @@ class Planner:
         if seen.surcharge is None:
             return Declined(reason=Reason.NO_COST, detail="what the chain takes beside gas could not be read")
         return None
-
-    def _cost_wei(self, seen: Observation, draft: Draft, gas_used: int) -> int:
-        """Return what a draft's transaction costs in all, where it uses so much gas."""
-        return transaction_wei(
-            gas_used=gas_used,
-            calldata=draft.transaction.data,
-            block=seen.block,
-            surcharge=seen.surcharge or NO_SURCHARGE,
-            options=self.options,
-        )
 
     def _may_pay(self, pair: Pair) -> bool:
         """Return whether the pair could clear the least profit if gas cost nothing."""
@@ -319,7 +232,7 @@ class Planner:
     ) -> Contender:
         """Return a borrower as they contend with others: with what brings most alone, of known gas."""
         priced = [
-            Priced(one.pairs, gas, self._cost_wei(seen, one.draft, gas))
+            Priced(one.pairs, gas, self.drafter.cost_wei(seen, one.draft, gas))
             for one in proposal.drafts
             if one.pairs
             and isinstance(gas := gas_used.get(one.draft), int)
@@ -405,7 +318,7 @@ class Planner:
         no more then than another does now is not looked at.
         """
         brought = [
-            (one.draft.waterfall.vault_wei - self._cost_wei(seen, one.draft, gas), _keys(one.pairs))
+            (one.draft.waterfall.vault_wei - self.drafter.cost_wei(seen, one.draft, gas), _keys(one.pairs))
             for one in first.drafts
             if one.pairs and isinstance(gas := gas_used.get(one.draft), int)
         ]
@@ -451,7 +364,7 @@ class Planner:
             if isinstance(sized, Declined):
                 why_not = sized
                 continue
-            gas_wei = self._cost_wei(seen, sized.draft, gas)
+            gas_wei = self.drafter.cost_wei(seen, sized.draft, gas)
             net_wei = sized.draft.worth_wei - gas_wei
             if best is None or net_wei > best.net_wei:
                 best = _Best(sized, gas, net_wei)
@@ -468,7 +381,7 @@ class Planner:
     ) -> Drafted | Declined:
         """Return the draft that the objective asks for, given its gas; it clears every minimum."""
         objective = objective or self.options.objective
-        gas_wei = self._cost_wei(seen, drafted.draft, gas_used)
+        gas_wei = self.drafter.cost_wei(seen, drafted.draft, gas_used)
         if drafted.carrying is not None:
             return self._too_little(drafted, gas_wei=gas_wei) or drafted
         sizes = self._sizes(drafted.pairs, gas_wei, objective)
@@ -476,7 +389,7 @@ class Planner:
             return sizes
         sized = tuple(zip(drafted.pairs, sizes, strict=True))
         if any(now is not before for now, (_, before) in zip(sizes, drafted.sized, strict=True)):
-            drafted = self._draft(seen, opportunity, sized, objective)
+            drafted = self.drafter.draft(seen, opportunity, sized, objective)
         return self._too_little(drafted, gas_wei=gas_wei) or drafted
 
     def _known_gas(
@@ -513,7 +426,7 @@ class Planner:
     def _concluded(self, seen: Observation, drafted: Drafted, simulated: Simulated) -> Decision:
         if declined := disagreement(drafted.draft, simulated):
             return declined
-        gas_wei = self._cost_wei(seen, drafted.draft, simulated.gas_used)
+        gas_wei = self.drafter.cost_wei(seen, drafted.draft, simulated.gas_used)
         if declined := self._too_little(drafted, gas_wei=gas_wei):
             return declined
         if declined := too_large(repaid_wei=drafted.repaid_wei, options=self.options):
@@ -524,7 +437,7 @@ class Planner:
         plan = Plan(
             draft=drafted.draft,
             gas_used=simulated.gas_used,
-            waterfall=_with_gas(drafted.draft.waterfall, gas_wei),
+            waterfall=replace(drafted.draft.waterfall, gas_wei=gas_wei),
             fees=allowed,
         )
         if drafted.carrying is not None:
@@ -537,7 +450,7 @@ class Planner:
             return None
         return too_risky(
             net_wei=plan.worth_wei,
-            lost_wei=self._cost_wei(
+            lost_wei=self.drafter.cost_wei(
                 seen, plan.draft, LOST_RACE_GAS + LOST_CLOSE_GAS * (len(plan.draft.closes) - 1)
             ),
             chance=odds.chance,
@@ -551,9 +464,9 @@ class Planner:
         if drafted.draft.objective is Objective.RESTORE_HEALTH:
             return ()  # a smaller one would not
         pair, top = drafted.sized[0]
-        gas_wei = self._cost_wei(seen, drafted.draft, gas_used)
+        gas_wei = self.drafter.cost_wei(seen, drafted.draft, gas_used)
         # once pools have moved, purchases cost what they cost: the floor is the limit of it
-        floored = replace(self, options=replace(self.options, max_slippage_bps=_ANY_SLIPPAGE_BPS))
+        draft = replace(self.drafter, options=replace(self.options, max_slippage_bps=_ANY_SLIPPAGE_BPS)).draft
         found: list[Drafted] = []
         for step in ladder(pair.trade, top, rungs=self.options.ladder_rungs):
             tip = tip_wei(profit_wei=max(step.moved_profit_wei, 0), options=self.options)
@@ -566,218 +479,13 @@ class Planner:
             if not too_little:
                 floor = floor_wei(profit_wei=step.moved_profit_wei, options=self.options)
                 sized = [(pair, step.evaluation)]
-                found.append(
-                    floored._draft(seen, chosen.opportunity, sized, drafted.draft.objective, floor=floor)
-                )
+                found.append(draft(seen, chosen.opportunity, sized, drafted.draft.objective, floor=floor))
         return tuple(found)
 
-    # --- as one ---------------------------------------------------------------------------------------------
-
     def joined(self, seen: Observation, chosen: Sequence[Chosen], gas_used: Sequence[int]) -> Drafted:
-        """Return several borrowers' drafts as one, whose transaction runs them in this order.
-
-        One that fails then is left out, and the others run all the same: each with so much gas as it used by
-        itself, and some more. So the floor is the lowest of theirs.
-        """
+        """Return several borrowers' drafts as one, whose transaction runs them in this order."""
         parts = [one.drafted for one in chosen if isinstance(one.drafted, Drafted)]
-        first, *others = [one.draft for one in parts]
-        floor = min(one.floor_wei for one in (first, *others))
-        made = self._draft(
-            seen,
-            chosen[0].opportunity,
-            [size for one in parts for size in one.sized],
-            first.objective,
-            floor=floor,
-            transaction=joined_transaction(
-                self.desk,
-                [
-                    Joining(_closings(one.sized), gas_limit(gas))
-                    for one, gas in zip(parts, gas_used, strict=True)
-                ],
-                floor_wei=floor,
-                deadline_s=seen.deadline_s,
-                options=self.options,
-            ),
-        )
-        caveats = dict.fromkeys(one.caveat for one in (first, *others) if one.caveat)
-        draft = replace(
-            made.draft,
-            caveat="; ".join(caveats),
-            others=tuple(one.position for one in others),
-            parts=(first, *others),
-        )
-        return replace(made, draft=draft)
-
-    # --- explaining -----------------------------------------------------------------------------------------
-
-    def explain(
-        self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
-    ) -> tuple[PairReport, ...]:
-        """Return every pair with the three sizes, each with its gas where that is known."""
-        drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
-
-        def sizes(terms: Terms, pair: Pair | Declined, objective: Objective) -> Close | Declined:
-            if isinstance(pair, Declined):
-                return pair
-            drafted = drafts.get((terms.collateral.address, terms.debt.address))
-            gas = gas_used.get(drafted.draft) if drafted else 0
-            if isinstance(gas, Declined):
-                return gas
-            gas_wei = self._cost_wei(seen, drafted.draft, gas) if drafted and gas else 0
-            evaluation = pair.size(objective, gas_wei=gas_wei, options=self.options)
-            if isinstance(evaluation, Declined):
-                return evaluation
-            return self._close(pair, evaluation, gas_wei=gas_wei)
-
-        return tuple(
-            PairReport(
-                collateral=terms.collateral,
-                debt=terms.debt,
-                feasible=terms.feasible,
-                lenders=self._lenders(seen, pair),
-                max_profit=sizes(terms, pair, Objective.MAX_PROFIT),
-                max_close=sizes(terms, pair, Objective.MAX_CLOSE),
-                restore_health=sizes(terms, pair, Objective.RESTORE_HEALTH),
-            )
-            for terms, pair in zip(proposal.opportunity.terms, proposal.pairs, strict=True)
-        )
-
-    def _lenders(self, seen: Observation, pair: Pair | Declined) -> tuple[Lender, ...]:
-        fundings = pair if isinstance(pair, Declined) else self.desk.fundings(pair.terms, seen.offers)
-        return () if isinstance(pair, Declined) or isinstance(fundings, Declined) else lenders(pair, fundings)
-
-    def curve(
-        self,
-        seen: Observation,
-        proposal: Proposal,
-        gas_used: Mapping[Draft, int | Declined],
-        decision: Decision,
-    ) -> Curve | None:
-        """Return the curve of the pair that is planned, else of the one that came nearest, or None."""
-        sized = [pair for pair in proposal.pairs if isinstance(pair, Pair)]
-        if not sized:
-            return None
-        drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
-        earns = isinstance(decision, Plan) and decision.draft.carry is None
-        closes = decision.draft.closes if isinstance(decision, Plan) and earns else ()
-        planned = closes[0] if len(closes) == 1 else None
-        tokens = planned and (planned.seized.token.address, planned.repaid.token.address)
-        pair = max(sized, key=lambda one: (one.key == tokens, one.best.profit_wei))
-        drafted = drafts.get(pair.key)
-        gas = gas_used.get(drafted.draft) if drafted else None
-        chosen = evaluate(pair.trade, planned.repaid.raw) if planned else None
-        return curve(
-            pair,
-            gas_wei=self._cost_wei(seen, drafted.draft, gas) if drafted and isinstance(gas, int) else None,
-            target_wad=self.options.target_health_factor_wad,
-            chosen=chosen if isinstance(chosen, Evaluation) else None,
-            tip_wei=lambda profit_wei: tip_wei(profit_wei=profit_wei, options=self.options),
-        )
-
-    # --- drafts ---------------------------------------------------------------------------------------------
-
-    def _draft(
-        self,
-        seen: Observation,
-        opportunity: Opportunity,
-        sized: Sequence[tuple[Pair, Evaluation]],
-        objective: Objective,
-        *,
-        floor: int | None = None,
-        transaction: Transaction | None = None,
-    ) -> Drafted:
-        """Return a draft of these sizes, with a floor and a transaction of their own unless given."""
-        profit_wei = sum(size.profit_wei for _, size in sized)
-        if floor is None:
-            floor = floor_wei(profit_wei=profit_wei, options=self.options)
-        flows = [flow for _, size in sized for flow in (*size.buys, *size.sells)]
-        closes = tuple(self._close(pair, size, gas_wei=0) for pair, size in sized)
-        draft = Draft(
-            market=opportunity.market,
-            borrower=opportunity.borrower,
-            health_factor_wad=opportunity.health.health_factor_wad,
-            objective=objective,
-            closes=closes,
-            funding=", then ".join(dict.fromkeys(pair.funding.name for pair, _ in sized)),
-            waterfall=replace(
-                sum((one.waterfall for one in closes[1:]), start=closes[0].waterfall),
-                tip_wei=tip_wei(profit_wei=max(profit_wei, 0), options=self.options),
-            ),
-            pools=frozenset(hop.pool for flow in flows for hop in flow.route.hops),
-            floor_wei=floor,
-            deadline_s=seen.deadline_s,
-            transaction=transaction or self._transaction(seen, sized, floor_wei=floor),
-            caveat=opportunity.caveat,
-        )
-        return Drafted(sized=tuple(sized), draft=draft)
-
-    def _carry_draft(
-        self, seen: Observation, carrier: Carrier, opportunity: Opportunity, carrying: Carrying
-    ) -> Drafted:
-        """Return the draft of a close that the vault pays for: nothing of it is earned in its transaction."""
-        terms, settlement = carrying.terms, carrying.settlement
-        close = Close(
-            repaid=TokenAmount(token=terms.debt, raw=settlement.repaid_raw),
-            seized=TokenAmount(token=terms.collateral, raw=settlement.seized_raw),
-            owed=TokenAmount(token=terms.debt, raw=terms.owed_raw),
-            buys=(),
-            sells=(),
-            flash_fee=TokenAmount(token=terms.debt, raw=0),
-            waterfall=_NOTHING_EARNED,
-            health_factor_after_wad=terms.health_after_wad(carrying.repay_raw),
-        )
-        draft = Draft(
-            market=opportunity.market,
-            borrower=opportunity.borrower,
-            health_factor_wad=opportunity.health.health_factor_wad,
-            objective=Objective.MAX_PROFIT,
-            closes=(close,),
-            funding=carrier.name,
-            waterfall=_NOTHING_EARNED,
-            pools=frozenset({carrier.vault}),  # it is used up as a pool is: whoever counts on it waits
-            floor_wei=0,
-            deadline_s=seen.deadline_s,
-            transaction=carry_transaction(
-                self.desk, carrier, carrying, deadline_s=seen.deadline_s, options=self.options
-            ),
-            caveat=opportunity.caveat,
-            carry=carrying.by(carrier.vault),
-        )
-        return Drafted(sized=(), draft=draft, carrying=carrying)
-
-    def _transaction(
-        self, seen: Observation, sized: Sequence[tuple[Pair, Evaluation]], *, floor_wei: int
-    ) -> Transaction:
-        return transaction(
-            self.desk,
-            _closings(sized),
-            floor_wei=floor_wei,
-            deadline_s=seen.deadline_s,
-            options=self.options,
-        )
-
-    def _close(self, pair: Pair, evaluation: Evaluation, *, gas_wei: int) -> Close:
-        terms = pair.terms
-        before_tip = waterfall(pair.trade, evaluation)
-        return Close(
-            repaid=TokenAmount(token=terms.debt, raw=evaluation.settlement.repaid_raw),
-            seized=TokenAmount(token=terms.collateral, raw=evaluation.settlement.seized_raw),
-            owed=TokenAmount(token=terms.debt, raw=terms.owed_raw),
-            buys=evaluation.buys,
-            sells=evaluation.sells,
-            flash_fee=TokenAmount(
-                token=terms.collateral if pair.trade.borrows_collateral else terms.debt,
-                raw=evaluation.flash_fee_raw,
-            ),
-            waterfall=Waterfall(
-                bonus_wei=before_tip.bonus_wei,
-                price_impact_wei=before_tip.price_impact_wei,
-                flash_fee_wei=before_tip.flash_fee_wei,
-                tip_wei=tip_wei(profit_wei=max(evaluation.profit_wei, 0), options=self.options),
-                gas_wei=gas_wei,
-            ),
-            health_factor_after_wad=terms.health_after_wad(evaluation.repay_raw),
-        )
+        return self.drafter.joined(seen, chosen[0].opportunity, parts, gas_used)
 
     def _too_little(self, drafted: Drafted, *, gas_wei: int) -> Declined | None:
         return below_minimum(
@@ -786,41 +494,6 @@ class Planner:
             repaid_wei=drafted.repaid_wei,
             options=self.options,
         )
-
-
-def _closings(sized: Iterable[tuple[Pair, Evaluation]]) -> list[Closing]:
-    return [Closing(pair.terms, size, pair.funding) for pair, size in sized]
-
-
-def disagreement(draft: Draft, simulated: Simulated) -> Declined | None:
-    """Return how a simulation contradicts the draft's prediction, or None. Both are in wei, tip deducted.
-
-    Of what is carried it returned how much the vault got, in raw units.
-    """
-    if simulated.reverted:
-        return Declined(reason=Reason.SIMULATION, detail=explained(simulated.returned))
-    measured_wei = int.from_bytes(simulated.returned[:32], "big")
-    if draft.carry is not None:
-        return _carries_otherwise(draft.carry, received_raw=measured_wei)
-    predicted_wei = draft.waterfall.vault_wei
-    if abs(measured_wei - predicted_wei) * BPS > _AGREEMENT_BPS * predicted_wei:
-        return Declined(
-            reason=Reason.SIMULATION,
-            detail=f"the simulation earned {measured_wei} wei where {predicted_wei} were predicted",
-        )
-    return None
-
-
-def _carries_otherwise(carry: Carry, *, received_raw: int) -> Declined | None:
-    """Return how the simulation brought the vault something else than predicted, or None.
-
-    A token that counts in shares may bring a unit more or less, by what the vault has of it already.
-    """
-    predicted = carry.received
-    if abs(received_raw - predicted.raw) <= _SHARES_ROUNDING_RAW:
-        return None
-    detail = f"the simulation brought {received_raw} {predicted.token.symbol}, {predicted.raw} were predicted"
-    return Declined(reason=Reason.SIMULATION, detail=detail)
 
 
 def _no_money(best: _Best, used: frozenset[Address]) -> Declined | None:
@@ -841,10 +514,6 @@ def _no_room(best: _Best, left: Left, busy_pools: frozenset[Address]) -> Decline
         why = f"{wanted} gas are wanted, and {left.gas} left of the block's"
         return Declined(reason=Reason.BLOCK_FULL, detail=why)
     return None
-
-
-def _with_gas(waterfall: Waterfall, gas_wei: int) -> Waterfall:
-    return replace(waterfall, gas_wei=gas_wei)
 
 
 def _keys(pairs: Sequence[Pair]) -> tuple[Key, ...]:

@@ -26,7 +26,8 @@ from keeper.engine import Engine, Pace
 from keeper.keys import ExecutorSigner, SigningKey, SigningLimits
 from keeper.live import Lander, LiveWorld
 from keeper.planner.options import PlannerOptions
-from keeper.planner.planner import Planner, Proposal
+from keeper.planner.planner import Planner
+from keeper.planner.proposal import Proposal
 from keeper.ports import Doubted, Guard, NewHead, Signal, World
 from keeper.query import Answer, Ask, Simulate
 from keeper.store import SqliteJournal

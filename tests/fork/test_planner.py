@@ -14,8 +14,8 @@ from keeper.devnet.scenario import crash
 from keeper.domain.address import checksum
 from keeper.domain.declined import Declined, Reason
 from keeper.domain.plan import Objective, Plan
+from keeper.planner.drafting import Drafted
 from keeper.planner.options import PlannerOptions
-from keeper.planner.planner import Drafted
 from tests.fork.keeper_stage import Stage, stage
 
 pytestmark = pytest.mark.asyncio

@@ -11,7 +11,8 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.plan import Draft
 from keeper.domain.position import PositionId
 from keeper.engine.in_sequence import in_sequence
-from keeper.planner.planner import Chosen, Drafted
+from keeper.planner.drafting import Drafted
+from keeper.planner.proposal import Chosen
 from keeper.submitter.submitter import Now, Place, Submitter
 from tests.unit.planner.crowd import Crowd, crowd
 from tests.unit.planner.test_contention import start

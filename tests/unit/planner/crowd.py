@@ -20,7 +20,8 @@ from keeper.domain.surcharge import NO_SURCHARGE
 from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.planner.assembly import Desk
 from keeper.planner.options import PlannerOptions
-from keeper.planner.planner import Planner, Proposal
+from keeper.planner.planner import Planner
+from keeper.planner.proposal import Proposal
 from keeper.venues.uniswap_v3 import UniswapV3
 from keeper.venues.uniswap_v3.tick_math import tick_at_sqrt_ratio
 from tests.unit.planner.linear_terms import LinearTerms

@@ -11,8 +11,9 @@ import pytest
 from keeper.domain.declined import Declined, Reason
 from keeper.planner.contention import Contender, Left, _Contest, order, scarce
 from keeper.planner.costs import gas_limit, gas_price_wei
+from keeper.planner.drafting import Drafted
 from keeper.planner.pairs import Pair
-from keeper.planner.planner import Chosen, Drafted
+from keeper.planner.proposal import Chosen
 from keeper.planner.selection import MOST_EXACT, groups
 from tests.unit.planner.crowd import GAS_USED, Crowd, crowd, holder
 from tests.unit.planner.unhurried import at_once

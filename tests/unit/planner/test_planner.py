@@ -11,7 +11,7 @@ from keeper.domain.declined import Reason
 from keeper.domain.position import Health, Opportunity
 from keeper.planner.funding import OwnCallback
 from keeper.planner.pairs import Pair
-from keeper.planner.planner import Proposal
+from keeper.planner.proposal import Proposal
 from keeper.planner.sizing import Evaluation, evaluate
 from tests.unit.planner.trades import Shape, random_trade
 
