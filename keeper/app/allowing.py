@@ -57,7 +57,7 @@ async def carry(settings: Settings, allowance: Allowance) -> Owners:
             least = allowance.ratio
             if allowance.most:
                 oracle, asset = await _priced(settings, reached, head, allowance.carried)
-                how = f" of the value by {checksum(oracle)}"
+                how = f" of its value, by the oracle {checksum(oracle)}"
         most_raw, least_wad = int(allowance.most * 10**spent.decimals), -(-least * per_raw * WAD // 1)
         if not 0 < least_wad <= _MOST_UINT128 or most_raw > _MOST_UINT128:
             raise ConfigError("--most, --ratio, --price: expected amounts that a token can have")
@@ -69,9 +69,8 @@ async def carry(settings: Settings, allowance: Allowance) -> Owners:
         terms = (most_raw, least_wad if most_raw else 0, oracle, asset)
         calls.append(VAULT.function("setCarriage").encode(allowance.spent, allowance.carried, *terms))
         transactions = await unsigned(settings, reached, head, owner, calls)
-    what = f"{float(allowance.most):g} {spent.symbol} on {carried.symbol}, for at least {float(least):g}{how}"
-    if allowance.price is not None:
-        what += f" {carried.symbol} each"
+    asks = f"{float(least):.2%}" if oracle != ZERO_ADDRESS else f"{_plain(least)} {carried.symbol} each"
+    what = f"{_plain(allowance.most)} {spent.symbol} on {carried.symbol}, for at least {asks}{how}"
     if not most_raw:
         what = f"no more {spent.symbol} on {carried.symbol}"
     return Owners(
@@ -79,6 +78,13 @@ async def carry(settings: Settings, allowance: Allowance) -> Owners:
         told=f"lets the vault {checksum(vault)} spend {what}; {checksum(owner)} must sign "
         + ("it" if len(transactions) == 1 else "them, in this order"),
     )
+
+
+def _plain(value: Fraction) -> str:
+    """Return a decimal without zeros at its end: ``2,000,000``, ``0.0003``."""
+    whole, point, decimals = f"{float(value):,.18f}".partition(".")
+    decimals = decimals[:12].rstrip("0")
+    return whole + (point + decimals if decimals else "")
 
 
 async def _priced(

@@ -166,7 +166,7 @@ class Planner:
         if not isinstance(carrying, Carrying):
             return carrying
         if carrying.gain_wei < max(self.options.min_profit_wei, 1):
-            detail = f"{carrying.gain_wei / 1e18:.6f} at best, before gas, as it would be booked"
+            detail = f"carried, as it would be booked: {carrying.gain_wei / 1e18:.6f} at best, before gas"
             return Declined(reason=Reason.BELOW_MINIMUM, detail=detail)
         return self.drafter.carried(seen, self.desk.carrier, opportunity, carrying)
 
@@ -488,12 +488,15 @@ class Planner:
         return self.drafter.joined(seen, chosen[0].opportunity, parts, gas_used)
 
     def _too_little(self, drafted: Drafted, *, gas_wei: int) -> Declined | None:
-        return below_minimum(
+        declined = below_minimum(
             vault_wei=drafted.draft.worth_wei,
             gas_wei=gas_wei,
             repaid_wei=drafted.repaid_wei,
             options=self.options,
         )
+        if declined is None or drafted.carrying is None:
+            return declined
+        return replace(declined, detail=f"carried, as it would be booked: {declined.detail}")
 
 
 def _no_money(best: _Best, used: frozenset[Address]) -> Declined | None:

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
-
-from keeper.abi import interface, uint
+from keeper.abi import interface, load, uint
 from keeper.contracts import vault as built_vault
 from keeper.devnet import Devnet
 from keeper.devnet.aave import compile_aave
+from keeper.devnet.chain import Contract
 from keeper.devnet.tokens import TOKENS, give
-from keeper.domain.address import Address
-from keeper.domain.carriage import Carried
+from keeper.devnet.variables import aave_market
+from keeper.domain.address import Address, checksum, parse_address
+from keeper.domain.calls import ContractCall
+from keeper.domain.carriage import Carriage, Carried
 from keeper.domain.declined import Reason
 from keeper.domain.events import Concluded, Left, Planned
 from keeper.domain.fixed_point import WAD
 from keeper.domain.plan import Plan
 from keeper.domain.submission import Included
 from keeper.domain.token_rules import TokenClass, TokenRules
-from keeper.erc20 import balance_of
+from keeper.erc20 import balance_of, transferred
+from keeper.planner.calldata import Leg, Program, Step, execute_calldata
+from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, until
 from tests.fork.test_engine import Sending, sending
 from tests.fork.test_hazards import SYMBOL, without_cash
-
-pytestmark = pytest.mark.asyncio
 
 T = TypeVar("T")
 
 VAULT = interface(built_vault().abi)
+ERC20 = load("erc20")
 DEBTS = ("WETH", "USDC", "USDT")
+HEADS = 8
+"""Within so many it is done."""
 STOCK_USD = 20_000_000
 """More than anybody owes of any of them."""
 
@@ -72,14 +77,20 @@ class Scene:
 
     def stock(self) -> None:
         """Put more of each debt into the vault than anybody owes."""
-        there, market = self.devnet.addresses, self.devnet.market.address
-        tokens = {
-            symbol: self.devnet.contract(there.tokens[symbol], compile_aave()[kind].interface)
-            for symbol, kind in (("WETH", "WETH9"), ("USDC", "TestnetERC20"), ("USDT", "TestnetERC20"))
-        }
         for symbol in DEBTS:
-            raw = TOKENS[symbol].raw(STOCK_USD)
-            give(tokens, symbol, raw, to=self.keeper.on.vault, market=market)
+            raw, market = TOKENS[symbol].raw(STOCK_USD), self.devnet.market.address
+            give(tokens(self.devnet), symbol, raw, to=self.keeper.on.vault, market=market)
+
+    def give_a_tokens(self, to: Address, raw: int) -> None:
+        """Supply so much for somebody, who lets the executor take it."""
+        there, market = self.devnet.addresses, self.devnet.market.address
+        give(tokens(self.devnet), SYMBOL, raw, to=market, market=market)
+        approve, executor = ERC20.function("approve"), self.keeper.on.planner.desk.executor
+        pool = compile_aave()["PoolInstance"].interface
+        supply = pool.encode("supply", there.tokens[SYMBOL], raw, to, 0)
+        self.devnet.chain.send(market, there.tokens[SYMBOL], approve.encode(there.pool, raw))
+        self.devnet.chain.send(market, there.pool, supply)
+        self.devnet.chain.send(to, self.a_token, approve.encode(executor, raw))
 
     async def crash(self) -> None:
         """Let the market fall, and the keeper take that in."""
@@ -96,10 +107,26 @@ class Scene:
         """Return the plans by which something is carried."""
         return [one.plan for one in self.heard(Planned) if one.plan.draft.carry is not None]
 
+    async def declined_now(self) -> dict[Reason, str]:
+        """Return why somebody is left alone in the next block."""
+        self.keeper.on.heard.clear()
+        self.devnet.mine()
+        await self.keeper.step()
+        return self.declined
+
     @property
     def declined(self) -> dict[Reason, str]:
         """Return why somebody was left alone, with the last one's figures."""
         return {one.why.reason: one.why.detail for one in self.heard(Left)}
+
+
+def tokens(devnet: Devnet) -> dict[str, Contract]:
+    """Return the tokens that are given, as contracts."""
+    kinds = {symbol: "WETH9" if symbol == "WETH" else "TestnetERC20" for symbol in (*DEBTS, SYMBOL)}
+    return {
+        symbol: devnet.contract(devnet.addresses.tokens[symbol], compile_aave()[kind].interface)
+        for symbol, kind in kinds.items()
+    }
 
 
 @contextmanager
@@ -153,26 +180,131 @@ async def test_step__reserve_without_cash__the_vault_pays_and_keeps_a_tokens(
         assert outcome.realised_profit_wei == -outcome.gas_wei
 
 
-@pytest.mark.parametrize(
-    ("most_raw", "stocked", "ratio_wad", "reason"),
-    [
-        (0, True, WAD, Reason.NOT_CARRIED),
-        (2**100, False, WAD, Reason.NO_STOCK),
-        (1, True, WAD, Reason.NO_STOCK),
-        (2**100, True, 2 * WAD, Reason.NOT_CARRIED),
-    ],
-    ids=["not allowed", "no money", "cap used up", "too dear"],
-)
 async def test_step__what_can_not_be_carried__declined_by_its_name(
-    manual_devnet: Devnet, tmp_path: Path, most_raw: int, stocked: bool, ratio_wad: int, reason: Reason
+    manual_devnet: Devnet, tmp_path: Path
 ) -> None:
     async with scene(manual_devnet, tmp_path) as on:
-        with at_once(manual_devnet):
-            if most_raw:
-                on.allow(most_raw=most_raw, ratio_wad=ratio_wad)
-            if stocked:
-                on.stock()
         await on.crash()
+        assert "within the transaction: no cash" in on.declined[Reason.NOT_CARRIED]
+        with at_once(manual_devnet):
+            on.allow()
+        assert Reason.NO_STOCK in await on.declined_now()
+        with at_once(manual_devnet):
+            on.stock()
+            on.allow(most_raw=1)
+        assert Reason.NO_STOCK in await on.declined_now()
+        with at_once(manual_devnet):
+            on.allow(ratio_wad=2 * WAD)
+        assert "less than the vault's owner asks" in (await on.declined_now())[Reason.NOT_CARRIED]
         assert not on.carries
-        assert reason in on.declined
-        assert "within the transaction: no cash" in on.declined[reason]
+
+
+async def test_execute__stolen_key__has_no_more_of_it_than_the_oracle_says(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    """With the key, and aTokens of its own, a thief buys the vault's money: at the oracle's price or not."""
+    async with scene(manual_devnet, tmp_path) as on:
+        spent, there = manual_devnet.addresses.tokens["USDC"], manual_devnet.addresses
+        most_raw = 10**12
+        with at_once(manual_devnet):
+            on.allow(most_raw=most_raw)
+            on.stock()
+        worth_raw = -(
+            -most_raw * 10**12 * manual_devnet.price_base("USDC") // manual_devnet.price_base(SYMBOL)
+        )
+        has_raw = [on.balance_raw(spent), on.balance_raw(on.a_token)]
+
+        def stolen(amount_raw: int, brings_raw: int) -> bool:
+            """Return whether the thief's program runs: all that is spent goes to the thief."""
+            executor, thief = on.keeper.on.planner.desk.executor, manual_devnet.attacker.address
+            carrier = on.keeper.on.planner.desk.carrier
+            assert carrier is not None
+            carriage = Carriage(
+                spent=spent, carried=on.a_token, left_raw=0, stock_raw=0, least_wad=0, by_oracle=True
+            )
+            pull = compile_aave()["TestnetERC20"].interface.encode(
+                "transferFrom", thief, carrier.vault, brings_raw
+            )
+            inside = (
+                Step(call=transferred(spent, amount_raw, to=thief)),
+                Step(call=ContractCall(target=on.a_token, data=pull)),
+            )
+            program = Program(
+                wrapped_native=there.weth,
+                deadline_s=2**40 - 1,
+                floor_wei=0,
+                legs=(
+                    Leg(
+                        steps=(
+                            Step(
+                                call=carrier.call(carriage, amount_raw=amount_raw, least_raw=0),
+                                inside=inside,
+                            ),
+                        )
+                    ),
+                ),
+            )
+            sent = manual_devnet.chain.post(
+                manual_devnet.operator.address, executor, execute_calldata(program)
+            )
+            return bool(manual_devnet.chain.receipt(sent)["status"] == "0x1")
+
+        with at_once(manual_devnet):
+            on.give_a_tokens(manual_devnet.attacker.address, 2 * worth_raw)
+            assert not stolen(most_raw, worth_raw - worth_raw // 10**6)
+            assert not stolen(most_raw + 1, 2 * worth_raw)
+            assert [on.balance_raw(spent), on.balance_raw(on.a_token)] == has_raw
+            assert stolen(most_raw, worth_raw + 1)
+            assert not stolen(1, worth_raw // 10**6)
+        assert has_raw[0] - on.balance_raw(spent) == most_raw
+        assert on.balance_raw(on.a_token) - has_raw[1] >= worth_raw
+
+
+def test_run__what_carry_prints_is_signed__liquidated_and_reported_apart(
+    manual_devnet: Devnet, tmp_path: Path
+) -> None:
+    devnet, there = manual_devnet, manual_devnet.addresses
+    user = User(devnet, tmp_path)
+    a_token = checksum(there.a_tokens[SYMBOL])
+    with at_once(devnet):
+        set_up = {**user.has_deployed(), **user.key, "KEEPER_TOKENS": f"{a_token}:carry"}
+        set_up["KEEPER_MARKETS"] = aave_market(devnet)
+        for symbol in ("USDC", "USDT"):
+            asked = ("--spend", checksum(there.tokens[symbol]), "--on", a_token, "--most", "2000000")
+            printed = user.types("carry", *asked, **set_up)
+            assert printed.returncode == 0, printed.stderr
+            assert f"spend 2,000,000 {symbol} on awstETH, for at least 100.00% of its value" in printed.stderr
+            for one in map(json.loads, printed.stdout.splitlines()):
+                data = bytes.fromhex(one["data"][2:])
+                devnet.chain.send(devnet.owner.address, parse_address(one["to"]), data)
+            give(
+                tokens(devnet),
+                symbol,
+                10**13,
+                to=parse_address(set_up["KEEPER_VAULT"]),
+                market=devnet.market.address,
+            )
+    without_cash(devnet)
+    devnet.market_block({one: devnet.price_base(one) * 85 // 100 for one in ("WETH", SYMBOL)})
+    process = user.start("run", **EVERY_EVENT, **set_up)
+    try:
+        until(process, "decided")
+        outcomes: list[dict[str, object]] = []
+        for _ in range(HEADS):
+            devnet.mine()
+            events = until(process, "decided")
+            found = [one["outcome"] for one in events if one["event"] == "concluded"]
+            outcomes += [one for one in found if isinstance(one, dict) and one.get("carried")]
+            if outcomes:
+                break
+    finally:
+        process.terminate()
+        process.communicate(timeout=TIMEOUT_S)
+    (outcome,) = outcomes
+    assert outcome["vault_profit_wei"] == "0"
+    told = json.loads(user.types("report", "--json", **set_up).stdout)
+    (row,) = told["carried"]
+    assert row["received"]["token"]["symbol"] == "awstETH"
+    assert int(row["booked_wei"]) > int(row["paid_wei"]) > 0
+    (entry,) = [one for one in told["entries"] if one["carried"] is not None]
+    assert entry["realised"]["net_wei"] == outcome["realised_profit_wei"]

@@ -448,7 +448,7 @@ def test_run__without_a_key__plans_and_sends_nothing(user: User) -> None:
     supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     supervisor.bind(str(user.folder / "notify"))
     process = user.start("run", **EVERY_EVENT, NOTIFY_SOCKET=str(user.folder / "notify"))
-    events = _until(process, "decided")
+    events = until(process, "decided")
     assert supervisor.recv(100) == b"READY=1"
     assert supervisor.recv(100).startswith(b"WATCHDOG=1")
     supervisor.close()
@@ -479,7 +479,7 @@ def test_run__stopped_while_it_reads_the_markets__ends_cleanly_and_the_next_star
         assert "while it read the markets" in json.loads(out.splitlines()[-1])["why"]
         proxy.behave()
         again = user.start("run", **EVERY_EVENT, **through)
-        events = _until(again, "started")
+        events = until(again, "started")
         again.send_signal(signal.SIGTERM)
         again.communicate(timeout=TIMEOUT_S)
     taken_up = {event["source"]: event["positions"] for event in events if event["event"] == "resumed"}
@@ -495,7 +495,7 @@ def test_run__with_a_key__liquidates_and_ends_cleanly(user: User, ending: signal
     crash(user.devnet)
     process = user.start("run", **EVERY_EVENT, **user.key, **deployed)
     try:
-        events = _until(process, "concluded")  # this chain mines whatever it is sent
+        events = until(process, "concluded")  # this chain mines whatever it is sent
     finally:
         process.send_signal(ending)
     rest, err = process.communicate(timeout=TIMEOUT_S)
@@ -512,7 +512,7 @@ def test_run__ethereum_mainnet__refuses_the_public_mempool_unless_allowed(user: 
     assert told.returncode == 2
     assert "KEEPER_ALLOW_PUBLIC" in told.stderr
     process = user.start("run", **EVERY_EVENT, **user.key, **deployed, KEEPER_ALLOW_PUBLIC="true")
-    assert not _until(process, "started")[-1]["dry_run"]
+    assert not until(process, "started")[-1]["dry_run"]
     process.terminate()
     process.communicate(timeout=TIMEOUT_S)
 
@@ -521,7 +521,7 @@ def test_run__a_second_keeper_on_the_same_journal__refused_with_the_holders_pid(
     deployed = user.has_deployed()
     first = user.start("run", **EVERY_EVENT, **user.key, **deployed)
     try:
-        _until(first, "started")
+        until(first, "started")
         second = user.types("run", **user.key, **deployed)
         assert second.returncode == 2
         assert str(first.pid) in second.stderr
@@ -538,7 +538,7 @@ def split_at(
     return events[:at], events[at:]
 
 
-def _until(process: subprocess.Popen[str], name: str) -> list[dict[str, object]]:
+def until(process: subprocess.Popen[str], name: str) -> list[dict[str, object]]:
     """Return the events up to the first of that name."""
     events: list[dict[str, object]] = []
     assert process.stdout is not None

@@ -351,7 +351,8 @@ def _why(refusal: Refusal, account: Account, collateral: Reserve, debt: Reserve)
             return Declined(reason=Reason.ZERO_PRICE, detail=names)
         case Refusal.NO_CASH:
             cash = TokenAmount(token=collateral.token, raw=collateral.cash_raw)
-            return Declined(reason=Reason.NO_CASH, detail=f"the pool has {cash}")
+            kept = f"{checksum(collateral.a_token)} is its aToken"
+            return Declined(reason=Reason.NO_CASH, detail=f"the pool has {cash}; {kept}")
         case Refusal.DUST | Refusal.NOTHING_BURNED:
             return Declined(reason=Reason.DUST, detail="no amount leaves enough on both sides")
         case Refusal.SELF_LIQUIDATION | Refusal.NOT_COLLATERAL | Refusal.NOT_BORROWED:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from keeper.domain.address import Address
+from keeper.domain.address import Address, checksum
 from keeper.domain.declined import Reason
 from keeper.domain.fixed_point import WAD
 from keeper.domain.head import NextBlock
@@ -50,7 +50,11 @@ def opportunity(market_: Market, row_: Row = _UNHEALTHY) -> Opportunity:
             "the oracle reverts for T0",
         ),
         (market(reserve(0, price_base=0), reserve(1, decimals=6)), Reason.ZERO_PRICE, "T0"),
-        (market(reserve(0, cash_raw=0), reserve(1, decimals=6)), Reason.NO_CASH, "the pool has 0 T0"),
+        (
+            market(reserve(0, cash_raw=0), reserve(1, decimals=6)),
+            Reason.NO_CASH,
+            f"the pool has 0 T0; {checksum(reserve(0).a_token)} is its aToken",
+        ),
         (
             market(reserve(0, fault="its decimals() fails"), reserve(1, decimals=6)),
             Reason.UNVERIFIED,
