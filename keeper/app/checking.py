@@ -12,10 +12,13 @@ from keeper.app.build import Reached, protocol, reach, signing_key
 from keeper.chains import Chain, Trading
 from keeper.config import Settings
 from keeper.domain.address import ZERO_ADDRESS, Address, checksum
+from keeper.domain.carriage import Carriage
 from keeper.domain.errors import Broken, ConfigError, Unavailable
 from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
+from keeper.domain.token import Token, TokenAmount
+from keeper.flash.vault_carry import VaultCarry
 from keeper.live.braking import brakes_of
 from keeper.node.endpoints import Endpoints
 from keeper.node.event_stream import EventStream
@@ -38,7 +41,7 @@ from keeper.store.journal import SqliteJournal
 
 WORLDLY = frozenset({"endpoint", "head"})
 """The lines that are about the world, not about what the operator wrote."""
-WARNINGS = frozenset({"node", "gas", "brakes", "stream"})
+WARNINGS = frozenset({"node", "gas", "brakes", "stream", "carry"})
 """The lines that do not keep a keeper from starting: it watches, and sends once they are mended."""
 
 
@@ -56,6 +59,7 @@ async def check(settings: Settings) -> tuple[CheckLine, ...]:
             lines += await run(_markets(settings), at, reached.world)
             lines += await run(_contracts(settings, trading), at, reached.world)
             lines += await run(_venues(trading), at, reached.world)
+            lines += await run(_carried(settings), at, reached.world)
             lines.append(await _simulation(reached, head))
             lines += await _stream(settings)
             lines += _sending(settings, reached.chain)
@@ -272,6 +276,45 @@ def _operator(address: Address, state: AccountState, named: _Named, *, least_wei
         if ok
         else f"Send it some: KEEPER_MIN_OPERATOR_BALANCE_WEI asks for {least_wei / 1e18:.4f}.",
     )
+
+
+# --- what is carried ----------------------------------------------------------------------------------------
+
+
+def _carried(settings: Settings) -> Query[list[CheckLine]]:
+    """Return a line for each token that may be carried: what the vault's owner lets be spent on it."""
+    if settings.vault is None or settings.executor is None:
+        return []
+    protocols = [protocol(market, settings) for market in settings.markets]
+    opened = yield from settle([one.open() for one in protocols if settings.tokens.carried])
+    debts = {
+        token.address: token
+        for one, market in zip(protocols, opened, strict=False)
+        if not isinstance(market, Broken)
+        for token in one.tokens(market)
+    }
+    lines = []
+    for token in settings.tokens.carried:
+        carrier = VaultCarry(vault=settings.vault, executor=settings.executor, tokens=(token,))
+        (told,) = yield from settle([carrier.load(sorted(debts))])
+        lines.append(_carry(token, told, debts))
+    return lines
+
+
+def _carry(token: Address, told: tuple[Carriage, ...] | Broken, debts: Mapping[Address, Token]) -> CheckLine:
+    name = debts[token].symbol if token in debts else checksum(token)
+    if isinstance(told, Broken):
+        advice = "Is KEEPER_VAULT a vault of this version?"
+        return CheckLine(name="carry", ok=False, detail=f"{name}: {told}", advice=advice)
+    if not told:
+        detail = f"{name}: the vault's owner lets nothing be spent on it"
+        return CheckLine(name="carry", ok=False, detail=detail, advice="Sign what `keeper carry` prints.")
+    left = (
+        f"{TokenAmount(token=debts[one.spent], raw=one.left_raw)} of the vault's "
+        f"{TokenAmount(token=debts[one.spent], raw=one.stock_raw)}"
+        for one in told
+    )
+    return CheckLine(name="carry", ok=True, detail=f"{name}: for it may be spent {', '.join(left)}")
 
 
 # --- what holds the sending back ----------------------------------------------------------------------------

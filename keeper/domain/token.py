@@ -49,7 +49,8 @@ class TokenAmount:
         return self.raw <= other.raw
 
     def __str__(self) -> str:
-        return f"{self.raw / self.token.unit_raw:,.6g} {self.token.symbol}"
+        whole = self.raw / self.token.unit_raw
+        return f"{whole:,.0f} {self.token.symbol}" if whole >= 10**6 else f"{whole:,.6g} {self.token.symbol}"
 
     def _same(self, other: TokenAmount) -> Token:
         if self.token != other.token:

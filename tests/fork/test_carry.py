@@ -284,6 +284,11 @@ def test_run__what_carry_prints_is_signed__liquidated_and_reported_apart(
                 to=parse_address(set_up["KEEPER_VAULT"]),
                 market=devnet.market.address,
             )
+    checked = user.types("check", **set_up)
+    assert checked.returncode == 0, checked.stdout
+    assert "for it may be spent 2,000,000 USDC of the vault's 10,000,000 USDC" in " ".join(
+        checked.stdout.split()
+    )
     without_cash(devnet)
     devnet.market_block({one: devnet.price_base(one) * 85 // 100 for one in ("WETH", SYMBOL)})
     process = user.start("run", **EVERY_EVENT, **set_up)
