@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from keeper.domain.address import Hash32
-from keeper.domain.events import Concluded, Degraded, Event, Raced
+from keeper.domain.events import Concluded, Degraded, Event, Raced, Reopened
 from keeper.domain.plan import Bid, Fees, Plan, Waterfall
 from keeper.domain.submission import Expired, Included, Outcome, Submission
 from keeper.live.bidding import LearnedBids
@@ -147,6 +147,17 @@ def test_share__restarted__as_much_is_known(market: Market) -> None:
     again = LearnedBids(BOUNDS, market.journal, listen=market.heard.append)
     assert again.share_bps() == market.bids.share_bps()
     assert market.heard == []
+
+
+def test_share_bps__an_outcome_is_taken_back__not_learned_from_any_more(market: Market) -> None:
+    market.auction(500, LOST, rival_wei=PROFIT_WEI // 4)
+    learned_bps = market.bids.share_bps()
+    lost = [market.auction(3_000, LOST, rival_wei=PROFIT_WEI * 6 // 10) for _ in range(6)]
+    assert market.bids.share_bps() > learned_bps
+    for one in lost:
+        market.journal.reopened(one)
+        market.bids(Reopened(submission=one, outcome=LOST))
+    assert market.bids.share_bps() == learned_bps
 
 
 def test_share__the_journal_can_not_be_read__the_last_one(market: Market) -> None:

@@ -22,6 +22,7 @@ from keeper.domain.events import (
     Overtaken,
     Planned,
     Recovered,
+    Reopened,
     Sent,
     Started,
     Stopped,
@@ -151,6 +152,11 @@ LINES: list[tuple[Event, str]] = [
         Concluded(submission=SUBMISSION, outcome=Superseded(head_number=21_000_009)),
         "  superseded 0xfefefefe…fefe for 0x1111…1aBc: another transaction took nonce 5",
     ),
+    (
+        Reopened(submission=SUBMISSION, outcome=REVERTED),
+        "! reopened  it stands no longer: reverted 0xfefefefe…fefe for 0x1111…1aBc in block 21,000,001: "
+        "51,234 gas cost 0.000666",
+    ),
     (Decided(head=HEAD, sent=2, milliseconds=120.6), "  decided   21,000,000: 2 sent, 121 ms after it came"),
     (
         Overtaken(head=HEAD),
@@ -221,5 +227,5 @@ def test_event_log__only_warnings__what_went_wrong_and_nothing_else() -> None:
         milliseconds=1.0,
     )
     lines = logged(*(event for event, _ in LINES), skipped, least=Severity.WARNING)
-    assert [line.split()[3] for line in lines] == ["audited", "reverted", "degraded", "head"]
+    assert [line.split()[3] for line in lines] == ["audited", "reverted", "reopened", "degraded", "head"]
     assert lines[-1].endswith("; skipped uniswap-v3: reverted\n")
