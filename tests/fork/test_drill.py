@@ -23,7 +23,7 @@ def test_strike__each_kind_by_itself__goes_on_within_two_blocks_and_nothing_is_l
 ) -> None:
     kinds = [kind for kind in KINDS if kind.startswith("relay") is (way is Way.BACKRUN)]
     report, heard = DrillReport(seed=1), list[Told]()
-    with scene(tmp_path, seed=4, blocks=2 * len(kinds), way=way) as on:
+    with scene(tmp_path, seed=4, blocks=3 * len(kinds), way=way) as on:
         act = Act(on, report=report, tell=heard.append)
         for kind in kinds:
             while not KINDS[kind].possible(on):
