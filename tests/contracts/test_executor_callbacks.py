@@ -29,7 +29,7 @@ class Crime(IntEnum):
 def _crooked(lab: Lab, crime: Crime) -> Contract:
     lender = lab.deploy("CrookedLender")
     lab.mint(lab.debt, lender.address, 10**6)
-    lab.must(lab.stranger, lender, "setCrime", crime)
+    lab.must(lab.stranger, lender, "setCrime", crime.value)
     return lender
 
 
