@@ -30,9 +30,10 @@ from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.planner.options import PlannerOptions
-from keeper.ports import NewHead
+from keeper.planner.planner import Planner
+from keeper.ports import NewHead, World
 from keeper.protocols.aave_v3.state import Row
-from keeper.watcher import Book
+from keeper.watcher import Book, Watcher
 from tests.fork.keeper_stage import aave_book, morpho_book, stage
 from tests.fork.listing import Listing
 from tests.fork.test_engine import sending
@@ -69,6 +70,56 @@ def block(devnet: Devnet, place: int) -> str:
     return kind
 
 
+def engine_of(world: World, watcher: Watcher, planner: Planner, heard: list[Event]) -> Engine:
+    """Return an engine that sends nothing."""
+    return Engine(
+        world=world,
+        watcher=watcher,
+        planner=planner,
+        journal=None,
+        landing=None,
+        listen=heard.append,
+        clock=lambda: 0.0,
+        pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+    )
+
+
+class Markets:
+    """What can happen to the devnet's markets, in whichever block comes next."""
+
+    def __init__(self, devnet: Devnet) -> None:
+        self._devnet, self._admin = devnet, devnet.market.address
+        devnet.anvil.rpc("evm_setAutomine", True)
+        self._listing = Listing(devnet, symbol="NEW", decimals=18, price_base=10**8)
+        devnet.anvil.rpc("evm_setAutomine", False)
+        self._people = Acting(devnet)
+        self._created = self._people.params("WETH/USDC", lltv_wad=77 * 10**16)
+        self.listed = self._listing.token.address
+
+    def list(self) -> None:
+        self._listing.post()
+
+    def configure(self) -> None:
+        configurator, weth = self._listing.configurator, self._devnet.addresses.weth
+        configurator.post("configureReserveAsCollateral", weth, 60_00, 82_00, 105_00, sender=self._admin)
+
+    def create(self) -> None:
+        """Create a market of Morpho's."""
+        self._people.posts("createMarket", self._created)
+
+    def borrow_first(self) -> None:
+        """Have somebody borrow from that market, who is the first there."""
+        admin, people = self._admin, self._people
+        usdc = self._devnet.addresses.tokens["USDC"]
+        money = self._devnet.contract(usdc, compile_aave()["TestnetERC20"].interface)
+        people.wraps(10 * WAD)
+        money.post("mint", admin, 10**12, sender=admin)
+        money.post("approve", people.morpho, 10**12, sender=admin)
+        people.posts("supply", self._created, 10**12, 0, admin, b"", by=admin)
+        people.posts("supplyCollateral", self._created, 10 * WAD, ALICE, b"")
+        people.posts("borrow", self._created, 10**9, 0, ALICE, ALICE)
+
+
 @pytest.mark.parametrize("accounts", [0, 100_000])
 async def test_step__nothing_is_liquidatable__three_requests_a_block(
     manual_devnet: Devnet, accounts: int
@@ -86,16 +137,7 @@ async def test_step__nothing_is_liquidatable__three_requests_a_block(
         safest = max(aave.healths(at_s=manual_devnet.now_s), key=lambda one: one[2].health_factor_wad)
         aave.add(dict(crowd(safest[1], aave.protocol.name, accounts)))
         endpoints = Endpoints([Endpoint(Secret(proxy.url))])
-        engine = Engine(
-            world=LiveWorld(endpoints),
-            watcher=on.watcher,
-            planner=on.planner,
-            journal=None,
-            landing=None,
-            listen=on.heard.append,
-            clock=lambda: 0.0,
-            pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
-        )
+        engine = engine_of(LiveWorld(endpoints), on.watcher, on.planner, on.heard)
         try:
             await endpoints.chain_id()
             costs = {"quiet": 0, "acting": 0, "moving": 0}
@@ -125,31 +167,15 @@ async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
     market is configured it is read whole at that very head, or whom it lets fall would be found a block late;
     what is listed is sold from the heads after it on, once its pools are found and read.
     """
-    there, admin = manual_devnet.addresses, manual_devnet.market.address
-    manual_devnet.anvil.rpc("evm_setAutomine", True)
-    listing = Listing(manual_devnet, symbol="NEW", decimals=18, price_base=10**8)
-    manual_devnet.anvil.rpc("evm_setAutomine", False)
-    new, people = listing.token.address, Acting(manual_devnet)
-    created = people.params("WETH/USDC", lltv_wad=77 * 10**16)
-    money = manual_devnet.contract(there.tokens["USDC"], compile_aave()["TestnetERC20"].interface)
-
-    def borrow_first() -> None:
-        people.wraps(10 * WAD)
-        money.post("mint", admin, 10**12, sender=admin)
-        money.post("approve", people.morpho, 10**12, sender=admin)
-        people.posts("supply", created, 10**12, 0, admin, b"", by=admin)
-        people.posts("supplyCollateral", created, 10 * WAD, ALICE, b"")
-        people.posts("borrow", created, 10**9, 0, ALICE, ALICE)
-
+    there, markets = manual_devnet.addresses, Markets(manual_devnet)
+    new = markets.listed
     happening = {
         6: lambda: make_pool(manual_devnet, new, there.weth),  # of a token that is nobody's yet
-        7: listing.post,
-        11: lambda: listing.configurator.post(
-            "configureReserveAsCollateral", there.weth, 60_00, 82_00, 105_00, sender=admin
-        ),
-        13: lambda: people.posts("createMarket", created),
+        7: markets.list,
+        11: markets.configure,
+        13: markets.create,
         15: lambda: make_pool(manual_devnet, new, there.tokens["USDC"]),
-        17: borrow_first,
+        17: markets.borrow_first,
     }
     costs: list[int] = []
     unknown: list[bool] = []
@@ -160,16 +186,7 @@ async def test_step__prices_are_recognised_meanwhile__three_requests_a_block(
         told = variables(manual_devnet) | {"KEEPER_RPC_URLS": proxy.url}
         async with assemble(load(env_file=tmp_path / ".env", environ=told)) as keeper:
             heard: list[Event] = []
-            engine = Engine(
-                world=keeper.world,
-                watcher=keeper.watcher,
-                planner=keeper.planner,
-                journal=None,
-                landing=None,
-                listen=heard.append,
-                clock=lambda: 0.0,
-                pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
-            )
+            engine = engine_of(keeper.world, keeper.watcher, keeper.planner, heard)
             for place in range(HEADS):
                 happening.get(place, lambda: None)()
                 block(manual_devnet, place)
@@ -199,29 +216,13 @@ async def test_step__branches_are_left_and_heads_missed__three_requests_a_head(
 
     A market that is created and borrowed from within one block is known, with its borrower, at that head.
     """
-    there, admin, rpc = manual_devnet.addresses, manual_devnet.market.address, manual_devnet.anvil.rpc
-    rpc("evm_setAutomine", True)
-    listing = Listing(manual_devnet, symbol="NEW", decimals=18, price_base=10**8)
-    rpc("evm_setAutomine", False)
-    people = Acting(manual_devnet)
-    created = people.params("WETH/USDC", lltv_wad=77 * 10**16)
-    money = manual_devnet.contract(there.tokens["USDC"], compile_aave()["TestnetERC20"].interface)
+    markets = Markets(manual_devnet)
 
     def nothing() -> None: ...
 
-    def configure() -> None:
-        listing.configurator.post(
-            "configureReserveAsCollateral", there.weth, 60_00, 82_00, 105_00, sender=admin
-        )
-
     def create_and_borrow() -> None:
-        people.posts("createMarket", created)
-        people.wraps(10 * WAD)
-        money.post("mint", admin, 10**12, sender=admin)
-        money.post("approve", people.morpho, 10**12, sender=admin)
-        people.posts("supply", created, 10**12, 0, admin, b"", by=admin)
-        people.posts("supplyCollateral", created, 10 * WAD, ALICE, b"")
-        people.posts("borrow", created, 10**9, 0, ALICE, ALICE)
+        markets.create()
+        markets.borrow_first()
 
     costs: dict[str, int] = {}
     async with Proxy(manual_devnet.anvil.url) as proxy:
@@ -229,16 +230,7 @@ async def test_step__branches_are_left_and_heads_missed__three_requests_a_head(
         told = variables(manual_devnet) | {"KEEPER_RPC_URLS": proxy.url}
         async with assemble(load(env_file=tmp_path / ".env", environ=told)) as keeper:
             heard: list[Event] = []
-            engine = Engine(
-                world=keeper.world,
-                watcher=keeper.watcher,
-                planner=keeper.planner,
-                journal=None,
-                landing=None,
-                listen=heard.append,
-                clock=lambda: 0.0,
-                pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
-            )
+            engine = engine_of(keeper.world, keeper.watcher, keeper.planner, heard)
 
             async def seen(what: str) -> None:
                 head = await keeper.endpoints.block("latest")
@@ -260,18 +252,22 @@ async def test_step__branches_are_left_and_heads_missed__three_requests_a_head(
             assert any(position.borrower == ALICE for position in morpho.rows)
             reserves = len(aave.market.reserves)
             for depth in (1, 3):
-                for act, what in ((nothing, "nothing"), (configure, "configured"), (listing.post, "listed")):
+                for act, what in (
+                    (nothing, "nothing"),
+                    (markets.configure, "configured"),
+                    (markets.list, "listed"),
+                ):
                     await block_of(act, what)
                     assert len(aave.market.reserves) == reserves + (what == "listed")
                     for _ in range(depth - 1):
                         await block_of(nothing, "nothing")
-                    rpc("anvil_reorg", depth, [])
+                    manual_devnet.anvil.rpc("anvil_reorg", depth, [])
                     await seen(f"{depth} blocks left: {what}")
                     assert len(aave.market.reserves) == reserves
             manual_devnet.mine()
             await block_of(nothing, "a head missed")
             manual_devnet.mine()
-            await block_of(configure, "a head missed, configured")
+            await block_of(markets.configure, "a head missed, configured")
     print(f"requests a head: {costs}")
     assert not any(isinstance(event, Degraded) for event in heard)
     assert len({event.how.abandoned_blocks for event in heard if isinstance(event, Relinked)}) == 3
