@@ -15,7 +15,7 @@ from keeper.devnet.scenario import crash as crash_path
 from keeper.domain.brake import Brake, Tripped
 from keeper.domain.submission import Reverted
 from keeper.store import SqliteJournal
-from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, _until, crash, transactions
+from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, crash, transactions, until
 
 CHAIN_ID = 31337
 
@@ -43,7 +43,7 @@ def test_run__a_brake_is_on__watches_and_sends_once_it_is_resumed(user: User) ->
     sent = transactions(user)
     process = user.start("run", **EVERY_EVENT, **variables)
     try:
-        events = _until(process, "decided")
+        events = until(process, "decided")
         held = [event for event in events if event["event"] == "left" and event["why"]["reason"] == "held"]
         assert held and "0.500000 lost in a day" in held[0]["why"]["detail"]
         assert [event["level"] for event in events if event["event"] == "braked"] == ["error"]
@@ -51,7 +51,7 @@ def test_run__a_brake_is_on__watches_and_sends_once_it_is_resumed(user: User) ->
         resumed = user.types("resume", **variables)
         assert resumed.stdout.startswith("released: the brake on loss")
         user.devnet.anvil.rpc("evm_mine")
-        events = _until(process, "sent")
+        events = until(process, "sent")
         assert "released" in {event["event"] for event in events}
     finally:
         process.send_signal(signal.SIGTERM)
@@ -68,13 +68,13 @@ def test_run__kill_file__nothing_is_sent_while_it_is_there(user: User) -> None:
     sent = transactions(user)
     process = user.start("run", **EVERY_EVENT, **variables)
     try:
-        assert "sent" not in {event["event"] for event in _until(process, "decided")}
+        assert "sent" not in {event["event"] for event in until(process, "decided")}
         assert transactions(user) == sent
         told = user.types("resume", **variables)
         assert told.returncode == 2 and "KEEPER_KILL_FILE" in told.stderr
         (user.folder / "stop").unlink()
         user.devnet.anvil.rpc("evm_mine")
-        _until(process, "sent")
+        until(process, "sent")
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=TIMEOUT_S)
@@ -84,7 +84,7 @@ def test_run__more_than_a_liquidation_may_be_worth__declined(user: User) -> None
     variables = user.has_deployed() | user.key | {"KEEPER_MAX_VALUE_WEI": "1000"}
     crash(user.devnet)
     process = user.start("run", **EVERY_EVENT, **variables)
-    events = _until(process, "decided")
+    events = until(process, "decided")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=TIMEOUT_S)
     reasons = {event["why"]["reason"] for event in events if event["event"] == "left"}
@@ -99,7 +99,7 @@ def test_check__little_gas__said_and_no_reason_not_to_run(user: User) -> None:
     (line,) = [line for line in json.loads(told.stdout)["lines"] if not line["ok"]]
     assert line["name"] == "gas" and "KEEPER_MIN_OPERATOR_BALANCE_WEI" in line["advice"]
     process = user.start("run", **EVERY_EVENT, **variables)
-    _until(process, "started")
+    until(process, "started")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0

@@ -23,7 +23,7 @@ from keeper.domain.address import checksum
 from keeper.domain.errors import Unavailable
 from keeper.domain.secret import Secret
 from keeper.keys import RemoteKey, SigningKey
-from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, _until, crash
+from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, crash, until
 from tests.unit.keys.test_signer import CALL, KEY
 
 Answer = Callable[[dict[str, Any]], object]
@@ -132,7 +132,7 @@ def test_run__with_a_remote_signer__liquidates(user: User) -> None:
         }
         crash(user.devnet)
         process = user.start("run", **EVERY_EVENT, **variables)
-        events = _until(process, "concluded")
+        events = until(process, "concluded")
         process.terminate()
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert {"sent", "concluded"} <= {event["event"] for event in events}

@@ -16,7 +16,7 @@ import pytest
 from keeper.abi import load
 from keeper.devnet import Devnet
 from keeper.devnet.demo.stage import give_means
-from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, _until, crash
+from tests.fork.test_commands import EVERY_EVENT, TIMEOUT_S, User, crash, until
 
 PRIORITY_FEE_WEI = 7 * 10**9
 
@@ -79,7 +79,7 @@ def test_shadow__a_rival_liquidates__scored_as_it_happens_and_reported(user: Use
         user.devnet.chain.receipt(sent)
     crash(user.devnet)
     with running(user, "shadow") as process:
-        events = _until(process, "decided")
+        events = until(process, "decided")
         started = next(event for event in events if event["event"] == "started")
         assert started["dry_run"]
         planned = next(
@@ -88,7 +88,7 @@ def test_shadow__a_rival_liquidates__scored_as_it_happens_and_reported(user: Use
             if event["event"] == "planned" and event["plan"]["draft"]["market"].startswith("aave")
         )
         receipt = rival_liquidates(user.devnet, planned)
-        race = _until(process, "raced")[-1]["race"]
+        race = until(process, "raced")[-1]["race"]
 
     assert race["liquidation"]["position"]["borrower"] == planned["plan"]["draft"]["borrower"]
     assert race["winner"]["sender"].lower() == receipt["from"]
@@ -119,7 +119,7 @@ def test_shadow__a_key_is_configured__still_sends_nothing(user: User) -> None:
     variables = user.has_deployed() | user.key
     crash(user.devnet)
     with running(user, "shadow", **variables) as process:
-        events = _until(process, "decided")
+        events = until(process, "decided")
     assert "sent" not in {event["event"] for event in events}
 
 
@@ -127,7 +127,7 @@ def test_report__after_a_run__predicted_against_realised_to_the_wei(user: User) 
     variables = user.has_deployed() | user.key
     crash(user.devnet)
     with running(user, "run", **variables) as process:
-        events = _until(process, "concluded")
+        events = until(process, "concluded")
     told = user.types("report", "--json", "--csv", str(user.folder / "ledger.csv"), **variables)
     assert told.returncode == 0, told.stderr
     report = json.loads(told.stdout)
@@ -166,9 +166,9 @@ def test_report__own_liquidations__are_no_races(user: User) -> None:
     variables = user.has_deployed() | user.key
     crash(user.devnet)
     with running(user, "run", **variables) as process:
-        _until(process, "concluded")
+        until(process, "concluded")
         user.devnet.anvil.rpc("evm_mine")
-        events = _until(process, "decided")
+        events = until(process, "decided")
     assert "raced" not in {event["event"] for event in events}
     told = user.types("report", "--lost", **variables)
     assert "nobody else liquidated anything" in told.stdout
