@@ -6,8 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 from keeper.devnet import Devnet
+from keeper.devnet.build import CHAIN_ID
 from keeper.devnet.drill.audit import audit, landed
-from keeper.devnet.drill.stage import CHAIN_ID, daemon_stage
+from keeper.devnet.drill.stage import daemon_stage
 from keeper.devnet.scenario import crash
 from keeper.domain.ledger import total
 from keeper.domain.submission import Included

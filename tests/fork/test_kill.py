@@ -25,9 +25,10 @@ from keeper.contracts import executor
 from keeper.devnet import Devnet
 from keeper.devnet.build import BLOCK_S
 from keeper.devnet.drill.audit import Landed, landed
-from keeper.devnet.drill.stage import DEADLINE_S, DaemonStage, Lines, balance_raw, daemon_stage
+from keeper.devnet.drill.stage import DEADLINE_S, DaemonStage, balance_raw, daemon_stage
 from keeper.devnet.proxy_thread import Moment
 from keeper.devnet.scenario import Step, crash
+from keeper.devnet.written import Lines
 from keeper.domain.address import Hash32
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Expired, Included, Outcome, Reverted, Submission, Superseded

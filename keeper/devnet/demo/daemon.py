@@ -97,6 +97,14 @@ class Daemon:
             if last(line):
                 return heard
 
+    def hold_still(self) -> None:
+        """Stop it where it is, until it may go on, or is killed."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> list[Line]:
         """Kill it: it gets no chance to do anything more. Return what it had logged and nobody had heard."""
         self._end(signal.SIGKILL)

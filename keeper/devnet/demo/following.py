@@ -75,7 +75,18 @@ class Follower:
             self.recovery = replace(self.recovery, liquidations=found)
 
     def _trapped(self) -> bool:
-        return self._trap is not None and self._trap.sprung and self.recovery is None
+        """Return whether the keeper holds still in mid-send, never to go on.
+
+        That is where an answer is not in, and everything that it has written down is out: what it had no time
+        to send would not be in the next block, as is expected of what it says that it found again.
+        """
+        if self._trap is None or not self._trap.sprung or self.recovery is not None:
+            return False
+        self._daemon.hold_still()
+        if self._stage.are_all_out():
+            return True
+        self._daemon.go_on()
+        return False
 
     def _kill_and_restart(self, head: int) -> list[Line]:
         """Kill the keeper, start another, and return what the two have logged of this head."""

@@ -21,11 +21,13 @@ from keeper.devnet.devnet import Devnet
 from keeper.devnet.proxy_thread import ProxyThread
 from keeper.devnet.tokens import TOKENS
 from keeper.devnet.variables import variables
+from keeper.devnet.written import written
 from keeper.domain.address import Address, checksum, parse_address
 from keeper.domain.fixed_point import BPS
 from keeper.domain.position import PositionId
 
 _DEPLOYS_WITHIN_S = 60.0
+_STATE = "state"
 _MEANS_USD = 30e6
 """What rival and attacker hold of every token: more than any close takes."""
 _POLL_S = 0.05
@@ -54,6 +56,12 @@ class Stage:
     def start_keeper(self) -> Daemon:
         """Return a keeper that runs, on the journal of those before it."""
         return Daemon(self.environment, self.folder)
+
+    def are_all_out(self) -> bool:
+        """Return whether all that the keeper has written down is on the chain or waits for it."""
+        look = "eth_getTransactionByHash"
+        sent = (one.hash for one, outcome in written(self.folder / _STATE) if outcome is None)
+        return all(self.devnet.anvil.rpc(look, f"0x{hash_.hex()}") is not None for hash_ in sent)
 
     def next_block(self) -> Block:
         """Return the block that is mined next, if nothing is said of its fee."""
@@ -128,7 +136,7 @@ def _environment(devnet: Devnet, proxy: ProxyThread, folder: Path) -> dict[str, 
         "KEEPER_MIN_PROFIT_WEI": str(MIN_PROFIT_WEI),
         "KEEPER_MIN_PROFIT_GAS_RATIO": str(MIN_PROFIT_GAS_RATIO_BPS / BPS),
         "KEEPER_PRIORITY_FEE_WEI": str(PRIORITY_FEE_WEI),
-        "KEEPER_STATE_DIR": str(folder / "state"),
+        "KEEPER_STATE_DIR": str(folder / _STATE),
         "KEEPER_POLL_INTERVAL_S": str(_POLL_S),
         "KEEPER_LOG_FORMAT": "json",
         "KEEPER_LOG_LEVEL": "debug",

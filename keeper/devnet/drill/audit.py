@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from keeper.devnet.demo.receipts import Receipt, Seizure
-from keeper.devnet.drill.stage import DaemonStage, Lines, balance_raw
+from keeper.devnet.drill.stage import DaemonStage, balance_raw
+from keeper.devnet.written import Lines
 from keeper.domain.address import Hash32
 from keeper.domain.position import PositionId
 from keeper.domain.submission import Included, Outcome, Reverted, Submission

@@ -6,13 +6,10 @@ read as a copy, so that what it left half written is its successor's to find.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TypeAlias
 
 from keeper.abi import load, uint
 from keeper.devnet.demo.daemon import Daemon
@@ -21,16 +18,13 @@ from keeper.devnet.keeper_contracts import deploy
 from keeper.devnet.proxy_thread import ProxyThread
 from keeper.devnet.scenario import Step
 from keeper.devnet.variables import variables
+from keeper.devnet.written import Lines, journal_file, written
 from keeper.domain.address import Address, checksum
-from keeper.domain.submission import Outcome, Submission
-from keeper.store.journal import SqliteJournal
+from keeper.domain.submission import Submission
 
-CHAIN_ID = 31337
 DEADLINE_S = 24
 _MOST_BLOCKS = 10
 """By then everything has come to its outcome, deadlines and second tries included."""
-
-Lines: TypeAlias = tuple[tuple[Submission, Outcome | None], ...]
 
 
 def never() -> bool:
@@ -97,7 +91,7 @@ class DaemonStage:
     @property
     def journal_file(self) -> Path:
         """Return its journal, which may not be there yet."""
-        return self.state / f"journal-{CHAIN_ID}.sqlite"
+        return journal_file(self.state)
 
     def await_decision(self, unless: Callable[[], bool] = never) -> None:
         """Wait until it has decided upon the chain's head, unless something else comes about first."""
@@ -109,15 +103,7 @@ class DaemonStage:
 
     def journal(self) -> Lines:
         """Return everything that was ever intended, each with its outcome where it has one."""
-        written = self.journal_file
-        if not written.exists():
-            return ()
-        with TemporaryDirectory(dir=self.folder) as elsewhere:
-            for part in (written, written.with_name(f"{written.name}-wal")):
-                if part.exists():
-                    shutil.copy(part, elsewhere)
-            with SqliteJournal.open(Path(elsewhere) / written.name, chain_id=CHAIN_ID) as journal:
-                return journal.submissions()
+        return written(self.state)
 
     def open_intents(self) -> tuple[Submission, ...]:
         """Return what was intended and has no outcome yet."""
