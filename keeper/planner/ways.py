@@ -87,7 +87,9 @@ class Ways:
         """Return the route that an amount costs least through: the best of one hop, of two, of three."""
         return self._best(pools, token_out, token_in, amount_out_raw, avoid, selling=False)
 
-    def first_price(self, pools: Depth, token_in: Address, token_out: Address) -> float:
+    def first_price(
+        self, pools: Depth, token_in: Address, token_out: Address, *, avoid: Collection[Address] = ()
+    ) -> float:
         """Return what a first unit gives along the route that gives most for it, fees paid; 0 without any.
 
         No unit gives more. A float: it screens what can't be worth looking for.
@@ -97,8 +99,8 @@ class Ways:
             reached: dict[Address, float] = {}
             for token, price in labels.items():
                 for other, between in self._onward(token, token_out, last=length == MOST_HOPS):
-                    along = price * max([pools.first_price(address, token) for address in between])
-                    reached[other] = max(reached.get(other, 0.0), along)
+                    prices = [pools.first_price(one, token) for one in between if one not in avoid]
+                    reached[other] = max(reached.get(other, 0.0), price * max(prices, default=0.0))
             best = max(best, reached.pop(token_out, 0.0))
             labels = reached
         return best
@@ -115,32 +117,26 @@ class Ways:
     ) -> tuple[Best, ...]:
         """Label tokens hop by hop from `start`: forwards with what comes out, backwards with what goes in."""
         found: list[Best] = []
-        labels = [_Label((amount_raw,), (start,), (), ())] if amount_raw else []
+        labels = [[_Label((amount_raw,), (start,), (), ())]] if amount_raw else []
         for length in range(1, MOST_HOPS + 1):
-            reached: dict[Address, _Label] = {}
-            for raws, tokens, passed, swaps in labels:
-                raw, token = raws[-1], tokens[-1]
-                for other, between in self._onward(token, end, last=length == MOST_HOPS):
-                    if other in tokens:
-                        continue
+            reached: dict[Address, list[_Label]] = {}
+            for ranked in labels:
+                for other, between in self._onward(ranked[0].tokens[-1], end, last=length == MOST_HOPS):
                     for address in between:
-                        if address in avoid:
-                            continue
-                        pool = pools[address]
-                        swap = pool.sell(token, raw) if selling else pool.buy(token, raw)
-                        if swap.exhausted:
-                            continue
-                        had = swap.amount_out_raw if selling else swap.amount_in_raw
-                        known = reached.get(other)
-                        if known is None or (had > known.raw if selling else had < known.raw):
-                            reached[other] = _Label(
-                                (*raws, had), (*tokens, other), (*passed, pool), (*swaps, swap)
-                            )
-            if (last := reached.pop(end, None)) is not None and (
-                not found or (last.raw > found[-1].amount_raw if selling else last.raw < found[-1].amount_raw)
-            ):
-                found.append(self._as_best(last, selling=selling))
-            labels = [label for label in reached.values() if label.raw]
+                        if address not in avoid and (
+                            label := _through(pools[address], other, ranked, selling=selling)
+                        ):
+                            reached.setdefault(other, []).append(label)
+            for ranked in reached.values():
+                if len(ranked) > 1:
+                    ranked.sort(key=_raw, reverse=selling)
+            if at_end := reached.pop(end, None):
+                last = at_end[0]
+                if not found or (
+                    last.raw > found[-1].amount_raw if selling else last.raw < found[-1].amount_raw
+                ):
+                    found.append(self._as_best(last, selling=selling))
+            labels = [ranked for ranked in reached.values() if ranked[0].raw]
         return tuple(found)
 
     def _as_best(self, label: _Label, *, selling: bool) -> Best:
@@ -180,3 +176,25 @@ class _Label(NamedTuple):
     @property
     def raw(self) -> int:
         return self.amounts_raw[-1]
+
+
+def _raw(label: _Label) -> int:
+    return label.raw
+
+
+def _through(pool: Pool, other: Address, ranked: Sequence[_Label], *, selling: bool) -> _Label | None:
+    """Return what a pool makes of a token's labels, the best first: of the first that is not too much for it.
+
+    What is bought backwards only grows from one to the next: there the first alone is looked at.
+    """
+    for amounts_raw, tokens, pools, swaps in ranked:
+        if other in tokens:
+            continue
+        token, raw = tokens[-1], amounts_raw[-1]
+        swap = pool.sell(token, raw) if selling else pool.buy(token, raw)
+        if not swap.exhausted:
+            had = swap.amount_out_raw if selling else swap.amount_in_raw
+            return _Label((*amounts_raw, had), (*tokens, other), (*pools, pool), (*swaps, swap))
+        if not selling:
+            break
+    return None
