@@ -131,7 +131,12 @@ class Draft:
     @property
     def worth_wei(self) -> int:
         """Return what it is worth before gas: what reaches the vault, or what is booked over what is paid."""
-        return self.waterfall.vault_wei + (self.carry.gain_wei if self.carry else 0)
+        return self.waterfall.vault_wei + self.carried_wei
+
+    @property
+    def carried_wei(self) -> int:
+        """Return by how much what is carried is booked over what is paid for it; 0 where nothing is."""
+        return self.carry.gain_wei if self.carry else 0
 
     @property
     def position(self) -> PositionId:
@@ -182,7 +187,7 @@ class Plan:
     @property
     def worth_wei(self) -> int:
         """Return what it is worth after gas, whether it is earned at once or carried."""
-        return self.draft.worth_wei - self.waterfall.gas_wei
+        return self.waterfall.net_wei + self.draft.carried_wei
 
 
 Decision: TypeAlias = Plan | Declined

@@ -27,7 +27,13 @@ def _demo(*arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_of_ctrl_c,
     )
+
+
+def _hear_of_ctrl_c() -> None:
+    """Hear of Ctrl-C, also where a shell that runs these tests in the background would not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.timeout(300)
