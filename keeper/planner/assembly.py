@@ -169,13 +169,13 @@ def carry_transaction(
     Its floor is in what is carried: the least up to the deadline, less the floor's tolerance. No wrapped
     native is earned, and of nothing no tip is paid.
     """
-    terms, settlement = carrying.terms, carrying.settlement
+    terms, settlement = carrying.terms, carrying.size.settlement
     least_raw = settlement.seized_least_raw * (BPS - options.floor_tolerance_bps) // BPS
     paid = carrier.call(
         carrying.carriage, amount_raw=settlement.repaid_limit_raw, least_raw=max(least_raw, 1)
     )
     inside = (
-        Step(call=terms.call(carrying.repay_raw)),
+        Step(call=terms.call(carrying.size.repay_raw)),
         Step(call=_handed_over(terms.collateral.address, carrier.vault, least_raw=max(least_raw, 1))),
         # what was not pulled
         Step(call=_handed_over(terms.debt.address, carrier.vault, least_raw=1), skip_if_too_low=True),
@@ -183,7 +183,7 @@ def carry_transaction(
     return _transaction(
         desk,
         (Leg(steps=(Step(call=paid, inside=inside),)),),
-        guards=terms.guards(carrying.repay_raw),
+        guards=terms.guards(carrying.size.repay_raw),
         touched=(terms.debt.address, terms.collateral.address),
         floor_wei=0,
         deadline_s=deadline_s,

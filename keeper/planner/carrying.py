@@ -30,11 +30,9 @@ _TOO_MUCH_WEI = 1 << 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carrying:
-    """One size of a close that is carried."""
+class Size:
+    """A repay, what it moves, and what it costs and is booked at."""
 
-    terms: Terms
-    carriage: Carriage
     repay_raw: int
     settlement: Settlement
     paid_wei: int
@@ -43,17 +41,26 @@ class Carrying:
 
     @property
     def gain_wei(self) -> int:
-        """Return what is kept is worth more than what is paid."""
+        """Return by how much what is kept is worth more than what is paid."""
         return self.booked_wei - self.paid_wei
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrying:
+    """One size of a close that is carried."""
+
+    terms: Terms
+    carriage: Carriage
+    size: Size
 
     def by(self, vault: Address) -> Carry:
         """Return what this vault pays, and what it keeps."""
         return Carry(
             vault=vault,
-            paid=TokenAmount(token=self.terms.debt, raw=self.settlement.repaid_raw),
-            received=TokenAmount(token=self.terms.collateral, raw=self.settlement.seized_raw),
-            paid_wei=self.paid_wei,
-            booked_wei=self.booked_wei,
+            paid=TokenAmount(token=self.terms.debt, raw=self.size.settlement.repaid_raw),
+            received=TokenAmount(token=self.terms.collateral, raw=self.size.settlement.seized_raw),
+            paid_wei=self.size.paid_wei,
+            booked_wei=self.size.booked_wei,
         )
 
 
@@ -82,7 +89,7 @@ class Porter:
         ]
         carried = [one for one in found if isinstance(one, Carrying)]
         if carried:
-            return max(carried, key=lambda one: one.gain_wei)
+            return max(carried, key=lambda one: one.size.gain_wei)
         return found[-1] if found else None
 
     def _carrying(self, terms: Terms, redeems_to: Token) -> Carrying | Declined:
@@ -125,7 +132,7 @@ class Porter:
                 detail=f"no repay of this pair restores a health of "
                 f"{self.options.target_health_factor_wad / 1e18:.4f}",
             )
-        return self._too_dear(carriage, value.carrying(carriage, best))
+        return self._too_dear(Carrying(terms=terms, carriage=carriage, size=best))
 
     def _asked(self, terms: Terms, within: Sequence[Interval]) -> Iterator[Interval]:
         """Yield what the objective asks for of what may be repaid: all, or the one size that restores."""
@@ -160,9 +167,9 @@ class Porter:
             haircut_bps=self.options.carry_haircut_bps or 0,
         )
 
-    def _too_dear(self, carriage: Carriage, carrying: Carrying) -> Carrying | Declined:
+    def _too_dear(self, carrying: Carrying) -> Carrying | Declined:
         """Return the close, or that less comes of it than the vault's owner asks."""
-        terms, settlement = carrying.terms, carrying.settlement
+        terms, carriage, settlement = carrying.terms, carrying.carriage, carrying.size.settlement
         came, asked = Fraction(settlement.seized_raw * WAD), settlement.repaid_raw * carriage.least_wad
         if carriage.by_oracle:  # the market's own, as a rule: if it is another, the simulation tells
             came *= terms.oracle_price * Fraction(10) ** (terms.collateral.decimals - terms.debt.decimals)
@@ -172,19 +179,6 @@ class Porter:
         paid = TokenAmount(token=terms.debt, raw=settlement.repaid_raw)
         detail = f"{received} for {paid} is less than the vault's owner asks"
         return Declined(reason=Reason.NOT_CARRIED, detail=detail)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Size:
-    """A repay, and what it costs and is booked at."""
-
-    repay_raw: int
-    paid_wei: int
-    booked_wei: int
-
-    @property
-    def gain_wei(self) -> int:
-        return self.booked_wei - self.paid_wei
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +195,7 @@ class _Value:
     """Whether what it is redeemed for is wrapped native coin itself."""
     haircut_bps: int
 
-    def best(self, interval: Interval) -> _Size:
+    def best(self, interval: Interval) -> Size:
         """Return the size of an interval that gains most, or nearly: gains rise to somewhere, then fall."""
         least_raw, most_raw = interval.least_raw, interval.most_raw
         near_raw = max(2, (most_raw - least_raw) >> _NEARLY_BITS)
@@ -214,7 +208,7 @@ class _Value:
         ends = {interval.least_raw, least_raw, (least_raw + most_raw) // 2, most_raw, interval.most_raw}
         return max(map(self.of, sorted(ends)), key=lambda size: size.gain_wei)
 
-    def of(self, repay_raw: int) -> _Size:
+    def of(self, repay_raw: int) -> Size:
         """Return a size; what the pools can't give for it costs more than anything."""
         settlement = self.terms.settle(repay_raw)
         paid_wei = settlement.repaid_raw
@@ -222,7 +216,7 @@ class _Value:
             bought = buy_split(self.pools, (self.buy,), settlement.repaid_raw)
             paid_wei = bought.amount_in_raw
             if bought.exhausted:
-                return _Size(repay_raw=repay_raw, paid_wei=_TOO_MUCH_WEI, booked_wei=0)
+                return Size(repay_raw=repay_raw, settlement=settlement, paid_wei=_TOO_MUCH_WEI, booked_wei=0)
         at_oracle = settlement.seized_raw * self.terms.oracle_price * paid_wei / settlement.repaid_raw
         booked_wei = at_oracle.numerator // at_oracle.denominator
         if self.is_native:
@@ -231,18 +225,7 @@ class _Value:
             booked_wei -= mul_div_up(booked_wei, self.haircut_bps, BPS)
         else:
             booked_wei = min(booked_wei, self._sold_wei(self.sell, settlement.seized_raw))
-        return _Size(repay_raw=repay_raw, paid_wei=paid_wei, booked_wei=booked_wei)
-
-    def carrying(self, carriage: Carriage, size: _Size) -> Carrying:
-        """Return the close of that size."""
-        return Carrying(
-            terms=self.terms,
-            carriage=carriage,
-            repay_raw=size.repay_raw,
-            settlement=self.terms.settle(size.repay_raw),
-            paid_wei=size.paid_wei,
-            booked_wei=size.booked_wei,
-        )
+        return Size(repay_raw=repay_raw, settlement=settlement, paid_wei=paid_wei, booked_wei=booked_wei)
 
     def _sold_wei(self, route: Route, amount_raw: int) -> int:
         """Return what the pools give for an amount: of more than they hold, for as much as they take."""

@@ -51,7 +51,7 @@ class Drafted:
     def repaid_wei(self) -> int:
         """Return the worth of all that is repaid, at the pools' prices."""
         if self.carrying is not None:
-            return self.carrying.paid_wei
+            return self.carrying.size.paid_wei
         return sum(pair.repaid_wei(size) for pair, size in self.sized)
 
 
@@ -101,7 +101,7 @@ class Drafter:
         self, seen: Observation, carrier: Carrier, opportunity: Opportunity, carrying: Carrying
     ) -> Drafted:
         """Return the draft of a close that the vault pays for: nothing of it is earned in its transaction."""
-        terms, settlement = carrying.terms, carrying.settlement
+        terms, settlement = carrying.terms, carrying.size.settlement
         close = Close(
             repaid=TokenAmount(token=terms.debt, raw=settlement.repaid_raw),
             seized=TokenAmount(token=terms.collateral, raw=settlement.seized_raw),
@@ -110,7 +110,7 @@ class Drafter:
             sells=(),
             flash_fee=TokenAmount(token=terms.debt, raw=0),
             waterfall=_NOTHING_EARNED,
-            health_factor_after_wad=terms.health_after_wad(carrying.repay_raw),
+            health_factor_after_wad=terms.health_after_wad(carrying.size.repay_raw),
         )
         draft = Draft(
             market=opportunity.market,

@@ -165,8 +165,9 @@ class Planner:
         carrying = porter.best(opportunity)
         if not isinstance(carrying, Carrying):
             return carrying
-        if carrying.gain_wei < max(self.options.min_profit_wei, 1):
-            detail = f"carried, as it would be booked: {carrying.gain_wei / 1e18:.6f} at best, before gas"
+        gain_wei = carrying.size.gain_wei
+        if gain_wei < max(self.options.min_profit_wei, 1):
+            detail = f"carried, as it would be booked: {gain_wei / 1e18:.6f} at best, before gas"
             return Declined(reason=Reason.BELOW_MINIMUM, detail=detail)
         return self.drafter.carried(seen, self.desk.carrier, opportunity, carrying)
 

@@ -114,42 +114,42 @@ def reason_of(found: Carrying | Declined | None) -> Reason:
 
 def oracle_wei(found: Carrying) -> Fraction:
     """Return what the oracle says that what is kept is worth, of what is paid."""
-    settlement = found.settlement
-    return settlement.seized_raw * found.terms.oracle_price * found.paid_wei / settlement.repaid_raw
+    settlement = found.size.settlement
+    return settlement.seized_raw * found.terms.oracle_price * found.size.paid_wei / settlement.repaid_raw
 
 
 def test_best__pools_pay_more_than_the_oracle__booked_at_the_oracle() -> None:
     found = best(terms(), pool(LINK, WETH, usd=1e9, off=1.2))
     assert isinstance(found, Carrying)
-    assert found.booked_wei == int(oracle_wei(found))
-    assert found.repay_raw == found.terms.feasible[-1].most_raw
-    assert found.paid_wei == found.settlement.repaid_raw
+    assert found.size.booked_wei == int(oracle_wei(found))
+    assert found.size.repay_raw == found.terms.feasible[-1].most_raw
+    assert found.size.paid_wei == found.size.settlement.repaid_raw
 
 
 def test_best__pools_pay_less__booked_at_what_they_pay() -> None:
     link = pool(LINK, WETH, usd=1e8, off=0.99)
     found = best(terms(), link)
     assert isinstance(found, Carrying)
-    sold = link.sell(LINK.address, found.settlement.seized_raw)
-    assert found.booked_wei == sold.amount_out_raw < oracle_wei(found)
+    sold = link.sell(LINK.address, found.size.settlement.seized_raw)
+    assert found.size.booked_wei == sold.amount_out_raw < oracle_wei(found)
 
 
 def test_best__pools_too_shallow_for_all__no_more_than_pays() -> None:
     whole, shallow = terms(), pool(LINK, WETH, usd=1e6)
     found = best(whole, shallow)
     assert isinstance(found, Carrying)
-    assert 0 < found.repay_raw < whole.feasible[-1].most_raw // 2
-    for more in (-found.repay_raw // 20, found.repay_raw // 20):
-        settled = whole.settle(found.repay_raw + more)
+    assert 0 < found.size.repay_raw < whole.feasible[-1].most_raw // 2
+    for more in (-found.size.repay_raw // 20, found.size.repay_raw // 20):
+        settled = whole.settle(found.size.repay_raw + more)
         sold = shallow.sell(LINK.address, settled.seized_raw)
-        assert sold.amount_out_raw - settled.repaid_raw <= found.gain_wei
+        assert sold.amount_out_raw - settled.repaid_raw <= found.size.gain_wei
 
 
 def test_best__debt_that_is_not_native__costs_what_pools_take_for_it() -> None:
     usdc = pool(USDC, WETH, usd=1e8)
     found = best(terms(debt=USDC), pool(LINK, WETH, usd=1e8), usdc)
     assert isinstance(found, Carrying)
-    assert found.paid_wei == usdc.buy(USDC.address, found.settlement.repaid_raw).amount_in_raw
+    assert found.size.paid_wei == usdc.buy(USDC.address, found.size.settlement.repaid_raw).amount_in_raw
 
 
 def test_best__debt_that_pools_do_not_have__declined() -> None:
@@ -160,7 +160,7 @@ def test_best__debt_that_pools_do_not_have__declined() -> None:
 def test_best__nobody_buys_it__booked_at_the_oracle_less_the_haircut(haircut_bps: int) -> None:
     found = best(terms(), carry_haircut_bps=haircut_bps)
     assert isinstance(found, Carrying)
-    assert found.booked_wei == int(oracle_wei(found)) - -(-int(oracle_wei(found)) * haircut_bps // BPS)
+    assert found.size.booked_wei == int(oracle_wei(found)) - -(-int(oracle_wei(found)) * haircut_bps // BPS)
 
 
 def test_best__nobody_buys_it_and_no_haircut__declined() -> None:
@@ -171,7 +171,7 @@ def test_best__claim__is_valued_as_what_it_is_redeemed_for() -> None:
     link = pool(LINK, WETH, usd=1e8, off=0.99)
     claim, itself = best(terms(), link, receipt=True), best(terms(), link)
     assert isinstance(claim, Carrying) and isinstance(itself, Carrying)
-    assert (claim.repay_raw, claim.booked_wei) == (itself.repay_raw, itself.booked_wei)
+    assert (claim.size.repay_raw, claim.size.booked_wei) == (itself.size.repay_raw, itself.size.booked_wei)
     assert claim.by(Address(b"\x02" * 20)).received.token == CLAIM
 
 
@@ -216,7 +216,7 @@ def test_best__restore_health__the_smallest_that_does() -> None:
     if asked is None:
         assert reason_of(found) is Reason.OUT_OF_REACH
     else:
-        assert isinstance(found, Carrying) and found.repay_raw == asked
+        assert isinstance(found, Carrying) and found.size.repay_raw == asked
 
 
 def test_best__random_caps_and_pools__within_the_money_and_no_sample_gains_more() -> None:
@@ -239,15 +239,15 @@ def test_best__random_caps_and_pools__within_the_money_and_no_sample_gains_more(
         if not isinstance(found, Carrying):
             counts["declined"] += 1
             continue
-        assert found.settlement.repaid_limit_raw <= most_raw
-        counts["cut by the money"] += found.settlement.repaid_limit_raw >= most_raw - 1
-        counts["at an end"] += any(found.repay_raw == end.most_raw for end in one.feasible)
+        assert found.size.settlement.repaid_limit_raw <= most_raw
+        counts["cut by the money"] += found.size.settlement.repaid_limit_raw >= most_raw - 1
+        counts["at an end"] += any(found.size.repay_raw == end.most_raw for end in one.feasible)
         counts["in between"] += all(
-            found.repay_raw not in (end.most_raw, min(end.most_raw, most_raw)) for end in one.feasible
+            found.size.repay_raw not in (end.most_raw, min(end.most_raw, most_raw)) for end in one.feasible
         )
         for _ in range(4):
             capped_raw = draw.randint(1, most_raw)
             other = best(one, *pools, left_raw=capped_raw)
             if isinstance(other, Carrying):
-                assert other.gain_wei <= found.gain_wei + abs(found.gain_wei) // 10_000 + 1
+                assert other.size.gain_wei <= found.size.gain_wei + abs(found.size.gain_wei) // 10_000 + 1
     assert counts["cut by the money"] >= 5 and counts["at an end"] >= 3 and counts["in between"] >= 5, counts
