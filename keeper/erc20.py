@@ -50,7 +50,7 @@ def said(tokens: Sequence[Address]) -> Query[tuple[Said, ...]]:
 
 def balances_raw(holder: Address, tokens: Sequence[Address]) -> Query[Mapping[Address, int]]:
     """Return the holder's balance of each token that it has any of. In one round; no token can break it."""
-    calls = [Call(token, _BALANCE.encode(holder)) for token in tokens]
+    calls = [balance_of(token, holder) for token in tokens]
     answers = yield from attempt(calls, lambda answer: uint(answer) if len(answer) == _WORD else 0)
     return {
         token: held

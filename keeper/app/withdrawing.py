@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from keeper.abi import load, uint
+from keeper.abi import uint
 from keeper.app.build import reach
 from keeper.app.owning import VAULT, Owners, owner_of, unsigned
 from keeper.config import Settings
 from keeper.domain.address import Address, checksum
 from keeper.domain.errors import Broken, ConfigError
 from keeper.domain.state import Mined
-from keeper.erc20 import said
-from keeper.query import Call, read_one, run
+from keeper.erc20 import balance_of, said
+from keeper.query import read_one, run
 
 
 async def sweep(settings: Settings, *, token: Address | None, to: Address | None) -> Owners:
@@ -26,7 +26,7 @@ async def sweep(settings: Settings, *, token: Address | None, to: Address | None
         head = await reached.endpoints.block("latest")
         at = Mined(hash=head.hash)
         owner = await owner_of(vault, reached, head)
-        held = read_one(Call(token, load("erc20").function("balanceOf").encode(vault)), uint)
+        held = read_one(balance_of(token, vault), uint)
         try:
             balance_raw = await run(held, at, reached.world)
         except Broken as error:

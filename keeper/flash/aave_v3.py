@@ -11,6 +11,7 @@ from keeper.domain.address import Address, checksum
 from keeper.domain.calls import Callback, ContractCall, Spend
 from keeper.domain.fixed_point import BPS, WAD
 from keeper.domain.funding import Offer
+from keeper.erc20 import balance_of
 from keeper.query import Call, Query, Reverted, attempt, both, read, read_one
 
 _POOL = load("aave_v3_pool")
@@ -18,7 +19,6 @@ _PREMIUM = _POOL.function("FLASHLOAN_PREMIUM_TOTAL")
 _REVISION = _POOL.function("POOL_REVISION")
 _RESERVE_DATA = _POOL.function("getReserveData")
 _CASH = _POOL.function("getVirtualUnderlyingBalance")
-_BALANCE = load("erc20").function("balanceOf")
 _FLASH_LOAN = _POOL.function("flashLoanSimple")
 _CALLBACK = load("aave_v3_flash_receiver").function("executeOperation")
 
@@ -76,7 +76,7 @@ class AaveV3Flash:
             if reserve.bitmap & (_ACTIVE | _PAUSED | _LENDS) == _ACTIVE | _LENDS
         }
         kept = {token: a_token for token, (a_token, cash) in lending.items() if isinstance(cash, Reverted)}
-        held = yield from read([Call(token, _BALANCE.encode(kept[token])) for token in kept], uint)
+        held = yield from read([balance_of(token, kept[token]) for token in kept], uint)
         available_raw = {
             **{token: cash for token, (_, cash) in lending.items() if not isinstance(cash, Reverted)},
             **dict(zip(kept, held, strict=True)),

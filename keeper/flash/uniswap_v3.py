@@ -11,12 +11,11 @@ from keeper.domain.address import ZERO_ADDRESS, Address
 from keeper.domain.calls import Callback, ContractCall
 from keeper.domain.fixed_point import WAD
 from keeper.domain.funding import Offer
-from keeper.erc20 import transferred
+from keeper.erc20 import balance_of, transferred
 from keeper.query import Call, Query, Reverted, attempt, read
 
 _GET_POOL = load("uniswap_v3_factory").function("getPool")
 _LIQUIDITY = load("uniswap_v3_pool").function("liquidity").encode()
-_BALANCE = load("erc20").function("balanceOf")
 _ABI = load("uniswap_v3_flash")
 _FLASH = _ABI.function("flash")
 _PROGRAM_ARGUMENT = 2
@@ -65,7 +64,7 @@ class UniswapV3Flash:
         ]
         answers = yield from attempt(
             [
-                *(Call(token, _BALANCE.encode(pool)) for pool, token in sides),
+                *(balance_of(token, pool) for pool, token in sides),
                 *(Call(pool, _LIQUIDITY) for pool in self._pools),
             ],
             uint,

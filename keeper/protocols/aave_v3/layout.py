@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from keeper.abi import Function, load, uint
 from keeper.domain.address import ZERO_ADDRESS, Address
 from keeper.domain.errors import Broken
+from keeper.erc20 import balance_of
 from keeper.protocols.aave_v3.state import Configuration, EMode
 from keeper.query import Call, Query, Reverted, ahead, attempt, both, read
 
@@ -23,7 +24,6 @@ _CATEGORY = _POOL.function("getEModeCategoryData")
 _E_MODE = _POOL.function("getEModeCategoryCollateralConfig")
 _E_MODE_COLLATERAL = _POOL.function("getEModeCategoryCollateralBitmap")
 _E_MODE_LTV_ZERO = _POOL.function("getEModeCategoryLtvzeroBitmap")
-_BALANCE = load("erc20").function("balanceOf")
 
 _E_MODES = range(1, 256)
 """Every id that a user's uint8 may name: the pool keeps no list of those that exist."""
@@ -59,7 +59,7 @@ class Layout:
 
 def _balances(pool: Address, reserves: Sequence[Kept]) -> Query[tuple[int, ...]]:
     """Return what the aTokens have. A token that can't say counts as none."""
-    calls = [Call(one.asset, _BALANCE.encode(one.a_token)) for one in reserves]
+    calls = [balance_of(one.asset, one.a_token) for one in reserves]
     found = yield from attempt(calls, uint)
     return tuple(0 if isinstance(one, Reverted) else one for one in found)
 

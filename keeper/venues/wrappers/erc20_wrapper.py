@@ -14,6 +14,7 @@ from keeper.domain.address import Address
 from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
 from keeper.domain.errors import Broken
+from keeper.erc20 import balance_of
 from keeper.query import Call, Query, read_one, settle
 from keeper.venues.wrappers.pool import Floored, Wrapper
 from keeper.venues.wrappers.single import Single, only_hop, unwrap_all
@@ -21,7 +22,6 @@ from keeper.venues.wrappers.single import Single, only_hop, unwrap_all
 _ABI = load("erc20_wrapper")
 _UNDERLYING = _ABI.function("underlying").encode()
 _WITHDRAW = _ABI.function("withdrawTo")
-_BALANCE = load("erc20").function("balanceOf")
 _AMOUNT_OFFSET = 4 + 32
 _ONE_FOR_ONE = Floored(numerator=1, denominator=1)
 
@@ -57,7 +57,7 @@ class Erc20Wrappers(Single):
         if asset is None:
             asset = yield from read_one(Call(wrapper, _UNDERLYING), address)
             self._underlying[wrapper] = asset
-        held_raw = yield from read_one(Call(asset, _BALANCE.encode(wrapper)), uint)
+        held_raw = yield from read_one(balance_of(asset, wrapper), uint)
         return Wrapper(venue=self.name, wrapped=wrapper, asset=asset, rate=_ONE_FOR_ONE, most_raw=held_raw)
 
     def sell(

@@ -15,6 +15,7 @@ from keeper.domain.address import ZERO_ADDRESS, Address, address_of
 from keeper.domain.calls import ContractCall
 from keeper.domain.depth import Pool, Route
 from keeper.domain.errors import Broken
+from keeper.erc20 import balance_of
 from keeper.query import Call, Query, Reverted, attempt, both, read, settle
 from keeper.venues.wrappers.pool import Floored, Wrapper
 from keeper.venues.wrappers.single import Single, only_hop, unwrap_all
@@ -24,7 +25,6 @@ _ASSET = _ABI.function("asset").encode()
 _PREVIEW = _ABI.function("previewRedeem")
 _MOST = _ABI.function("maxRedeem")
 _REDEEM = _ABI.function("redeem")
-_BALANCE = load("erc20").function("balanceOf")
 
 _PROBE_RAW = 2**128
 """More shares than there are, by far; less than what overflows a vault's product."""
@@ -85,7 +85,7 @@ class Erc4626(Single):
         (slope, *checks), (held, limits) = yield from both(
             read(probes, uint),
             both(
-                read([Call(vault, _BALANCE.encode(holder)) for holder in self.holders], uint),
+                read([balance_of(vault, holder) for holder in self.holders], uint),
                 attempt([Call(vault, _MOST.encode(holder)) for holder in self.holders], uint),
             ),
         )
