@@ -28,8 +28,7 @@ from keeper.flash.aave_v3 import AaveV3Flash
 from keeper.flash.balancer_v2 import BalancerV2Flash
 from keeper.flash.morpho_blue import MorphoBlueFlash
 from keeper.flash.uniswap_v3 import UniswapV3Flash
-from keeper.flash.vault import VaultFlash
-from keeper.flash.vault_carry import VaultCarry
+from keeper.flash.vault import VaultCarry, VaultFlash
 from keeper.keys import Key, RemoteKey, SigningKey
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint

@@ -18,7 +18,7 @@ from keeper.domain.head import Head
 from keeper.domain.report import CheckLine
 from keeper.domain.state import Mined
 from keeper.domain.token import Token, TokenAmount
-from keeper.flash.vault_carry import VaultCarry
+from keeper.flash.vault import VaultCarry
 from keeper.live.braking import brakes_of
 from keeper.node.endpoints import Endpoints
 from keeper.node.event_stream import EventStream

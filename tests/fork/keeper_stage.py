@@ -15,7 +15,7 @@ from keeper.domain.plan import Plan
 from keeper.domain.secret import Secret
 from keeper.engine import Engine, Pace
 from keeper.flash.aave_v3 import AaveV3Flash
-from keeper.flash.vault_carry import VaultCarry
+from keeper.flash.vault import VaultCarry
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
@@ -23,7 +23,7 @@ from keeper.oracles import recognise
 from keeper.planner.assembly import Desk
 from keeper.planner.options import PlannerOptions
 from keeper.planner.planner import Planner
-from keeper.ports import FlashSource
+from keeper.ports import FlashSource, World
 from keeper.protocols.aave_v3 import AaveV3
 from keeper.protocols.morpho_blue import MorphoBlue
 from keeper.protocols.morpho_blue.pre_liquidation import MorphoPreLiquidation
@@ -134,16 +134,7 @@ async def stage(
         options=options,
     )
     heard: list[Event] = []
-    engine = Engine(
-        world=LiveWorld(endpoints),
-        watcher=watcher,
-        planner=planner,
-        journal=None,
-        landing=None,
-        listen=heard.append,
-        clock=lambda: 0.0,
-        pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
-    )
+    engine = engine_of(LiveWorld(endpoints), watcher, planner, heard)
     try:
         yield Stage(
             devnet=devnet,
@@ -156,3 +147,17 @@ async def stage(
         )
     finally:
         await endpoints.close()
+
+
+def engine_of(world: World, watcher: Watcher, planner: Planner, heard: list[Event]) -> Engine:
+    """Return an engine that sends nothing."""
+    return Engine(
+        world=world,
+        watcher=watcher,
+        planner=planner,
+        journal=None,
+        landing=None,
+        listen=heard.append,
+        clock=lambda: 0.0,
+        pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
+    )

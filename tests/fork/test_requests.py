@@ -25,16 +25,14 @@ from keeper.domain.events import Degraded, Event, Observed, Relinked
 from keeper.domain.fixed_point import WAD
 from keeper.domain.position import PositionId
 from keeper.domain.secret import Secret
-from keeper.engine import Engine, Pace
 from keeper.live.world import LiveWorld
 from keeper.node.endpoint import Endpoint
 from keeper.node.endpoints import Endpoints
 from keeper.planner.options import PlannerOptions
-from keeper.planner.planner import Planner
-from keeper.ports import NewHead, World
+from keeper.ports import NewHead
 from keeper.protocols.aave_v3.state import Row
-from keeper.watcher import Book, Watcher
-from tests.fork.keeper_stage import aave_book, morpho_book, stage
+from keeper.watcher import Book
+from tests.fork.keeper_stage import aave_book, engine_of, morpho_book, stage
 from tests.fork.listing import Listing
 from tests.fork.test_engine import sending
 from tests.fork.test_morpho_market import ALICE, Acting
@@ -68,20 +66,6 @@ def block(devnet: Devnet, place: int) -> str:
     else:
         devnet.mine()
     return kind
-
-
-def engine_of(world: World, watcher: Watcher, planner: Planner, heard: list[Event]) -> Engine:
-    """Return an engine that sends nothing."""
-    return Engine(
-        world=world,
-        watcher=watcher,
-        planner=planner,
-        journal=None,
-        landing=None,
-        listen=heard.append,
-        clock=lambda: 0.0,
-        pace=Pace(block_time_s=12, deadline_s=24, max_head_age_s=10**12),
-    )
 
 
 class Markets:

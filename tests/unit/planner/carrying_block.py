@@ -11,7 +11,7 @@ from keeper.domain.declined import Declined, Reason
 from keeper.domain.observation import Observation
 from keeper.domain.plan import Draft
 from keeper.domain.token_rules import TokenClass, TokenRules
-from keeper.flash.vault_carry import VaultCarry
+from keeper.flash.vault import VaultCarry
 from keeper.planner.drafting import Drafted
 from keeper.planner.planner import Planner
 from keeper.planner.proposal import Chosen, Proposal
