@@ -15,9 +15,9 @@ from keeper.domain.position import Terms
 from keeper.domain.report import Curve, Lender, PairReport
 from keeper.planner.costs import tip_wei
 from keeper.planner.curve import curve
-from keeper.planner.drafting import Drafter
+from keeper.planner.drafting import Drafted, Drafter
 from keeper.planner.lenders import lenders
-from keeper.planner.pairs import Pair
+from keeper.planner.pairs import Key, Pair, key_of
 from keeper.planner.proposal import Proposal
 from keeper.planner.sizing import Evaluation, evaluate
 
@@ -32,12 +32,12 @@ class Explainer:
         self, seen: Observation, proposal: Proposal, gas_used: Mapping[Draft, int | Declined]
     ) -> tuple[PairReport, ...]:
         """Return every pair with the three sizes, each with its gas where that is known."""
-        drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
+        drafts = _by_pair(proposal)
 
         def sizes(terms: Terms, pair: Pair | Declined, objective: Objective) -> Close | Declined:
             if isinstance(pair, Declined):
                 return pair
-            drafted = drafts.get((terms.collateral.address, terms.debt.address))
+            drafted = drafts.get(key_of(terms))
             gas = gas_used.get(drafted.draft) if drafted else 0
             if isinstance(gas, Declined):
                 return gas
@@ -75,7 +75,7 @@ class Explainer:
         sized = [pair for pair in proposal.pairs if isinstance(pair, Pair)]
         if not sized:
             return None
-        drafts = {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
+        drafts = _by_pair(proposal)
         earns = isinstance(decision, Plan) and decision.draft.carry is None
         closes = decision.draft.closes if isinstance(decision, Plan) and earns else ()
         planned = closes[0] if len(closes) == 1 else None
@@ -92,3 +92,8 @@ class Explainer:
             chosen=chosen if isinstance(chosen, Evaluation) else None,
             tip_wei=lambda profit_wei: tip_wei(profit_wei=profit_wei, options=self.drafter.options),
         )
+
+
+def _by_pair(proposal: Proposal) -> Mapping[Key, Drafted]:
+    """Return the drafts of one close by what they close: they tell its gas."""
+    return {one.pairs[0].key: one for one in proposal.drafts if len(one.pairs) == 1}
